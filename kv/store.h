@@ -1,0 +1,134 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+
+namespace syncline {
+
+// The column families of a node's store. Key layout: kv/keys.h.
+enum class Column : std::uint8_t {
+  kMeta,      // Identity, format version.
+  kProjects,  // Per project: frontier, log head and horizon, settings.
+  kLog,       // (project, seq) -> record.
+  kDots,      // (project, origin, first counter of a run) -> seq, chain hash.
+  kHeads,     // Live heads of registers.
+  kTree,      // Placement rows of the view.
+  kChains,    // Hash -> ancestor chain, stored once.
+  kMirror,    // Base rows of folder mirrors.
+  kChunks,    // Hash -> small chunk, or mark of a chunk file.
+  kPeers,     // Known devices, invitations, cursors.
+};
+inline constexpr std::size_t kColumnCount = 10;
+
+// Writes that take effect together or not at all, in the order they were
+// added. A value; thread-compatible.
+class WriteBatch {
+ public:
+  struct Op {
+    enum class Kind : std::uint8_t { kPut, kDelete, kDeleteRange } kind;
+    Column column;
+    std::string key;
+    std::string value;  // kDeleteRange: the end of the range, exclusive.
+  };
+
+  void Put(Column column, std::string key, std::string value);
+  void Delete(Column column, std::string key);
+  // Deletes the keys in [begin, end).
+  void DeleteRange(Column column, std::string begin, std::string end);
+  // Adds the operations of `other`, which becomes empty.
+  void Append(WriteBatch&& other);
+  void Clear();
+
+  [[nodiscard]] bool empty() const { return ops_.empty(); }
+  [[nodiscard]] const std::vector<Op>& ops() const { return ops_; }
+  // Keys and values together.
+  [[nodiscard]] std::size_t bytes() const { return bytes_; }
+
+ private:
+  std::vector<Op> ops_;
+  std::size_t bytes_ = 0;
+};
+
+// A consistent view of a store; releasing it (destruction) lets old data go.
+// Must not outlive the store.
+class StoreSnapshot {
+ public:
+  virtual ~StoreSnapshot() = default;
+};
+
+// Walks one column in key order, over the data as of its creation (or of the
+// snapshot it was given). Starts invalid: call a Seek first. Views are valid
+// until the next move. Thread-compatible; must not outlive the store.
+class StoreIterator {
+ public:
+  virtual ~StoreIterator() = default;
+  virtual void SeekToFirst() = 0;
+  virtual void SeekToLast() = 0;
+  virtual void Seek(std::string_view key) = 0;         // First key >= `key`.
+  virtual void SeekForPrev(std::string_view key) = 0;  // Last key <= `key`.
+  virtual void Next() = 0;
+  virtual void Prev() = 0;
+  // False at either end of the bounds, and after a failure: check status().
+  [[nodiscard]] virtual bool Valid() const = 0;
+  [[nodiscard]] virtual std::string_view key() const = 0;
+  [[nodiscard]] virtual std::string_view value() const = 0;
+  //   kDataLoss  a block of the store does not match its checksum
+  [[nodiscard]] virtual absl::Status status() const = 0;
+};
+
+struct IterateOptions {
+  std::string lower_bound;  // Inclusive; empty: from the first key.
+  std::string upper_bound;  // Exclusive; empty: to the last key.
+  const StoreSnapshot* snapshot = nullptr;
+  bool fill_cache = true;  // False for long scans.
+};
+
+// An ordered key-value store with column families: the seam between Syncline
+// and the disk.
+//
+// Order       Keys are compared bytewise.
+// Atomicity   A batch is applied whole or not at all, also across a crash.
+// Durability  A batch survives loss of power once a Write(..., true) or a
+//             Sync() that began after it has returned. After a process crash
+//             (not a power loss) every returned Write is there.
+// Prefix      After a crash the store holds a prefix of the sequence of
+//             batches, over all columns.
+//
+// Thread-safe. Calls block on the disk.
+class Store {
+ public:
+  virtual ~Store() = default;
+
+  // The value of `key`.
+  //   kNotFound  there is none
+  //   kDataLoss  the stored bytes do not match their checksum
+  virtual absl::StatusOr<std::string> Get(
+      Column column, std::string_view key,
+      const StoreSnapshot* snapshot = nullptr) const = 0;
+
+  [[nodiscard]] virtual std::unique_ptr<StoreIterator> NewIterator(
+      Column column, const IterateOptions& options = {}) const = 0;
+
+  [[nodiscard]] virtual std::unique_ptr<StoreSnapshot> NewSnapshot() const = 0;
+
+  // Applies `batch`; with `sync`, also makes it (and all before it) durable.
+  //   kResourceExhausted  the disk is full
+  //   kInternal           any other I/O error; the outcome is unknown until
+  //                       the store is opened again
+  virtual absl::Status Write(const WriteBatch& batch, bool sync) = 0;
+
+  // Makes every batch that was written before the call durable.
+  virtual absl::Status Sync() = 0;
+
+  // Gives the space of deleted keys in [begin, end) back.
+  virtual absl::Status Compact(Column column, std::string_view begin,
+                               std::string_view end) = 0;
+};
+
+}  // namespace syncline

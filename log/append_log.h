@@ -1,0 +1,186 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <boost/asio/any_io_executor.hpp>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "base/hash.h"
+#include "base/random.h"
+#include "clock/dot.h"
+#include "clock/version_vector.h"
+#include "kv/keys.h"
+#include "kv/store.h"
+#include "log/sync_thread.h"
+
+namespace syncline {
+
+// A position in one node's log of one project: 1, 2, 3, ...; 0 is before the
+// first record.
+struct Seq {
+  std::uint64_t value = 0;
+  [[nodiscard]] Seq next() const { return {value + 1}; }
+  friend bool operator==(Seq, Seq) = default;
+  friend auto operator<=>(Seq, Seq) = default;
+};
+
+// Drawn at random when a log is created. A subscriber resumes with
+// {log id, seq}; a seq alone means nothing once a log has been recreated.
+struct LogId {
+  std::string bytes;  // 16 bytes.
+  friend bool operator==(const LogId&, const LogId&) = default;
+};
+
+enum class Durability : std::uint8_t {
+  kDurable,   // Acknowledged once it survives loss of power.
+  kBuffered,  // Acknowledged once it survives the death of this process.
+};
+
+// What is to be appended: an encoded entry and the path changes it caused.
+struct Draft {
+  Dot dot;
+  std::string entry;    // Flat Cap'n Proto message, stored as it is.
+  std::string changes;  // EncodePathChanges().
+};
+
+// A record as read; the views live as long as the reader stays on it.
+struct RecordView {
+  Seq seq;
+  Dot dot;
+  std::string_view frame;    // Length, checksum, entry: the bytes on the wire.
+  std::string_view entry;    // The entry's message within `frame`.
+  std::string_view changes;  // EncodePathChanges().
+};
+
+// Explicit answers to a position that cannot be read from.
+enum class CursorState : std::uint8_t {
+  kValid,
+  kBehindHorizon,  // Truncated away: take a snapshot, then subscribe.
+  kInvalid,        // Of another log, or beyond the head.
+};
+
+// The append log of one project, kept in a Store. Format: log/FORMAT.md.
+//
+// Order       Records are numbered 1, 2, 3, ... without holes, also after
+//             everything was truncated and after a restart; a record never
+//             changes.
+// Group       Appends made while a flush is under way are written together
+//             by the next one: one batch, one fsync.
+// Durability  As asked for, see Durability. Readers and subscribers see a
+//             record only when it is durable.
+// Fail-stop   After a failed write the outcome on disk is unknown: every later
+//             Append fails with the error that caused it; reads go on. Recover
+//             by destroying the log and opening it again.
+//
+// Bound to the executor given to Open(): call it only from there, callbacks
+// come there, one after the other. Reader may be used on any thread.
+class AppendLog final {
+ public:
+  struct Options {
+    std::size_t draft_bytes_max = 4u << 20;
+    std::size_t batch_drafts_max = 4096;
+  };
+
+  struct ReadOptions {
+    Seq since;                 // Exclusive.
+    std::optional<Seq> until;  // Inclusive; nothing: up to the durable seq.
+    bool reverse = false;      // From `until` down to after `since`.
+  };
+
+  // Walks records over a pinned view of the log. Views are valid until
+  // Next(). Thread-compatible; must not outlive the log.
+  class Reader {
+   public:
+    virtual ~Reader() = default;
+    [[nodiscard]] virtual bool Valid() const = 0;
+    [[nodiscard]] virtual const RecordView& record() const = 0;
+    virtual void Next() = 0;
+    //   kDataLoss  a hole, or a checksum that does not match; the message
+    //              names project and seq
+    [[nodiscard]] virtual absl::Status status() const = 0;
+  };
+
+  // Woken, on the log's executor, after the durable seq moved (at most once
+  // per group). Destruction cancels: no call comes after it.
+  class Waiter {
+   public:
+    virtual ~Waiter() = default;
+  };
+
+  // What an append gave.
+  struct Appended {
+    Seq first;
+    Seq last;
+  };
+  using AppendDone = std::function<void(absl::StatusOr<Appended>)>;
+
+  // Opens the log of `project`, creating it if `store` has none. Blocks while
+  // it reads its rows. Borrows `store` and `sync_thread`, which must outlive
+  // the log.
+  //   kDataLoss  the log's rows contradict each other
+  static absl::StatusOr<std::unique_ptr<AppendLog>> Open(
+      Store& store, SyncThread& sync_thread,
+      boost::asio::any_io_executor executor, ProjectNumber project,
+      RandomSource& random, const Options& options);
+
+  ~AppendLog();
+  AppendLog(const AppendLog&) = delete;
+  AppendLog& operator=(const AppendLog&) = delete;
+
+  // Appends all of `drafts` or none, in order; `rows` are written in the same
+  // batch (state that must change with the log). Seqs are given out at the
+  // call: next() .. next() + drafts.size() - 1. An empty list answers with
+  // the current head and writes `rows` only.
+  //   kInvalidArgument     a draft is over a limit in Options, or its dot is
+  //                        not the next of its origin: nothing changed
+  //   kFailedPrecondition  an earlier write failed; the message names it
+  //   other                this write failed (see Store::Write)
+  void Append(std::vector<Draft> drafts, WriteBatch rows, Durability durability,
+              AppendDone done);
+
+  // Drops the records up to `through` (at most the durable head) and remembers
+  // per origin how far. Doing it twice is harmless.
+  absl::Status TruncateThrough(Seq through);
+
+  [[nodiscard]] std::unique_ptr<Reader> Read(const ReadOptions& options) const;
+  [[nodiscard]] CursorState Check(const LogId& log, Seq since) const;
+  [[nodiscard]] std::unique_ptr<Waiter> Wait(std::function<void()> on_durable);
+
+  // Seq of an entry that this log holds; nothing if it was never appended, was
+  // truncated, or came by a snapshot.
+  [[nodiscard]] absl::StatusOr<std::optional<Seq>> Find(const Dot& dot) const;
+  // SHA-256 over the entries of `origin` up to the highest counter appended:
+  // h(n) = SHA-256(h(n-1) || entry bytes), h(0) = 32 zeros.
+  [[nodiscard]] Hash ChainOf(const Origin& origin) const;
+  // ... up to `counter`, as far as the log still reaches.
+  //   kNotFound  truncated, or not reached yet
+  [[nodiscard]] absl::StatusOr<Hash> ChainAt(const Dot& dot) const;
+
+  [[nodiscard]] const LogId& id() const;
+  [[nodiscard]] Seq head() const;     // Last given out.
+  [[nodiscard]] Seq durable() const;  // Last that survives loss of power.
+  [[nodiscard]] Seq horizon() const;  // Last truncated; 0 if none.
+  // Highest counter of each origin appended, and the part of it that is
+  // durable.
+  [[nodiscard]] const VersionVector& frontier() const;
+  [[nodiscard]] const VersionVector& durable_frontier() const;
+  // Highest counter of each origin truncated away.
+  [[nodiscard]] const VersionVector& truncated() const;
+  // OK, or why appends are refused.
+  [[nodiscard]] absl::Status health() const;
+
+ private:
+  struct Impl;
+  explicit AppendLog(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace syncline

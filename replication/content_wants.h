@@ -1,0 +1,70 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "base/hash.h"
+#include "kv/chunk_store.h"
+#include "kv/file_content.h"
+#include "kv/keys.h"
+#include "kv/store.h"
+
+namespace syncline {
+
+// The chunks that a project's entries name and this node has not got yet.
+// Survives restarts: a want is written in the batch of the entry that names
+// it. Bound to the project's executor.
+class ContentWants {
+ public:
+  struct Want {
+    Hash hash;
+    std::uint32_t bytes = 0;
+    int level = 0;  // Above 0: a list of further chunks.
+  };
+
+  // Reads the wants of `project`. Borrows both stores.
+  static absl::StatusOr<std::unique_ptr<ContentWants>> Open(
+      Store& store, const ChunkStore& chunks, ProjectNumber project);
+
+  ~ContentWants();
+  ContentWants(const ContentWants&) = delete;
+  ContentWants& operator=(const ContentWants&) = delete;
+
+  // Adds what `payload` (of a file) names and the chunk store lacks, and the
+  // rows to be written for it. Symlink and malformed payloads name nothing.
+  void AddPayload(std::string_view payload, WriteBatch& rows);
+
+  // Up to `limit` wants that are not `taken`, small ones first. A taken want
+  // is left out until it arrived or was released.
+  std::vector<Want> Take(std::size_t limit, std::uint64_t bytes_max);
+  // A taken want that could not be had from that peer: offer it again.
+  void Release(const Hash& hash);
+  // A chunk is in the chunk store now (not necessarily durable). Adds what a
+  // list of chunks names. `rows` must be written after the chunk is durable.
+  absl::Status Arrived(const Hash& hash, WriteBatch& rows);
+
+  [[nodiscard]] std::size_t size() const;
+  [[nodiscard]] std::uint64_t bytes() const;
+
+  // Called after every Arrived() and every AddPayload() that added wants.
+  // Destroying the handle cancels.
+  class Watch {
+   public:
+    virtual ~Watch() = default;
+  };
+  [[nodiscard]] std::unique_ptr<Watch> OnChange(std::function<void()> changed);
+
+ private:
+  struct Impl;
+  explicit ContentWants(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace syncline

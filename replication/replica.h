@@ -1,0 +1,134 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <boost/asio/any_io_executor.hpp>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "base/hash.h"
+#include "base/random.h"
+#include "base/time_source.h"
+#include "kv/chunk_store.h"
+#include "kv/store.h"
+#include "log/append_log.h"
+#include "log/sync_thread.h"
+#include "replication/content_wants.h"
+#include "replication/project_id.h"
+#include "replication/state/causal_state.h"
+#include "replication/state/strategy.h"
+
+namespace syncline {
+
+// One project on this node: its log and its causal state, kept in step. All
+// changes come in here, from users (Commit) and from peers (Ingest); both
+// append one record for each entry, in one batch with everything that must
+// change with it.
+//
+// The state is ahead of the disk by what is being flushed: what leaves the
+// node (peers, subscribers, acknowledgements) goes by the log's durable seq.
+// After a failed write the replica refuses changes until it is opened again.
+//
+// Bound to the executor it was opened with; callbacks come there.
+class Replica {
+ public:
+  // Borrowed, all of it; must outlive the replica.
+  struct Environment {
+    Store& store;
+    SyncThread& sync_thread;
+    ChunkStore& chunks;
+    RandomSource& random;
+    const TimeSource& time;
+    boost::asio::any_io_executor executor;
+  };
+
+  struct Identity {
+    ProjectId project;
+    ProjectNumber number;
+    Origin self;
+    std::string device_key;  // Ed25519 public key, 32 bytes.
+  };
+
+  struct Options {
+    Strategy strategy = Strategy::kKeepBoth;
+    // Changed view rows are written back beyond this much memory.
+    std::size_t dirty_bytes_max = 8u << 20;
+  };
+
+  // The chain hash of one origin at a counter: proves that two nodes hold the
+  // same entries of it.
+  struct ChainHead {
+    Dot dot;
+    Hash hash;
+  };
+
+  struct Committed {
+    Dot dot;
+    Seq seq;
+    std::vector<PathChange> changes;
+  };
+  using CommitDone = std::function<void(absl::Status)>;
+
+  struct Ingested {
+    std::uint64_t applied = 0;
+    std::uint64_t voided = 0;
+    std::uint64_t duplicates = 0;
+  };
+
+  static absl::StatusOr<std::unique_ptr<Replica>> Open(
+      const Environment& environment, const Identity& identity,
+      const Options& options);
+
+  ~Replica();
+  Replica(const Replica&) = delete;
+  Replica& operator=(const Replica&) = delete;
+
+  // Makes one entry of `effects` and applies it. The state shows it when the
+  // call returns; `done` comes once it is as safe as `durability` says. Chunks
+  // that it names must be durable already. `rows`, if given, is called after
+  // the entry was applied and adds rows to its batch (a mirror's Base).
+  //   kInvalidArgument     the entry would be void, or `effects` is empty:
+  //                        nothing changed, `done` is not called
+  //   kFailedPrecondition  an earlier write failed
+  absl::StatusOr<Committed> Commit(
+      std::vector<Effect> effects, std::string cause, Durability durability,
+      CommitDone done,
+      const std::function<void(const Committed&, WriteBatch&)>& rows = {});
+
+  // Takes in frames that a peer sent, in its log order, after checking all of
+  // them: checksums, form, gaps, and that each chain of hashes arrives at
+  // `chains`. `done` comes when they are durable. Known entries are skipped.
+  //   kInvalidArgument  malformed, a gap, or a context that is not covered:
+  //                     the peer is broken, nothing changed
+  //   kAborted          a hash does not chain: a fork, nothing changed
+  void Ingest(std::string_view frames, const std::vector<ChainHead>& chains,
+              std::function<void(absl::StatusOr<Ingested>)> done);
+
+  // Changes the strategy and proposes anew for all open conflicts.
+  void SetStrategy(Strategy strategy);
+  [[nodiscard]] Strategy strategy() const;
+
+  // Writes changed view rows back; `done` when they are written.
+  void Flush(std::function<void(absl::Status)> done);
+
+  [[nodiscard]] const Identity& identity() const;
+  [[nodiscard]] const CausalState& state() const;
+  [[nodiscard]] AppendLog& log();
+  [[nodiscard]] ContentWants& wants();
+  [[nodiscard]] ChunkStore& chunks();
+  // The device of an origin, if its first entry was seen: a public key.
+  [[nodiscard]] std::string DeviceOf(const Origin& origin) const;
+  [[nodiscard]] absl::Status health() const;
+
+ private:
+  struct Impl;
+  explicit Replica(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace syncline

@@ -1,0 +1,243 @@
+#pragma once
+
+#include <compare>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "base/hash.h"
+#include "clock/hybrid_clock.h"
+#include "clock/version_vector.h"
+#include "kv/keys.h"
+#include "kv/store.h"
+#include "log/entry.h"
+#include "log/path_change.h"
+
+namespace syncline {
+
+// A register: the place, content or one attribute of an item, or a document.
+struct RegisterId {
+  enum class Field : std::uint8_t { kAttr, kContent, kDoc, kPlace };
+
+  Field field = Field::kContent;
+  ItemId item;             // Not for kDoc.
+  std::string name_space;  // kDoc only.
+  std::string key;         // Attribute or document key.
+
+  friend bool operator==(const RegisterId&, const RegisterId&) = default;
+  friend auto operator<=>(const RegisterId&, const RegisterId&) = default;
+};
+
+// Total order of heads, for display among concurrent ones: newest is largest.
+struct HeadOrder {
+  Hlc hlc;
+  Origin origin;
+  std::uint64_t counter = 0;
+  std::uint32_t index = 0;  // Effect index.
+  friend bool operator==(const HeadOrder&, const HeadOrder&) = default;
+  friend auto operator<=>(const HeadOrder&, const HeadOrder&) = default;
+  [[nodiscard]] Dot dot() const { return {origin, counter}; }
+};
+
+// One live value of a register.
+struct Head {
+  HeadOrder order;
+  int generation = 0;  // 0 human, 1 automatic.
+  // kPlace: a location. Else the payload, attribute value or document.
+  std::variant<std::string, Location> value;
+  std::optional<Location> hint;  // kContent.
+  Attrs attrs;                   // kContent.
+  Dots sources;                  // kContent, kDoc.
+  std::uint64_t arrival = 0;     // Record that brought it. Local.
+  friend bool operator==(const Head&, const Head&) = default;
+};
+
+// A live content head (or document head) at a visible path.
+struct Sibling {
+  RegisterId reg;
+  Head head;
+  [[nodiscard]] const std::string& payload() const {
+    return std::get<std::string>(head.value);
+  }
+};
+
+// One visible path or document.
+struct Row {
+  std::optional<ItemKind> kind;   // Nothing for a document.
+  std::vector<ItemId> items;      // Ascending; merged directories, or a slot.
+  std::vector<Sibling> siblings;  // By ascending order; none for directories.
+  std::size_t shown = 0;          // Index of the shown sibling.
+  Attrs attrs;
+  bool revived = false;
+
+  // Several distinct values, at least one of them human.
+  [[nodiscard]] bool conflict() const;
+  [[nodiscard]] bool IsDirectory() const {
+    return kind == ItemKind::kDirectory;
+  }
+  // Requires (checked): not a directory.
+  [[nodiscard]] const Sibling& shown_sibling() const;
+  // The shown item, or the smallest id of a merged directory.
+  [[nodiscard]] const ItemId& item() const;
+};
+
+// What a reader saw at a path: the only source of every `supersedes` list.
+// A mirror keeps the token of what it wrote to or accepted from the disk.
+struct Token {
+  ItemId item;  // The shown one.
+  std::vector<ItemId> items;
+  std::vector<Location> locations;  // Of `items`, in the same order.
+  Attrs attrs;
+  std::vector<std::pair<RegisterId, Dot>> heads;  // Sorted.
+
+  [[nodiscard]] Dots DotsOf(const ItemId& of, RegisterId::Field field) const;
+  friend bool operator==(const Token&, const Token&) = default;
+};
+std::string EncodeToken(const Token& token);
+//   kInvalidArgument  malformed
+absl::StatusOr<Token> DecodeToken(std::string_view bytes);
+
+enum class ApplyOutcome : std::uint8_t {
+  kApplied,
+  kVoid,       // Counted, but breaks a rule: no effect anywhere.
+  kDuplicate,  // Known already. Nothing changed.
+  kGap,        // Skips entries of its origin: the sender is broken.
+  kCausality,  // Its context is not covered: the sender is broken.
+};
+
+// The causal state of one project: registers with live heads, one frontier,
+// and the visible tree, which is a pure function of the live heads.
+//
+// Deterministic   Equal frontiers give equal registers, views and digests, on
+//                 every node, whatever order entries came in.
+// Incremental     A change costs what it touches: depth, and the children of
+//                 directories that die or merge.
+// Lazy            Changed rows live in memory until TakeFlush() hands them
+//                 out; what the rows in the store lack after a crash is
+//                 applied again from the log (Replay).
+//
+// Reads no clock, draws no random number, starts no thread. Bound to one
+// thread at a time; const calls read the store and may block on it. After a
+// status other than the documented ones the state must be opened again.
+// Paths are relative, without a leading '/'; "" is the root.
+class CausalState {
+ public:
+  struct Options {
+    bool check_rebuild = false;  // Compare with a full rebuild every time.
+  };
+
+  struct Applied {
+    ApplyOutcome outcome = ApplyOutcome::kApplied;
+    std::string void_reason;          // kVoid.
+    std::vector<PathChange> changes;  // In a useful order: parents first.
+    // Rows (paths, or "doc:<namespace>/<key>") that the entry left as open
+    // conflicts among those it touched.
+    std::vector<std::string> open_conflicts;
+  };
+
+  // Everything that a joining replica needs: see Join.
+  struct Snapshot {
+    VersionVector frontier;
+    std::vector<std::pair<RegisterId, Head>> heads;  // Any order.
+  };
+
+  // Opens the rows of `project`; `self` mints new entries. `frontier` is that
+  // of the log: what the rows lack must then be given to Replay() in order,
+  // before anything else. Borrows `store`.
+  //   kDataLoss  rows that cannot be read
+  static absl::StatusOr<std::unique_ptr<CausalState>> Open(
+      Store& store, ProjectNumber project, const Origin& self,
+      VersionVector frontier, const Options& options);
+
+  virtual ~CausalState() = default;
+
+  // ---- entries
+  // Why an entry is void (decided from the entry alone), or nothing.
+  static std::optional<std::string> Violation(const Entry& entry);
+
+  // Rules A1 to A5. `arrival` is the seq its record will have. kGap,
+  // kCausality and kDuplicate change nothing.
+  virtual absl::StatusOr<Applied> Apply(const Entry& entry,
+                                        std::uint64_t arrival,
+                                        std::int64_t now_ms) = 0;
+  // An entry of the log's tail after a crash: applied at frontier already.
+  virtual absl::Status Replay(const Entry& entry, std::uint64_t arrival) = 0;
+
+  // Installs another replica's state (rule X4); idempotent. The changes are
+  // those of all items that it touched.
+  virtual absl::StatusOr<Applied> Join(const Snapshot& theirs,
+                                       std::uint64_t arrival,
+                                       std::int64_t now_ms) = 0;
+  virtual absl::StatusOr<Snapshot> TakeSnapshot() const = 0;
+
+  // The entry that `effects` become when committed now: next dot of `self`,
+  // the frontier as context, the clock ticked. Changes nothing; give it to
+  // Apply() at once.
+  [[nodiscard]] virtual Entry MakeEntry(std::vector<Effect> effects,
+                                        std::string cause,
+                                        std::int64_t now_ms) const = 0;
+
+  [[nodiscard]] virtual const Origin& self() const = 0;
+  [[nodiscard]] virtual const VersionVector& frontier() const = 0;
+  [[nodiscard]] virtual Hlc hlc() const = 0;
+  // Equal on two replicas exactly when their registers are (a set hash over
+  // the live heads, kept up to date).
+  [[nodiscard]] virtual Hash Digest() const = 0;
+  // Visible items (rows with content or directories, merged ones once per
+  // id) and open conflicts, kept up to date.
+  [[nodiscard]] virtual std::uint64_t item_count() const = 0;
+
+  // ---- the view
+  // The row at `path`; nothing if there is none. The root is a directory row
+  // with the item kRoot.
+  virtual absl::StatusOr<std::optional<Row>> Lookup(
+      std::string_view path) const = 0;
+  // Children of directory `path` by name (bytewise), from after `after`, at
+  // most `limit`.
+  //   kNotFound            no such row
+  //   kFailedPrecondition  not a directory
+  virtual absl::StatusOr<std::vector<std::pair<std::string, Row>>> List(
+      std::string_view path, std::string_view after,
+      std::size_t limit) const = 0;
+  // The path that shows `item`; nothing if it is not alive.
+  virtual absl::StatusOr<std::optional<std::string>> PathOf(
+      const ItemId& item) const = 0;
+  virtual absl::StatusOr<std::optional<Row>> LookupDoc(
+      std::string_view name_space, std::string_view key) const = 0;
+  virtual absl::StatusOr<std::vector<std::pair<std::string, Row>>> ListDocs(
+      std::string_view name_space, std::string_view key_prefix) const = 0;
+  // All open conflicts, sorted: paths, and "doc:<namespace>/<key>".
+  virtual absl::StatusOr<std::vector<std::string>> Conflicts() const = 0;
+
+  // A token of `path` (rule G4): in an open conflict of the shown value only,
+  // unless `all_siblings`. Nothing if there is no row.
+  virtual absl::StatusOr<std::optional<Token>> Read(
+      std::string_view path, bool all_siblings) const = 0;
+
+  // Live heads of one register, by dot.
+  virtual absl::StatusOr<std::vector<Head>> Heads(
+      const RegisterId& reg) const = 0;
+
+  // ---- the write-back view
+  // Rows changed since the last call, sorted, with the mark `covered`: the
+  // seq of the last record applied. Write them as one batch, behind the
+  // records they cover, then call FlushWritten(); until then they are still
+  // read from memory. What is lost with a crash is replayed.
+  // Requires (checked): no other flush is under way.
+  [[nodiscard]] virtual WriteBatch TakeFlush(std::uint64_t covered) = 0;
+  virtual void FlushWritten() = 0;
+  // Bytes of memory that changed rows hold.
+  [[nodiscard]] virtual std::size_t dirty_bytes() const = 0;
+  // Seq that the rows in the store covered when they were opened; Replay
+  // starts behind it.
+  [[nodiscard]] virtual std::uint64_t flushed() const = 0;
+};
+
+}  // namespace syncline

@@ -1,0 +1,48 @@
+#pragma once
+
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "log/entry.h"
+#include "replication/state/causal_state.h"
+
+namespace syncline {
+
+// What a device proposes for an open conflict. Strategies only add entries, so
+// any mixture of them converges.
+enum class Strategy : std::uint8_t {
+  kLocalWins,
+  kRemoteWins,
+  kNewestWins,
+  kKeepBoth,
+  kMerge,
+  kManual,  // The user decides.
+  kSkip,    // As manual, and mirrors leave the path alone.
+};
+
+// "local-wins", "remote-wins", "newest-wins", "keep-both", "merge", "manual",
+// "skip".
+std::string_view StrategyName(Strategy strategy);
+std::optional<Strategy> StrategyFromName(std::string_view name);
+
+// Merges two payloads over their common ancestor; nothing if it cannot.
+// Must be a function of its arguments alone.
+class ContentMerger {
+ public:
+  virtual ~ContentMerger() = default;
+  virtual std::optional<std::string> Merge(std::string_view first,
+                                           std::string_view second) const = 0;
+};
+
+// The effects that `strategy` proposes for the row `path` (or
+// "doc:<namespace>/<key>"), rules S1 to S9; empty if it proposes none: not an
+// open conflict, manual, skip, or another device is the authority. Commit them
+// with the cause "auto:<strategy>". Without a `merger`, kMerge is kKeepBoth.
+absl::StatusOr<std::vector<Effect>> ResolveEffects(const CausalState& state,
+                                                   std::string_view path,
+                                                   Strategy strategy,
+                                                   const ContentMerger* merger);
+
+}  // namespace syncline
