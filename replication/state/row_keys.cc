@@ -146,6 +146,10 @@ std::string RowKeys::SeveralDoc(std::string_view name_space,
 
 std::string RowKeys::AllSeveralDocs() const { return Tagged(kSeveralDocTag); }
 
+std::string RowKeys::ChildrenPrefix() const { return Tagged(kChildTag); }
+std::string RowKeys::UpPrefix() const { return Tagged(kUpTag); }
+std::string RowKeys::MadeUpPrefix() const { return Tagged(kMadeUpTag); }
+
 std::string RowKeys::Mark() const { return Tagged(kMarkTag); }
 
 std::optional<ChildKey> ParseChildKey(std::string_view rest) {

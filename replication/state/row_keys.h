@@ -45,6 +45,10 @@ class RowKeys {
   [[nodiscard]] std::string SeveralDoc(std::string_view name_space,
                                        std::string_view key) const;
   [[nodiscard]] std::string AllSeveralDocs() const;  // Prefix.
+  // Prefixes of all rows of a kind.
+  [[nodiscard]] std::string ChildrenPrefix() const;
+  [[nodiscard]] std::string UpPrefix() const;
+  [[nodiscard]] std::string MadeUpPrefix() const;
   // What the rows in the store cover.
   [[nodiscard]] std::string Mark() const;
 

@@ -58,6 +58,15 @@ std::pair<RegisterId, Dot> TakeHeadName(ByteReader& reader, bool& ok) {
   return head;
 }
 
+// Sorted, and each element once.
+template <typename List>
+bool Ascending(const List& list) {
+  return std::adjacent_find(list.begin(), list.end(),
+                            [](const auto& a, const auto& b) {
+                              return !(a < b);
+                            }) == list.end();
+}
+
 }  // namespace
 
 Dots Token::DotsOf(const ItemId& of, RegisterId::Field field) const {
@@ -124,8 +133,7 @@ absl::StatusOr<Token> DecodeToken(std::string_view bytes) {
   ok = ok && reader.AtEnd() && token.items.size() == token.locations.size() &&
        std::find(token.items.begin(), token.items.end(), token.item) !=
            token.items.end() &&
-       std::is_sorted(token.attrs.begin(), token.attrs.end()) &&
-       std::is_sorted(token.heads.begin(), token.heads.end());
+       Ascending(token.attrs) && Ascending(token.heads);
   if (!ok) return InvalidArgument("token: malformed");
   return token;
 }
