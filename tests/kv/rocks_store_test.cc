@@ -284,10 +284,47 @@ TEST_CASE("rocks_store: a hole among unsynced writes opens as a prefix",
   CHECK(rows < 70);
 }
 
-TEST_CASE(
-    "rocks_store: damage to synced writes is data loss and changes "
-    "nothing",
-    "[kv][fault]") {
+// Rows whose log records fill its blocks of 32 KiB exactly. RocksDB by itself
+// passes over a block of zeroes there, without a word, and applies what
+// follows.
+void MakeAlignedStore(const fs::path& live, const fs::path& copy, int synced,
+                      int rows) {
+  constexpr std::size_t kOverhead = 32;  // Of a record, without its value.
+  auto store = MustOpen(live);
+  const fs::path wal = FilesWith(live, ".log").at(0);
+  const std::size_t used = fs::file_size(wal) % 1024;
+  MustPut(*store, Key(0), std::string(1024 - used + 1024 - kOverhead, 'x'),
+          false);
+  REQUIRE(fs::file_size(wal) % 1024 == 0);
+  for (int i = 1; i < rows; ++i) {
+    MustPut(*store, Key(i), std::string(1024 - kOverhead, 'x'),
+            i + 1 == synced);
+  }
+  CopyStore(live, copy);
+}
+
+TEST_CASE("rocks_store: nothing behind a lost block of the log is applied",
+          "[kv][fault]") {
+  TemporaryDirectory dir;
+  const fs::path copy = dir.path() / "copy";
+  const bool synced = GENERATE(false, true);
+  MakeAlignedStore(dir.path() / "live", copy, synced ? 150 : 10, 160);
+  const auto wals = FilesWith(copy, ".log");
+  REQUIRE(wals.size() == 1);
+  std::string bytes = ReadFile(wals[0]);
+  std::fill_n(bytes.begin() + 65536, 32768, '\0');
+  WriteFile(wals[0], bytes);
+  if (synced) {
+    CHECK(RocksStore::Open(copy).status().code() ==
+          absl::StatusCode::kDataLoss);
+  } else {
+    const int rows = CountRows(*MustOpen(copy));
+    CHECK(rows > 60);
+    CHECK(rows < 64);
+  }
+}
+
+TEST_CASE("rocks_store: damage to synced writes is data loss", "[kv][fault]") {
   TemporaryDirectory dir;
   MakeKilledStore(dir.path() / "live", dir.path() / "copy", 100, 10);
   const auto wals = FilesWith(dir.path() / "copy", ".log");
