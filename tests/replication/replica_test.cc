@@ -2,6 +2,7 @@
 
 #include <boost/asio/io_context.hpp>
 #include <catch2/catch.hpp>
+#include <set>
 
 #include "kv/file_content.h"
 #include "kv/memory_store.h"
