@@ -5,8 +5,7 @@
 namespace syncline {
 namespace {
 
-TEST_CASE("device_identity: what is stored gives the same key back",
-          "[peer]") {
+TEST_CASE("device_identity: what is stored gives the same key back", "[peer]") {
   const auto made = DeviceIdentity::Generate();
   REQUIRE(made.ok());
   const auto loaded = DeviceIdentity::FromSecret(made->Secret());
@@ -67,8 +66,7 @@ TEST_CASE("device_identity: the text of an id reads back however it is typed",
 }
 
 TEST_CASE("device_identity: a secret of another size is refused", "[peer]") {
-  CHECK(absl::IsInvalidArgument(
-      DeviceIdentity::FromSecret("short").status()));
+  CHECK(absl::IsInvalidArgument(DeviceIdentity::FromSecret("short").status()));
 }
 
 }  // namespace

@@ -17,8 +17,7 @@ struct Pair {
   SystemRandom random;
   SystemTime time;
   Hello from_dialler = MakeHello(dialler.self(), random, time);
-  ListenHandshake listening{listener,
-                            MakeHello(listener.self(), random, time)};
+  ListenHandshake listening{listener, MakeHello(listener.self(), random, time)};
 
   DialHandshake Dial(std::string secret = "") {
     return DialHandshake(dialler.self(), from_dialler, listener.id(),
@@ -32,8 +31,8 @@ struct Pair {
   }
   // All of it, as it should be.
   std::variant<ListenHandshake::Proven, Refusal> Run(std::string secret = "") {
-    auto accepted = std::get<ListenHandshake::Accepted>(
-        listening.OnHello(from_dialler));
+    auto accepted =
+        std::get<ListenHandshake::Accepted>(listening.OnHello(from_dialler));
     DialHandshake dial = Dial(std::move(secret));
     return Prove(*dial.OnAccepted(accepted.hello, accepted.signature));
   }
@@ -69,10 +68,10 @@ TEST_CASE("handshake: a proof by another key is refused", "[peer]") {
   const auto accepted = std::get<ListenHandshake::Accepted>(
       pair.listening.OnHello(pair.from_dialler));
   const auto thief = DeviceIdentity::Generate();
-  const Proof proof{*thief->Sign(HandshakeTranscript(
-                        HandshakeRole::kDials, pair.from_dialler,
-                        accepted.hello)),
-                    {}};
+  const Proof proof{
+      *thief->Sign(HandshakeTranscript(HandshakeRole::kDials, pair.from_dialler,
+                                       accepted.hello)),
+      {}};
   CHECK(std::get<Refusal>(pair.Prove(proof)).reason == Reason::kBadProof);
 }
 
@@ -96,16 +95,13 @@ TEST_CASE("handshake: an old proof does not fit a new challenge", "[peer]") {
   first.listener.authorised[first.dialler.id()];
   const auto old = std::get<ListenHandshake::Accepted>(
       first.listening.OnHello(first.from_dialler));
-  const Proof proof =
-      *first.Dial().OnAccepted(old.hello, old.signature);
-  ListenHandshake again(
-      first.listener,
-      MakeHello(first.listener.self(), first.random, first.time));
+  const Proof proof = *first.Dial().OnAccepted(old.hello, old.signature);
+  ListenHandshake again(first.listener, MakeHello(first.listener.self(),
+                                                  first.random, first.time));
   static_cast<void>(again.OnHello(first.from_dialler));
   std::optional<Refusal> refusal;
-  again.OnProof(proof, [&](auto result) {
-    refusal = std::get<Refusal>(result);
-  });
+  again.OnProof(proof,
+                [&](auto result) { refusal = std::get<Refusal>(result); });
   REQUIRE(refusal);
   CHECK(refusal->reason == Reason::kBadProof);
 }
@@ -130,8 +126,7 @@ TEST_CASE("handshake: a range that reaches this version is taken", "[peer]") {
       pair.listening.OnHello(hello)));
 }
 
-TEST_CASE("handshake: the same device and copies of it are refused",
-          "[peer]") {
+TEST_CASE("handshake: the same device and copies of it are refused", "[peer]") {
   Pair pair;
   Hello hello = pair.from_dialler;
   SECTION("itself") {
@@ -175,8 +170,7 @@ TEST_CASE("handshake: calls out of turn are refused", "[peer]") {
   }
 }
 
-TEST_CASE("handshake: the dialler insists on the device it dialled",
-          "[peer]") {
+TEST_CASE("handshake: the dialler insists on the device it dialled", "[peer]") {
   Pair pair;
   const auto accepted = std::get<ListenHandshake::Accepted>(
       pair.listening.OnHello(pair.from_dialler));
@@ -195,8 +189,7 @@ TEST_CASE("handshake: an invitation makes a stranger known once", "[peer]") {
   CHECK(pair.listener.authorised.contains(pair.dialler.id()));
 }
 
-TEST_CASE("handshake: an invitation that does not hold is refused",
-          "[peer]") {
+TEST_CASE("handshake: an invitation that does not hold is refused", "[peer]") {
   Pair pair;
   Invitation invitation = pair.listener.Invite();
   auto& kept = pair.listener.invitations[InvitationIdOf(invitation.secret)];

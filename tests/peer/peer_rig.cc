@@ -1,7 +1,7 @@
 #include "tests/peer/peer_rig.h"
 
-#include <catch2/catch.hpp>
 #include <boost/asio/post.hpp>
+#include <catch2/catch.hpp>
 #include <chrono>
 
 #include "base/status.h"
@@ -66,8 +66,7 @@ PeerNode::PeerNode(PeerWorld& world, std::string_view name,
     : self_(MakeSelf(name)),
       world_(world),
       options_(options),
-      store_(std::make_unique<MemoryStore>()),
-      rig_(world.io, *store_, name) {
+      rig_(world.io, store_, name) {
   open[TheProject()] = &*rig_;
   Restart();
 }
@@ -179,14 +178,14 @@ void PeerNode::RedeemInvitation(
 void PeerNode::AcceptProjects(const PeerRecord& inviter,
                               const std::vector<ProjectInfo>& projects,
                               std::function<void(absl::Status)> done) {
-  boost::asio::post(world_.io, [this, inviter, projects,
-                                done = std::move(done)] {
-    accepted = projects;
-    remembered[inviter.id] = inviter;
-    for (const ProjectInfo& project : projects)
-      authorised[inviter.id].insert(project.id);
-    done(absl::OkStatus());
-  });
+  boost::asio::post(world_.io,
+                    [this, inviter, projects, done = std::move(done)] {
+                      accepted = projects;
+                      remembered[inviter.id] = inviter;
+                      for (const ProjectInfo& project : projects)
+                        authorised[inviter.id].insert(project.id);
+                      done(absl::OkStatus());
+                    });
 }
 
 void PeerNode::RememberPeer(const PeerRecord& peer) {

@@ -15,6 +15,7 @@
 #include "kv/memory_store.h"
 #include "proto/kj_loop.h"
 #include "replication/peer/peer_manager.h"
+#include "tests/testing/faulty_store.h"
 #include "tests/testing/replica_rig.h"
 
 namespace syncline::testing {
@@ -35,6 +36,7 @@ struct PeerWorld {
 };
 
 // A node with one replica (project "p", see ReplicaRig) and its peer layer.
+// Nodes of one name are the same device: copies of one another.
 class PeerNode final : public PeerHost {
  public:
   struct Invited {
@@ -65,6 +67,7 @@ class PeerNode final : public PeerHost {
   PeerStatus StatusOf(PeerNode& other);
   ProjectLink::Status LinkTo(PeerNode& other);
 
+  FaultyStore& store() { return store_; }
   ReplicaRig& rig() { return rig_; }
   PeerManager& manager() { return *manager_; }
   const DeviceId& id() const { return self_.identity.id(); }
@@ -98,7 +101,8 @@ class PeerNode final : public PeerHost {
  private:
   PeerWorld& world_;
   PeerManager::Options options_;
-  std::unique_ptr<Store> store_;
+  MemoryStore memory_;
+  FaultyStore store_{memory_};
   ReplicaRig rig_;
   SystemRandom random_;
   SystemTime time_;
