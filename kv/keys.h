@@ -23,4 +23,8 @@ std::string ProjectPrefix(ProjectNumber project);
 // none (all bytes 0xff).
 std::string PrefixEnd(std::string_view prefix);
 
+// In Column::kMeta: big-endian u32, the format of all rows. Kept by RocksStore;
+// nobody else writes it.
+inline constexpr std::string_view kMetaFormatKey = "format";
+
 }  // namespace syncline
