@@ -13,6 +13,7 @@ namespace {
 constexpr char kPathTag = 'p';
 constexpr char kPendingTag = 'w';
 constexpr char kCursorTag = 'c';
+constexpr char kNameTag = 'n';
 constexpr std::uint8_t kRowFormat = 1;
 
 std::string MirrorPrefix(ProjectNumber project, std::uint32_t id) {
@@ -104,6 +105,10 @@ absl::Status BaseTable::Load() {
       if (rest.size() > 1) ++size_;
     } else if (rest[0] == kPendingTag) {
       pending_[std::string(rest.substr(1))] = rows->value() == "1";
+    } else if (rest[0] == kNameTag) {
+      ByteReader reader(rows->value());
+      attached_ = reader.U8() != 0;
+      name_ = reader.rest();
     } else if (rest[0] == kCursorTag) {
       ByteReader reader(rows->value());
       Cursor cursor;
@@ -204,28 +209,37 @@ void BaseTable::Remove(std::string_view path, WriteBatch& rows) {
   Set(std::move(key), std::nullopt, rows);
 }
 
-absl::Status BaseTable::MoveTree(std::string_view from, std::string_view to,
-                                 WriteBatch& rows) {
-  SYNCLINE_CHECK(!from.empty() && !to.empty(), "the root does not move");
-  if (from == to) return absl::OkStatus();
+absl::Status BaseTable::MoveTrees(
+    const std::vector<std::pair<std::string, std::string>>& moves,
+    WriteBatch& rows) {
   std::vector<std::pair<std::string, BaseEntry>> moved;
-  SYNCLINE_RETURN_IF_ERROR(
-      Walk(from, [&](const std::string& path, const BaseEntry& entry) {
-        moved.emplace_back(path, entry);
-        return true;
-      }));
-  std::vector<std::string> replaced;
-  SYNCLINE_RETURN_IF_ERROR(
-      Walk(to, [&](const std::string& path, const BaseEntry&) {
-        replaced.push_back(path);
-        return true;
-      }));
-  for (const auto& [path, entry] : moved) Remove(path, rows);
-  for (const std::string& path : replaced) Remove(path, rows);
-  for (const auto& [path, entry] : moved) {
-    Put(Rebase(path, from, to), entry, rows);
+  std::vector<std::string> cleared;
+  for (const auto& [from, to] : moves) {
+    SYNCLINE_CHECK(!from.empty() && !to.empty(), "the root does not move");
+    SYNCLINE_RETURN_IF_ERROR(
+        Walk(from, [&, &from = from, &to = to](const std::string& path,
+                                               const BaseEntry& entry) {
+          moved.emplace_back(Rebase(path, from, to), entry);
+          cleared.push_back(path);
+          return true;
+        }));
+    SYNCLINE_RETURN_IF_ERROR(
+        Walk(to, [&](const std::string& path, const BaseEntry&) {
+          cleared.push_back(path);
+          return true;
+        }));
   }
+  for (const std::string& path : cleared) Remove(path, rows);
+  for (const auto& [path, entry] : moved) Put(path, entry, rows);
   return absl::OkStatus();
+}
+
+void BaseTable::SetName(const std::string& name, bool attached,
+                        WriteBatch& rows) {
+  name_ = name;
+  attached_ = attached;
+  rows.Put(Column::kMirror, prefix_ + kNameTag,
+           std::string(1, attached ? '\1' : '\0') + name);
 }
 
 void BaseTable::SetCursor(const Cursor& cursor, WriteBatch& rows) {
@@ -252,30 +266,28 @@ void BaseTable::RemovePending(const std::string& path, WriteBatch& rows) {
 
 absl::Status BaseTable::Stats(
     std::string_view path, bool whole,
-    const std::function<void(const std::string&, const BaseStat&)>& visit)
+    const std::function<bool(const std::string&, const BaseStat&)>& visit)
     const {
   const std::string first = prefix_ + kPathTag + PathKey(path);
-  const std::string below = path.empty() ? first : first + '\0';
+  const std::size_t below = first.size() + (path.empty() ? 0 : 1);
   IterateOptions options;
-  options.lower_bound = whole ? first : below;
+  options.lower_bound = first;
   options.upper_bound = path.empty() ? PrefixEnd(first) : first + '\1';
   options.fill_cache = false;
   const auto rows = store_.NewIterator(Column::kMirror, options);
-  rows->Seek(options.lower_bound);
+  rows->Seek(first);
   while (rows->Valid()) {
     const std::string key(rows->key());
-    if (!whole && key.size() > below.size()) {
-      const std::size_t deeper = key.find('\0', below.size());
+    if (!whole && key.size() > below) {
+      const std::size_t deeper = key.find('\0', below);
       if (deeper != std::string::npos) {  // Skip what is below a child.
         rows->Seek(key.substr(0, deeper) + '\1');
         continue;
       }
     }
-    if (key.size() > below.size() || (whole && key == first)) {
-      auto stat = DecodeBaseStat(rows->value());
-      if (!stat.ok()) return BadRow(key);
-      visit(PathOfKey(key.substr(prefix_.size() + 1)), *stat);
-    }
+    auto stat = DecodeBaseStat(rows->value());
+    if (!stat.ok()) return BadRow(key);
+    if (!visit(PathOfKey(key.substr(prefix_.size() + 1)), *stat)) break;
     rows->Next();
   }
   return rows->status();

@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -67,7 +68,7 @@ class BaseTable {
   BaseTable(const BaseTable&) = delete;
   BaseTable& operator=(const BaseTable&) = delete;
 
-  //   kDataLoss  a row that cannot be read (also of Walk and MoveTree)
+  //   kDataLoss  a row that cannot be read (also of Walk and MoveTrees)
   absl::StatusOr<std::optional<BaseEntry>> Get(std::string_view path) const;
   // `path` and all below it, in order, until `visit` returns false.
   absl::Status Walk(std::string_view path,
@@ -76,12 +77,20 @@ class BaseTable {
 
   void Put(std::string_view path, const BaseEntry& entry, WriteBatch& rows);
   void Remove(std::string_view path, WriteBatch& rows);
-  // Moves `from` and all below it; what is at and below `to` is replaced.
-  absl::Status MoveTree(std::string_view from, std::string_view to,
-                        WriteBatch& rows);
+  // Moves each first path, with all below it, to its second, all at once; what
+  // was there and does not move is dropped.
+  absl::Status MoveTrees(
+      const std::vector<std::pair<std::string, std::string>>& moves,
+      WriteBatch& rows);
 
   // Entries, the root's not counted.
   [[nodiscard]] std::uint64_t size() const { return size_; }
+
+  // The random name of this mirror, which its root is marked with, and whether
+  // it was. "" if this Base is new.
+  [[nodiscard]] const std::string& name() const { return name_; }
+  [[nodiscard]] bool attached() const { return attached_; }
+  void SetName(const std::string& name, bool attached, WriteBatch& rows);
 
   // Nothing until the first SetCursor: this Base is new.
   [[nodiscard]] const std::optional<Cursor>& cursor() const { return cursor_; }
@@ -100,11 +109,13 @@ class BaseTable {
   [[nodiscard]] bool settled() const { return overlay_.empty(); }
 
   // Walks kind and fingerprint of `path` and all below it (with `whole`), or
-  // of the direct children of directory `path` only. Reads the store alone:
-  // for a worker thread, while this object is settled and not changed.
-  absl::Status Stats(std::string_view path, bool whole,
-                     const std::function<void(const std::string&,
-                                              const BaseStat&)>& visit) const;
+  // of `path` and its direct children only, until `visit` returns false. Reads
+  // the store alone: for a worker thread, while this object is settled and not
+  // changed.
+  absl::Status Stats(
+      std::string_view path, bool whole,
+      const std::function<bool(const std::string&, const BaseStat&)>& visit)
+      const;
 
  private:
   BaseTable(Store& store, std::string prefix)
@@ -116,6 +127,8 @@ class BaseTable {
   Store& store_;
   std::string prefix_;  // Of all rows of this mirror.
   std::uint64_t size_ = 0;
+  std::string name_;
+  bool attached_ = false;
   std::optional<Cursor> cursor_;
   std::map<std::string, bool> pending_;
   std::map<std::string, std::optional<std::string>> overlay_;  // By key.

@@ -13,23 +13,28 @@ namespace {
 
 using Type = TreeStep::Type;
 
+struct Placed : TreeNode {
+  std::string origin;  // Its path before all steps; empty if it is new.
+};
+
 // A tree by PathKey, so that a subtree is one range.
-using Tree = std::map<std::string, TreeNode>;
+using Tree = std::map<std::string, Placed>;
 
 Tree MakeTree(const std::vector<TreeNode>& nodes) {
   Tree tree;
-  for (const TreeNode& node : nodes) tree[PathKey(node.path)] = node;
+  for (const TreeNode& node : nodes)
+    tree[PathKey(node.path)] = {node, node.path};
   return tree;
 }
 
-const TreeNode* Find(const Tree& tree, std::string_view path) {
+const Placed* Find(const Tree& tree, std::string_view path) {
   const auto found = tree.find(PathKey(path));
   return found == tree.end() ? nullptr : &found->second;
 }
 
 // `path` and all below it, taken out of `tree`.
-std::vector<TreeNode> Cut(Tree& tree, std::string_view path) {
-  std::vector<TreeNode> cut;
+std::vector<Placed> Cut(Tree& tree, std::string_view path) {
+  std::vector<Placed> cut;
   const std::string key = PathKey(path);
   auto it = tree.lower_bound(key);
   while (it != tree.end() && IsAtOrBelow(it->second.path, path)) {
@@ -39,9 +44,9 @@ std::vector<TreeNode> Cut(Tree& tree, std::string_view path) {
   return cut;
 }
 
-void Paste(Tree& tree, std::vector<TreeNode> cut, const std::string& from,
+void Paste(Tree& tree, std::vector<Placed> cut, const std::string& from,
            const std::string& to) {
-  for (TreeNode& node : cut) {
+  for (Placed& node : cut) {
     node.path = Rebase(node.path, from, to);
     std::string key = PathKey(node.path);
     tree[std::move(key)] = std::move(node);
@@ -91,7 +96,7 @@ class Planner {
           (node.kind == ItemKind::kDirectory) != directories) {
         continue;
       }
-      const TreeNode* there = Find(goal_, node.path);
+      const Placed* there = Find(goal_, node.path);
       if (there != nullptr && there->identity == node.identity) continue;
       homes[node.identity].push_back(node.path);
     }
@@ -99,9 +104,9 @@ class Planner {
     for (const auto& [key, node] : goal_) {
       const auto home = homes.find(node.identity);
       if (home == homes.end() || home->second.empty()) continue;
-      const TreeNode* here = Find(now_, node.path);
+      const Placed* here = Find(now_, node.path);
       if (here != nullptr && here->identity == node.identity) continue;
-      const TreeNode* source = Find(now_, home->second.front());
+      const Placed* source = Find(now_, home->second.front());
       if (source->kind != node.kind) continue;
       edges[key] = home->second.front();
       home->second.erase(home->second.begin());
@@ -115,7 +120,7 @@ class Planner {
   // has taken. True if there was one: others may have relied on it.
   bool DropDoubtful(Edges& edges) const {
     return std::erase_if(edges, [&](const auto& edge) {
-             const TreeNode* there = Find(goal_, edge.second);
+             const Placed* there = Find(goal_, edge.second);
              return there != nullptr &&
                     there->kind == Find(now_, edge.second)->kind &&
                     !edges.contains(PathKey(edge.second));
@@ -130,7 +135,7 @@ class Planner {
   bool Ready(const std::string& from, const std::string& to) {
     if (IsAtOrBelow(to, from)) return false;
     if (!ParentsReady(to)) return false;
-    const TreeNode* taken = Find(now_, to);
+    const Placed* taken = Find(now_, to);
     if (taken == nullptr) return true;
     if (Leaves(to)) return false;
     const bool over = taken->kind != ItemKind::kDirectory &&
@@ -152,9 +157,9 @@ class Planner {
     std::vector<std::string> missing;
     for (std::string up(ParentPath(to)); !up.empty(); up = ParentPath(up)) {
       if (edges_.contains(PathKey(up))) return false;
-      const TreeNode* wanted = Find(goal_, up);
+      const Placed* wanted = Find(goal_, up);
       if (wanted == nullptr) break;  // Not given: the same in both trees.
-      const TreeNode* here = Find(now_, up);
+      const Placed* here = Find(now_, up);
       if (here == nullptr) {
         missing.push_back(up);
       } else if (here->kind != ItemKind::kDirectory) {
@@ -167,18 +172,31 @@ class Planner {
     return true;
   }
 
+  static TreeStep Step(Type type, const Placed& node) {
+    TreeStep step;
+    step.type = type;
+    step.path = node.path;
+    step.kind = node.kind;
+    step.origin = node.origin;
+    return step;
+  }
+
   void Mkdir(const std::string& path) {
-    steps_.push_back({Type::kMkdir, path, ItemKind::kDirectory, {}, false, {}});
-    now_[PathKey(path)] = {path, ItemKind::kDirectory,
-                           Find(goal_, path)->identity};
+    Placed node = *Find(goal_, path);
+    node.origin.clear();
+    steps_.push_back(Step(Type::kMkdir, node));
+    now_[PathKey(path)] = std::move(node);
   }
 
   void Rename(const std::string& from, const std::string& to) {
-    TreeStep step{Type::kRename, to, Find(now_, from)->kind, from, false, {}};
-    if (const TreeNode* taken = Find(now_, to); taken != nullptr) {
+    TreeStep step = Step(Type::kRename, *Find(now_, from));
+    step.path = to;
+    step.from = from;
+    if (const Placed* taken = Find(now_, to); taken != nullptr) {
       step.replaces = taken->kind != ItemKind::kDirectory &&
                       step.kind != ItemKind::kDirectory;
       if (step.replaces) {
+        step.replaced_origin = taken->origin;
         now_.erase(PathKey(to));
       } else {
         RemoveTree(to);
@@ -224,7 +242,7 @@ class Planner {
 
   void TurnRing(std::vector<std::pair<std::string, std::string>> ring) {
     std::sort(ring.begin(), ring.end());
-    std::vector<std::vector<TreeNode>> cuts;
+    std::vector<std::vector<Placed>> cuts;
     for (const auto& [from, to] : ring) {
       cuts.push_back(Cut(now_, from));
       edges_.erase(PathKey(to));
@@ -241,15 +259,18 @@ class Planner {
     for (std::size_t i = 0; i < ring.size(); ++i) {
       Paste(now_, std::move(cuts[i]), ring[i].first, ring[i].second);
     }
-    TreeStep step{Type::kCycle, ring.front().first, kind, {}, false, {}};
+    TreeStep step;
+    step.type = Type::kCycle;
+    step.path = ring.front().first;
+    step.kind = kind;
     step.cycle = std::move(ring);
     steps_.push_back(std::move(step));
   }
 
   void RemoveTree(const std::string& path) {
-    const std::vector<TreeNode> cut = Cut(now_, path);
+    const std::vector<Placed> cut = Cut(now_, path);
     for (auto node = cut.rbegin(); node != cut.rend(); ++node) {
-      steps_.push_back({Type::kRemove, node->path, node->kind, {}, false, {}});
+      steps_.push_back(Step(Type::kRemove, *node));
     }
   }
 
@@ -257,17 +278,13 @@ class Planner {
   void Settle() {
     std::vector<TreeStep> creates;
     for (const auto& [key, node] : goal_) {
-      const TreeNode* here = Find(now_, node.path);
+      const Placed* here = Find(now_, node.path);
       if (here == nullptr) {
         const bool directory = node.kind == ItemKind::kDirectory;
-        creates.push_back({directory ? Type::kMkdir : Type::kCreate,
-                           node.path,
-                           node.kind,
-                           {},
-                           false,
-                           {}});
+        creates.push_back(Step(directory ? Type::kMkdir : Type::kCreate, node));
+        creates.back().origin.clear();
       } else if (here->kind == node.kind) {
-        steps_.push_back({Type::kUpdate, node.path, node.kind, {}, false, {}});
+        steps_.push_back(Step(Type::kUpdate, *here));
       } else if (options_.removes) {
         Retype(node, creates);
       }
@@ -279,17 +296,17 @@ class Planner {
     if (!options_.removes) return;
     for (auto it = now_.rbegin(); it != now_.rend(); ++it) {
       if (goal_.contains(it->first)) continue;
-      steps_.push_back(
-          {Type::kRemove, it->second.path, it->second.kind, {}, false, {}});
+      steps_.push_back(Step(Type::kRemove, it->second));
     }
   }
 
-  void Retype(const TreeNode& node, std::vector<TreeStep>& creates) {
-    std::vector<TreeNode> cut = Cut(now_, node.path);
+  void Retype(const Placed& node, std::vector<TreeStep>& creates) {
+    const std::vector<Placed> cut = Cut(now_, node.path);
     for (auto old = cut.rbegin(); old + 1 != cut.rend(); ++old) {
-      creates.push_back({Type::kRemove, old->path, old->kind, {}, false, {}});
+      creates.push_back(Step(Type::kRemove, *old));
     }
-    creates.push_back({Type::kRetype, node.path, node.kind, {}, false, {}});
+    creates.push_back(Step(Type::kRetype, node));
+    creates.back().origin = cut.front().origin;
     now_[PathKey(node.path)] = node;
   }
 
@@ -297,7 +314,7 @@ class Planner {
   bool Blocked(std::string_view path) const {
     for (std::string_view up = ParentPath(path); !up.empty();
          up = ParentPath(up)) {
-      const TreeNode* here = Find(now_, up);
+      const Placed* here = Find(now_, up);
       if (here != nullptr && here->kind != ItemKind::kDirectory) return true;
     }
     return false;

@@ -36,8 +36,10 @@ struct TreeStep {
   Type type = Type::kUpdate;
   std::string path;
   ItemKind kind = ItemKind::kFile;
-  std::string from;       // kRename.
-  bool replaces = false;  // kRename: of a file or link that is at `path`.
+  std::string from;             // kRename.
+  std::string origin;           // Where it was in `before`; empty if it is new.
+  bool replaces = false;        // kRename: of a file or link that is at `path`.
+  std::string replaced_origin;  // ... and where that was in `before`.
   std::vector<std::pair<std::string, std::string>> cycle;
   friend bool operator==(const TreeStep&, const TreeStep&) = default;
 };
@@ -51,8 +53,8 @@ struct TreePlanOptions {
 };
 
 // Plans how `before` becomes `after`, both without the root. Only what differs
-// must be given, with this rule: if a directory of `before` is not in `after`
-// (or moves), all that is below it is given; likewise for `after`.
+// must be given; what is below a directory that moves and comes along as it is
+// need not be, what is below one that appears or goes must.
 //
 // A moved directory is one step for all below it; swaps and rings are one
 // kCycle. Steps come as moves (with the directories they need), updates,
