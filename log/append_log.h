@@ -94,9 +94,9 @@ class AppendLog final {
   };
 
   struct ReadOptions {
-    Seq since;                 // Exclusive; horizon() for all there is.
-    std::optional<Seq> until;  // Inclusive; the durable seq at most.
-    bool reverse = false;      // From `until` down to after `since`.
+    Seq since = {};                 // Exclusive; horizon() for all there is.
+    std::optional<Seq> until = {};  // Inclusive; the durable seq at most.
+    bool reverse = false;           // From `until` down to after `since`.
   };
 
   // Walks records over a pinned view of the log. Views are valid until

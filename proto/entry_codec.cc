@@ -1,0 +1,1 @@
+#include "proto/entry_codec.h"
