@@ -16,11 +16,12 @@ struct EntryLimits {
   static constexpr std::size_t kEffectsMax = 4096;
   static constexpr std::size_t kDotsMax = 65'535;  // In all effects together.
   static constexpr std::size_t kNameBytesMax = 4096;
+  static constexpr std::size_t kAttrsMax = 16'384;  // In all hints together.
   static constexpr std::size_t kOriginsMax = 131'072;
   // Of the chains of all locations, each counted as often as it is used: 64
   // and its name for each element. A message can name one long chain from
   // many effects; this is what that may grow to in memory.
-  static constexpr std::size_t kChainBytesMax = 16u << 20;
+  static constexpr std::size_t kChainBytesMax = 8u << 20;
 };
 
 // An entry as it came off the wire or the log.

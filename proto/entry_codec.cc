@@ -1,1 +1,0 @@
-#include "proto/entry_codec.h"

@@ -1,0 +1,1 @@
+#include "proto/asio_stream.h"
