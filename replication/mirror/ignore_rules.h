@@ -59,8 +59,8 @@ class IgnoreScope {
  public:
   // The rule files of a directory; null where there is none.
   struct Files {
-    std::shared_ptr<const IgnoreFile> git;
-    std::shared_ptr<const IgnoreFile> syncline;
+    std::shared_ptr<const IgnoreFile> git = nullptr;
+    std::shared_ptr<const IgnoreFile> syncline = nullptr;
   };
 
   // The root's. `local` holds rules from the node's settings: the weakest.
