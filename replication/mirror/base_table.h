@@ -112,10 +112,9 @@ class BaseTable {
   // of `path` and its direct children only, until `visit` returns false. Reads
   // the store alone: for a worker thread, while this object is settled and not
   // changed.
-  absl::Status Stats(
-      std::string_view path, bool whole,
-      const std::function<bool(const std::string&, const BaseStat&)>& visit)
-      const;
+  absl::Status Stats(std::string_view path, bool whole,
+                     const std::function<bool(const std::string&,
+                                              const BaseStat&)>& visit) const;
 
  private:
   BaseTable(Store& store, std::string prefix)

@@ -104,8 +104,7 @@ absl::StatusOr<Token> ReadToken(std::string_view bytes) {
 absl::StatusOr<Accepted> AcceptDisk(const CausalState& state,
                                     const ItemId& item, std::string_view path,
                                     std::string_view payload,
-                                    const Attrs& attrs,
-                                    std::string_view before,
+                                    const Attrs& attrs, std::string_view before,
                                     const std::optional<Dot>& own) {
   Token old;
   if (!before.empty()) {
@@ -115,23 +114,22 @@ absl::StatusOr<Accepted> AcceptDisk(const CausalState& state,
   SYNCLINE_ASSIGN_OR_RETURN(const std::optional<std::string> where,
                             state.PathOf(item));
   if (!where) return accepted;
-  SYNCLINE_ASSIGN_OR_RETURN(const std::optional<Row> row,
-                            state.Lookup(*where));
+  SYNCLINE_ASSIGN_OR_RETURN(const std::optional<Row> row, state.Lookup(*where));
   if (!row) return accepted;
   Agreement agreed;
   agreed.place = *where == path;
-  agreed.content = row->kind == item.kind &&
-                   (row->IsDirectory() ||
-                    row->shown_sibling().payload() == payload);
+  agreed.content =
+      row->kind == item.kind &&
+      (row->IsDirectory() || row->shown_sibling().payload() == payload);
   agreed.row_attrs = ProjectAttrs(row->attrs, item.kind);
   agreed.disk_attrs = &attrs;
   SYNCLINE_ASSIGN_OR_RETURN(std::optional<Token> fresh,
                             state.Read(*where, !agreed.content));
   if (!fresh) return accepted;
-  accepted.matches = agreed.content && agreed.place &&
-                     !AttrsDiffer(agreed.row_attrs, attrs);
-  accepted.token = EncodeToken(
-      Restrict(*std::move(fresh), item, agreed, old, own));
+  accepted.matches =
+      agreed.content && agreed.place && !AttrsDiffer(agreed.row_attrs, attrs);
+  accepted.token =
+      EncodeToken(Restrict(*std::move(fresh), item, agreed, old, own));
   return accepted;
 }
 

@@ -45,8 +45,7 @@ struct Accepted {
 absl::StatusOr<Accepted> AcceptDisk(const CausalState& state,
                                     const ItemId& item, std::string_view path,
                                     std::string_view payload,
-                                    const Attrs& attrs,
-                                    std::string_view before,
+                                    const Attrs& attrs, std::string_view before,
                                     const std::optional<Dot>& own);
 
 // DecodeToken, where a malformed one means a damaged Base row: kDataLoss.

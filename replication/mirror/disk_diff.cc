@@ -15,16 +15,13 @@ bool SameOnDisk(const BaseStat& base, const Fingerprint& disk) {
 }
 
 bool IsDirectory(const DiskDifference& difference) {
-  return (difference.base &&
-          difference.base->kind == ItemKind::kDirectory) ||
-         (difference.disk &&
-          difference.disk->kind == DiskKind::kDirectory);
+  return (difference.base && difference.base->kind == ItemKind::kDirectory) ||
+         (difference.disk && difference.disk->kind == DiskKind::kDirectory);
 }
 
 class Differ {
  public:
-  Differ(const RootDir& root, const BaseTable& base,
-         const ScanOptions& options)
+  Differ(const RootDir& root, const BaseTable& base, const ScanOptions& options)
       : root_(root), base_(base), options_(options) {}
 
   absl::Status Add(const ScanScope& scope) {
@@ -48,8 +45,7 @@ class Differ {
         }));
     while (next_ < rows_.size()) Gone(rows_[next_++]);
     if (scope.depth == ScanDepth::kTree) {
-      diff_.scanned +=
-          counts.files + counts.directories + counts.symlinks;
+      diff_.scanned += counts.files + counts.directories + counts.symlinks;
     }
     // What a shallow look cannot settle.
     const std::vector<std::string> deeper = std::exchange(unlooked_, {});
@@ -83,8 +79,7 @@ class Differ {
   }
 
   void Freeze(const ScanItem& item) {
-    while (next_ < rows_.size() &&
-           IsAtOrBelow(rows_[next_].first, item.path)) {
+    while (next_ < rows_.size() && IsAtOrBelow(rows_[next_].first, item.path)) {
       ++next_;
     }
     if (item.state == ScanState::kUnreadable) {
@@ -94,9 +89,7 @@ class Differ {
     }
   }
 
-  void Gone(const BaseRow& row) {
-    Note({row.first, row.second, std::nullopt});
-  }
+  void Gone(const BaseRow& row) { Note({row.first, row.second, std::nullopt}); }
 
   void Note(DiskDifference difference) {
     if (depth_ != ScanDepth::kTree && IsDirectory(difference)) {

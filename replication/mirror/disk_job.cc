@@ -12,8 +12,8 @@
 namespace syncline {
 namespace {
 
-absl::Status ReadFileInto(const RootDir& root, ChunkStore& chunks,
-                          LocalOp& op, absl::Status& store_error) {
+absl::Status ReadFileInto(const RootDir& root, ChunkStore& chunks, LocalOp& op,
+                          absl::Status& store_error) {
   ContentWriter writer(chunks);
   SYNCLINE_ASSIGN_OR_RETURN(
       const RootDir::FileRead read,
@@ -105,10 +105,10 @@ class Runner {
       return NotFound("content is not here yet");
     }
     SYNCLINE_ASSIGN_OR_RETURN(
-        staged, root_.StageFile(AttributesOf(op.next.attrs),
-                                [&](const ByteSink& sink) {
-                                  return ReadContent(chunks_, content, sink);
-                                }));
+        staged,
+        root_.StageFile(AttributesOf(op.next.attrs), [&](const ByteSink& sink) {
+          return ReadContent(chunks_, content, sink);
+        }));
     return absl::OkStatus();
   }
 

@@ -34,9 +34,9 @@ absl::StatusOr<std::size_t> ReadLocal(const RootDir& root, ChunkStore& chunks,
 
 struct DiskResult {
   absl::Status status;
-  Fingerprint fingerprint;        // At DiskOp::path, after kInstall and such.
-  Fingerprint other;              // kExchange: at DiskOp::from.
-  std::optional<Hash> missing;    // A chunk that is not here yet.
+  Fingerprint fingerprint;      // At DiskOp::path, after kInstall and such.
+  Fingerprint other;            // kExchange: at DiskOp::from.
+  std::optional<Hash> missing;  // A chunk that is not here yet.
 };
 
 // Carries out `ops` in order: stages all contents, makes them durable, puts

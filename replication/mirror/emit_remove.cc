@@ -18,8 +18,8 @@ std::size_t DotCount(const std::vector<Effect>& effects) {
   std::size_t dots = 0;
   for (const Effect& effect : effects) {
     if (const auto* remove = std::get_if<RemoveEffect>(&effect)) {
-      dots += remove->place.size() + remove->content.size() +
-              remove->attrs.size();
+      dots +=
+          remove->place.size() + remove->content.size() + remove->attrs.size();
     } else if (const auto* place = std::get_if<PlaceEffect>(&effect)) {
       dots += place->supersedes.size();
     }
@@ -39,8 +39,8 @@ std::vector<Effect> JoinEffects(std::vector<Effect> effects) {
   std::set<ItemId> placed;
   std::erase_if(effects, [&](const Effect& effect) {
     const auto* place = std::get_if<PlaceEffect>(&effect);
-    return place != nullptr && (gone.contains(place->item) ||
-                                !placed.insert(place->item).second);
+    return place != nullptr &&
+           (gone.contains(place->item) || !placed.insert(place->item).second);
   });
   return effects;
 }
@@ -76,9 +76,8 @@ absl::Status Emitter::RemoveGroup(const std::vector<std::string>& paths) {
       }
     };
     if (covered.empty()) return absl::OkStatus();
-    SYNCLINE_RETURN_IF_ERROR(Commit(covered.back(),
-                                    JoinEffects(std::move(effects)), "",
-                                    forget));
+    SYNCLINE_RETURN_IF_ERROR(
+        Commit(covered.back(), JoinEffects(std::move(effects)), "", forget));
     effects.clear();
     covered.clear();
     dots = 0;

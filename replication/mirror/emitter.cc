@@ -42,8 +42,7 @@ Emitter::Emitter(Replica& replica, BaseTable& base, Hooks hooks)
 absl::Status Emitter::Emit(const std::vector<LocalOp>& ops) {
   for (std::size_t i = 0; i < ops.size();) {
     std::size_t end = i;
-    while (end < ops.size() &&
-           ops[end].step.type == TreeStep::Type::kRemove) {
+    while (end < ops.size() && ops[end].step.type == TreeStep::Type::kRemove) {
       ++end;
     }
     absl::Status status;
@@ -161,11 +160,11 @@ absl::Status Emitter::Create(const LocalOp& op) {
   const ItemId* created = CreatedItem(effects);
   if (created == nullptr) return absl::OkStatus();
   const ItemId item = *created;
-  return Commit(path, std::move(effects), view_path,
-                [&](const Replica::Committed& committed, WriteBatch& rows) {
-                  row_error_.Update(
-                      Accept(op, item, disk, committed.dot, rows));
-                });
+  return Commit(
+      path, std::move(effects), view_path,
+      [&](const Replica::Committed& committed, WriteBatch& rows) {
+        row_error_.Update(Accept(op, item, disk, committed.dot, rows));
+      });
 }
 
 absl::Status Emitter::Update(const LocalOp& op) {
@@ -207,11 +206,11 @@ absl::Status Emitter::Edit(const LocalOp& op, const BaseEntry& base) {
   }
   SYNCLINE_ASSIGN_OR_RETURN(std::vector<Effect> effects,
                             EditEffects(state, seen, disk.payload, changed));
-  return Commit(op.step.path, std::move(effects), where.value_or(""),
-                [&](const Replica::Committed& committed, WriteBatch& rows) {
-                  row_error_.Update(
-                      Accept(op, seen.item, disk, committed.dot, rows));
-                });
+  return Commit(
+      op.step.path, std::move(effects), where.value_or(""),
+      [&](const Replica::Committed& committed, WriteBatch& rows) {
+        row_error_.Update(Accept(op, seen.item, disk, committed.dot, rows));
+      });
 }
 
 // The content is what it was. Attributes are compared with the disk's of old,
@@ -227,9 +226,8 @@ absl::Status Emitter::Attributes(const LocalOp& op, BaseEntry base) {
     if (value == AttrOf(then, key) || value == AttrOf(base.attrs, key)) {
       continue;
     }
-    SYNCLINE_ASSIGN_OR_RETURN(
-        std::vector<Effect> more,
-        AttrEffects(replica_.state(), seen, key, value));
+    SYNCLINE_ASSIGN_OR_RETURN(std::vector<Effect> more,
+                              AttrEffects(replica_.state(), seen, key, value));
     effects.insert(effects.end(), std::make_move_iterator(more.begin()),
                    std::make_move_iterator(more.end()));
   }
@@ -240,11 +238,11 @@ absl::Status Emitter::Attributes(const LocalOp& op, BaseEntry base) {
   base.attrs = now;
   SYNCLINE_ASSIGN_OR_RETURN(const std::optional<std::string> where,
                             replica_.state().PathOf(seen.item));
-  return Commit(op.step.path, std::move(effects), where.value_or(""),
-                [&](const Replica::Committed& committed, WriteBatch& rows) {
-                  row_error_.Update(
-                      Accept(op, seen.item, base, committed.dot, rows));
-                });
+  return Commit(
+      op.step.path, std::move(effects), where.value_or(""),
+      [&](const Replica::Committed& committed, WriteBatch& rows) {
+        row_error_.Update(Accept(op, seen.item, base, committed.dot, rows));
+      });
 }
 
 absl::Status Emitter::Moved(
@@ -274,8 +272,7 @@ absl::Status Emitter::Rename(const LocalOp& op) {
   SYNCLINE_ASSIGN_OR_RETURN(const std::string view_path, ViewPath(to));
   SYNCLINE_ASSIGN_OR_RETURN(const std::optional<std::string> where,
                             replica_.state().PathOf(seen.item));
-  SYNCLINE_ASSIGN_OR_RETURN(const std::optional<BaseEntry> over,
-                            base_.Get(to));
+  SYNCLINE_ASSIGN_OR_RETURN(const std::optional<BaseEntry> over, base_.Get(to));
   if (where == view_path) return Moved(move, std::nullopt, rows_);
   std::optional<Token> replaced;
   if (op.step.replaces && over) {
@@ -312,8 +309,7 @@ absl::Status Emitter::Cycle(const LocalOp& op) {
   if (done) return Moved(op.step.cycle, std::nullopt, rows_);
   return Commit(op.step.path, JoinEffects(std::move(effects)), "",
                 [&](const Replica::Committed& committed, WriteBatch& rows) {
-                  row_error_.Update(
-                      Moved(op.step.cycle, committed.dot, rows));
+                  row_error_.Update(Moved(op.step.cycle, committed.dot, rows));
                 });
 }
 
@@ -328,18 +324,17 @@ absl::Status Emitter::Retype(const LocalOp& op) {
   SYNCLINE_ASSIGN_OR_RETURN(const bool known,
                             Shows(view_path, disk.kind, disk.payload));
   if (known) return Create(op);
-  SYNCLINE_ASSIGN_OR_RETURN(
-      std::vector<Effect> effects,
-      RetypeEffects(replica_.state(), seen, view_path, disk.kind, disk.payload,
-                    disk.attrs));
+  SYNCLINE_ASSIGN_OR_RETURN(std::vector<Effect> effects,
+                            RetypeEffects(replica_.state(), seen, view_path,
+                                          disk.kind, disk.payload, disk.attrs));
   const ItemId* created = CreatedItem(effects);
   if (created == nullptr) return absl::OkStatus();
   const ItemId item = *created;
-  return Commit(path, std::move(effects), "",
-                [&](const Replica::Committed& committed, WriteBatch& rows) {
-                  row_error_.Update(
-                      Accept(op, item, disk, committed.dot, rows));
-                });
+  return Commit(
+      path, std::move(effects), "",
+      [&](const Replica::Committed& committed, WriteBatch& rows) {
+        row_error_.Update(Accept(op, item, disk, committed.dot, rows));
+      });
 }
 
 absl::Status Emitter::Commit(const std::string& path,

@@ -50,8 +50,8 @@ Mirror::Impl::~Impl() {
 
 absl::Status Mirror::Impl::Start() {
   SYNCLINE_ASSIGN_OR_RETURN(
-      base, BaseTable::Open(env.store, env.replica.identity().number,
-                            options.id));
+      base,
+      BaseTable::Open(env.store, env.replica.identity().number, options.id));
   if (!base->attached()) {
     SYNCLINE_RETURN_IF_ERROR(Attach());
   }
@@ -115,9 +115,9 @@ absl::Status Mirror::Impl::OpenRoot() {
 
 void Mirror::Impl::MakeWatcher() {
   if (!options.watch) return;
-  auto made = Watcher::Create(
-      env.executor, *root, {},
-      [this](const Watcher::Hints& hints) { AddHints(hints); });
+  auto made =
+      Watcher::Create(env.executor, *root, {},
+                      [this](const Watcher::Hints& hints) { AddHints(hints); });
   if (made.ok()) watcher = *std::move(made);
 }
 
@@ -166,29 +166,30 @@ void Mirror::Impl::At(std::string_view step) const {
 
 void Mirror::Impl::Run(std::function<void()> work, std::function<void()> then) {
   busy = true;
-  boost::asio::post(env.workers, [this, alive = life, work = std::move(work),
-                                  then = std::move(then),
-                                  executor = env.executor] {
-    {
-      const std::lock_guard lock(alive->mutex);
-      if (alive->stopped) return;
-      alive->running = true;
-    }
-    work();
-    // Posted first: `this` may be gone as soon as the job counts as ended.
-    boost::asio::post(executor, [this, alive, then] {
-      {
-        const std::lock_guard lock(alive->mutex);
-        if (alive->stopped) return;
-      }
-      busy = false;
-      then();
-      Step();
-    });
-    const std::lock_guard lock(alive->mutex);
-    alive->running = false;
-    alive->changed.notify_all();
-  });
+  boost::asio::post(env.workers,
+                    [this, alive = life, work = std::move(work),
+                     then = std::move(then), executor = env.executor] {
+                      {
+                        const std::lock_guard lock(alive->mutex);
+                        if (alive->stopped) return;
+                        alive->running = true;
+                      }
+                      work();
+                      // Posted first: `this` may be gone as soon as the job
+                      // counts as ended.
+                      boost::asio::post(executor, [this, alive, then] {
+                        {
+                          const std::lock_guard lock(alive->mutex);
+                          if (alive->stopped) return;
+                        }
+                        busy = false;
+                        then();
+                        Step();
+                      });
+                      const std::lock_guard lock(alive->mutex);
+                      alive->running = false;
+                      alive->changed.notify_all();
+                    });
 }
 
 void Mirror::Impl::Post() {
@@ -286,8 +287,8 @@ Mirror::Status Mirror::Impl::MakeStatus() const {
   Status status;
   status.dir = options.dir;
   status.scanned_files = scanned;
-  status.pending = owed.size() + dirty.size() + moved.size() +
-                   (disk_ops.size() - disk_done);
+  status.pending =
+      owed.size() + dirty.size() + moved.size() + (disk_ops.size() - disk_done);
   status.held_deletes = held;
   for (const auto& [path, why] : scan_errors) {
     status.errors[path] = FromAbsl(why.message());
@@ -346,9 +347,7 @@ absl::Status Mirror::Forget(Store& store, ProjectNumber project,
 
 Mirror::Status Mirror::status() const { return impl_->MakeStatus(); }
 
-bool Mirror::idle() const {
-  return impl_->MakeStatus().state == State::kIdle;
-}
+bool Mirror::idle() const { return impl_->MakeStatus().state == State::kIdle; }
 
 void Mirror::OnIdle(std::function<void()> idle) {
   impl_->on_idle = std::move(idle);

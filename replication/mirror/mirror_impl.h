@@ -96,8 +96,7 @@ struct Mirror::Impl {
   bool StartDisk();
   void DiskDone(std::vector<DiskOp> ops,
                 const absl::StatusOr<std::vector<DiskResult>>& results);
-  void Succeeded(const DiskOp& op, const DiskResult& result,
-                 WriteBatch& rows);
+  void Succeeded(const DiskOp& op, const DiskResult& result, WriteBatch& rows);
   void Failed(const DiskOp& op, const DiskResult& result, WriteBatch& rows);
   void Owe(const std::string& path, Owed owed, WriteBatch& rows);
   void Settled(const std::string& path, WriteBatch& rows);

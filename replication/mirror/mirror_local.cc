@@ -74,9 +74,9 @@ void Mirror::Impl::Scanned(bool full, absl::StatusOr<DiskDiff> diff) {
   if (full) {
     scanned = diff->scanned;
     const bool watched = watcher && watcher->health().ok();
-    sweep_ms = Now() + (watched ? options.sweep_ms
-                                : std::min(options.sweep_ms,
-                                           kUnwatchedSweepMs));
+    sweep_ms =
+        Now() + (watched ? options.sweep_ms
+                         : std::min(options.sweep_ms, kUnwatchedSweepMs));
     scan_errors.clear();
     hot.clear();
   }
@@ -101,8 +101,8 @@ bool Mirror::Impl::StartRead() {
         ReadLimits limits;
         limits.files = options.batch_files;
         limits.bytes = options.batch_bytes;
-        *end = ReadLocal(*root, env.replica.chunks(), local, begin, limits,
-                         stop);
+        *end =
+            ReadLocal(*root, env.replica.chunks(), local, begin, limits, stop);
       },
       [this, end, begin] { ReadDone(begin, *end); });
   return false;

@@ -112,8 +112,8 @@ void Mirror::Impl::TakeChanges(const std::vector<PathChange>& changes) {
 // What is directly below `path`, in Base or in the view, is to be compared
 // with all that is below it.
 void Mirror::Impl::Unfold(const std::string& path) {
-  const absl::Status status = base->Walk(
-      path, [&](const std::string& below, const BaseEntry&) {
+  const absl::Status status =
+      base->Walk(path, [&](const std::string& below, const BaseEntry&) {
         if (below != path && ParentPath(below) == path) dirty[below] = true;
         return true;
       });
@@ -203,10 +203,9 @@ bool Mirror::Impl::StartDisk() {
     }
     batch.push_back(std::move(op));
   }
-  const bool disk_needed =
-      std::any_of(batch.begin(), batch.end(), [](const DiskOp& op) {
-        return op.type != DiskOp::Type::kAccept;
-      });
+  const bool disk_needed = std::any_of(
+      batch.begin(), batch.end(),
+      [](const DiskOp& op) { return op.type != DiskOp::Type::kAccept; });
   auto ops = std::make_shared<std::vector<DiskOp>>(std::move(batch));
   using Results = absl::StatusOr<std::vector<DiskResult>>;
   auto results = std::make_shared<Results>(std::vector<DiskResult>());
@@ -260,8 +259,7 @@ void Mirror::Impl::Succeeded(const DiskOp& op, const DiskResult& result,
       Settled(op.from, rows);
       break;
     case DiskOp::Type::kExchange: {
-      status =
-          base->MoveTrees({{op.from, op.path}, {op.path, op.from}}, rows);
+      status = base->MoveTrees({{op.from, op.path}, {op.path, op.from}}, rows);
       BaseEntry other = op.other;
       other.fingerprint = result.other;
       base->Put(op.path, next, rows);

@@ -112,8 +112,8 @@ class Gatherer {
 
   absl::Status AddAllBelow(const std::string& directory) {
     std::vector<std::string> below;
-    SYNCLINE_RETURN_IF_ERROR(base_.Walk(
-        directory, [&](const std::string& path, const BaseEntry&) {
+    SYNCLINE_RETURN_IF_ERROR(
+        base_.Walk(directory, [&](const std::string& path, const BaseEntry&) {
           if (path != directory) below.push_back(path);
           return true;
         }));
@@ -232,9 +232,8 @@ class OpMaker {
                                        const std::string& path) const {
     SYNCLINE_ASSIGN_OR_RETURN(const Token token, ReadToken(entry.token));
     SYNCLINE_ASSIGN_OR_RETURN(
-        Accepted accepted,
-        AcceptDisk(state_, token.item, path, entry.payload, entry.attrs,
-                   entry.token, std::nullopt));
+        Accepted accepted, AcceptDisk(state_, token.item, path, entry.payload,
+                                      entry.attrs, entry.token, std::nullopt));
     entry.token = std::move(accepted.token);
     return entry;
   }
@@ -249,8 +248,7 @@ class OpMaker {
     op.path = step.path;
     op.from = step.from;
     op.expected = entry.fingerprint;
-    SYNCLINE_ASSIGN_OR_RETURN(op.next,
-                              AtNewPlace(std::move(entry), step.path));
+    SYNCLINE_ASSIGN_OR_RETURN(op.next, AtNewPlace(std::move(entry), step.path));
     plan_.ops.push_back(std::move(op));
     return absl::OkStatus();
   }
@@ -259,8 +257,7 @@ class OpMaker {
   // those paths are Base's own: a ring is found before anything else moves
   // there.)
   absl::Status Cycle(const TreeStep& step) {
-    std::map<std::string, std::string> to(step.cycle.begin(),
-                                          step.cycle.end());
+    std::map<std::string, std::string> to(step.cycle.begin(), step.cycle.end());
     const std::string first = step.cycle.front().first;
     SYNCLINE_ASSIGN_OR_RETURN(BaseEntry held, Kept(first));
     for (std::string at = to[first]; at != first; at = to[at]) {
