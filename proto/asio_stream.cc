@@ -2,7 +2,6 @@
 
 #include <kj/debug.h>
 #include <sys/socket.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -16,6 +15,7 @@
 #include <utility>
 
 #include "base/status.h"
+#include "proto/socket_calls.h"
 
 namespace syncline {
 namespace {
@@ -28,37 +28,6 @@ constexpr std::size_t kReadBufferBytes = 64u << 10;
 constexpr std::size_t kCorkMessageBytes = 8u << 10;
 constexpr std::size_t kCorkBytes = 64u << 10;
 constexpr std::size_t kPiecesPerSend = 64;
-
-kj::Exception ErrnoException(int error_number, const char* call) {
-  kj::Exception::Type type = kj::Exception::Type::FAILED;
-  switch (error_number) {
-    case ECONNABORTED:
-    case ECONNREFUSED:
-    case ECONNRESET:
-    case EHOSTDOWN:
-    case EHOSTUNREACH:
-    case ENETDOWN:
-    case ENETRESET:
-    case ENETUNREACH:
-    case ENOTCONN:
-    case EPIPE:
-    case ETIMEDOUT:
-      type = kj::Exception::Type::DISCONNECTED;
-      break;
-    case ENOBUFS:
-    case ENOMEM:
-      type = kj::Exception::Type::OVERLOADED;
-      break;
-    default:
-      break;
-  }
-  return kj::Exception(type, __FILE__, __LINE__,
-                       kj::str(call, ": ", strerror(error_number)));
-}
-
-bool IsRetry(int error_number) {
-  return error_number == EAGAIN || error_number == EWOULDBLOCK;
-}
 
 std::size_t TotalSize(Pieces pieces) {
   std::size_t total = 0;
@@ -92,8 +61,6 @@ class AsioStream final : public kj::AsyncIoStream {
                   kj::uint* length) override;
   void setsockopt(int level, int option, const void* value,
                   kj::uint length) override;
-  void getsockname(struct sockaddr* address, kj::uint* length) override;
-  void getpeername(struct sockaddr* address, kj::uint* length) override;
 
  private:
   // A tryRead() that waits. Its owner, the promise, may drop it at any time.
@@ -281,11 +248,8 @@ std::size_t AsioStream::TakeBuffered(kj::byte* at, std::size_t max_bytes) {
 AsioStream::Input AsioStream::ReadSome(kj::byte* at, std::size_t room,
                                        std::size_t& got_bytes) {
   iovec vectors[2] = {{at, room}, {buffer_.get(), kReadBufferBytes}};
-  ssize_t result;
-  do {
-    result = ::readv(fd(), vectors, 2);
-  } while (result < 0 && errno == EINTR);
-  if (result < 0) return IsRetry(errno) ? Input::kNothingNow : Input::kError;
+  const ssize_t result = ReadVector(fd(), vectors, 2);
+  if (result < 0) return IsNotNow(errno) ? Input::kNothingNow : Input::kError;
   if (result == 0) return Input::kEnd;
   got_bytes = std::min(static_cast<std::size_t>(result), room);
   buffer_begin_ = 0;
@@ -370,15 +334,9 @@ bool AsioStream::SendSome() {
   }
   std::size_t offered = 0;
   for (std::size_t i = 0; i < count; ++i) offered += vectors[i].iov_len;
-  msghdr message{};
-  message.msg_iov = vectors.data();
-  message.msg_iovlen = count;
-  ssize_t result;
-  do {
-    result = ::sendmsg(fd(), &message, MSG_NOSIGNAL | MSG_DONTWAIT);
-  } while (result < 0 && errno == EINTR);
+  const ssize_t result = SendVector(fd(), vectors.data(), count);
   if (result < 0) {
-    if (IsRetry(errno)) {
+    if (IsNotNow(errno)) {
       WaitWritable();
     } else {
       Break(ErrnoException(errno, "sendmsg"));
@@ -480,22 +438,6 @@ void AsioStream::setsockopt(int level, int option, const void* value,
   if (::setsockopt(fd(), level, option, value, length) != 0) {
     kj::throwRecoverableException(ErrnoException(errno, "setsockopt"));
   }
-}
-
-void AsioStream::getsockname(struct sockaddr* address, kj::uint* length) {
-  socklen_t size = *length;
-  if (::getsockname(fd(), address, &size) != 0) {
-    kj::throwRecoverableException(ErrnoException(errno, "getsockname"));
-  }
-  *length = size;
-}
-
-void AsioStream::getpeername(struct sockaddr* address, kj::uint* length) {
-  socklen_t size = *length;
-  if (::getpeername(fd(), address, &size) != 0) {
-    kj::throwRecoverableException(ErrnoException(errno, "getpeername"));
-  }
-  *length = size;
 }
 
 absl::Status AsioError(const error_code& error, std::string_view what) {

@@ -14,7 +14,8 @@ namespace syncline {
 // Limits on what one connected peer may do.
 struct RpcLimits {
   // Bytes of the largest message that is taken off the wire, and that reading
-  // one may touch over all its pointers: four times the largest segment.
+  // one may touch over all its pointers: four times the largest segment. A
+  // larger message of ours fails its call with kInternal and is not sent.
   std::size_t traversal_bytes_max = 4u << 20;
   int nesting_max = 24;
   // Of calls that we have not answered; beyond, nothing more is read from the

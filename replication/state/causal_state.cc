@@ -27,7 +27,8 @@ class CausalStateImpl final : public CausalState {
 
   absl::StatusOr<Applied> Apply(const Entry& entry, std::uint64_t arrival,
                                 std::int64_t now_ms) override;
-  absl::Status Replay(const Entry& entry, std::uint64_t arrival) override;
+  absl::Status Replay(const Entry& entry, std::uint64_t arrival,
+                      std::int64_t now_ms) override;
   absl::StatusOr<Applied> Join(const Snapshot& theirs, std::uint64_t arrival,
                                std::int64_t now_ms) override;
   absl::StatusOr<Snapshot> TakeSnapshot() const override;
@@ -71,7 +72,7 @@ class CausalStateImpl final : public CausalState {
 
  private:
   absl::Status CheckAnew();
-  Hlc AfterOwn(const Entry& entry, std::int64_t now_ms) const;
+  Hlc ClockAfter(const Entry& entry, std::int64_t now_ms) const;
 
   // Reads fill its caches; what they show does not change.
   mutable StateCore core_;
@@ -153,22 +154,22 @@ absl::StatusOr<CausalState::Applied> CausalStateImpl::Apply(
       applied.changes.push_back(std::move(change));
     }
   }
-  hlc_ = AfterOwn(entry, now_ms);
+  hlc_ = ClockAfter(entry, now_ms);
   frontier_.Raise(entry.dot.origin, entry.dot.counter);
   SYNCLINE_RETURN_IF_ERROR(CheckAnew());
   return applied;
 }
 
-// A stamp of our own came from MakeEntry, which may have turned the clock back
-// to a repaired wall clock: it is believed then.
-Hlc CausalStateImpl::AfterOwn(const Entry& entry, std::int64_t now_ms) const {
-  const bool repaired = entry.dot.origin == self_ &&
-                        HlcTick(hlc_, now_ms) == entry.hlc;
-  return repaired ? entry.hlc : HlcObserve(hlc_, entry.hlc, now_ms);
+// MakeEntry stamps our own entries after the repaired wall clock where the
+// memory is too far ahead of it; that memory is dropped here too.
+Hlc CausalStateImpl::ClockAfter(const Entry& entry, std::int64_t now_ms) const {
+  const Hlc last =
+      entry.dot.origin == self_ ? HlcObserve(Hlc{}, hlc_, now_ms) : hlc_;
+  return HlcObserve(last, entry.hlc, now_ms);
 }
 
-absl::Status CausalStateImpl::Replay(const Entry& entry,
-                                     std::uint64_t arrival) {
+absl::Status CausalStateImpl::Replay(const Entry& entry, std::uint64_t arrival,
+                                     std::int64_t now_ms) {
   if (!frontier_.Covers(entry.dot)) {
     return InvalidArgument("replay: entry " + entry.dot.ToText() +
                            " is not covered by the frontier");
@@ -176,9 +177,7 @@ absl::Status CausalStateImpl::Replay(const Entry& entry,
   if (Violation(entry)) return absl::OkStatus();
   const absl::StatusOr<PathDiff> diff = ApplyEffects(core_, entry, arrival);
   if (!diff.ok()) return diff.status();
-  // What was believed when it was applied is not known any more. A stamp far
-  // ahead does no harm: the next tick drops it.
-  hlc_ = std::max(hlc_, entry.hlc);
+  hlc_ = ClockAfter(entry, now_ms);
   return CheckAnew();
 }
 

@@ -168,8 +168,11 @@ class CausalState {
   virtual absl::StatusOr<Applied> Apply(const Entry& entry,
                                         std::uint64_t arrival,
                                         std::int64_t now_ms) = 0;
-  // An entry of the log's tail after a crash: applied at frontier already.
-  virtual absl::Status Replay(const Entry& entry, std::uint64_t arrival) = 0;
+  // An entry of the log's tail after a crash: the frontier covers it already.
+  // `now_ms` says which stamps the clock believes, as in Apply().
+  //   kInvalidArgument  the frontier does not cover it
+  virtual absl::Status Replay(const Entry& entry, std::uint64_t arrival,
+                              std::int64_t now_ms) = 0;
 
   // Installs another replica's state (rule X4); idempotent. The changes are
   // those of all items that it touched.
