@@ -11,10 +11,11 @@ namespace syncline {
 
 // The control interface (proto/control.capnp) over a node. One object serves
 // all connections of the socket, and the program itself where no node serves.
-// Create, use and destroy inside `loop`; borrows `core`.
+// Create, use and destroy inside the node's KJ loop; borrows `core`.
 class ControlService final : public control::Control::Server {
  public:
-  ControlService(NodeCore& core, KjLoop& loop) : core_(core), bridge_(loop) {}
+  explicit ControlService(NodeCore& core)
+      : core_(core), bridge_(core.loop()) {}
 
  protected:
   // node/control_node.cc

@@ -50,10 +50,10 @@ struct ControlSocket::Impl {
   Impl(boost::asio::io_context& io, NodeCore& core, std::filesystem::path dir)
       : home(std::move(dir)),
         acceptor(io),
-        loop(io.get_executor(), [](const absl::Status&) {}),
+        loop(core.loop()),
         alive(std::make_shared<bool>(true)) {
     loop.Enter([&] {
-      service = capnp::Capability::Client(kj::heap<ControlService>(core, loop));
+      service = capnp::Capability::Client(kj::heap<ControlService>(core));
     });
   }
 
@@ -117,7 +117,7 @@ struct ControlSocket::Impl {
 
   std::filesystem::path home;
   stream_protocol::acceptor acceptor;
-  KjLoop loop;
+  KjLoop& loop;
   std::shared_ptr<bool> alive;
   kj::Maybe<capnp::Capability::Client> service;
   std::map<std::uint64_t, std::unique_ptr<RpcConnection>> connections;

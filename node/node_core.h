@@ -26,6 +26,7 @@
 #include "node/node_options.h"
 #include "node/settings.h"
 #include "node/types.h"
+#include "proto/kj_loop.h"
 #include "replication/mirror/mirror.h"
 #include "replication/peer/peer_host.h"
 #include "replication/peer/peer_manager.h"
@@ -65,7 +66,8 @@ class NodeCore final : public PeerHost,
   void Close(StatusCallback done);
   [[nodiscard]] bool closing() const { return closing_; }
 
-  // Listens and dials peers from now on; the addresses that were bound.
+  // Listens at `listen` ("HOST:PORT", port 0: a free one) and dials peers from
+  // now on. The addresses that were bound. See PeerManager::Listen.
   absl::StatusOr<std::vector<std::string>> Serve(
       const std::vector<std::string>& listen);
 
@@ -138,7 +140,8 @@ class NodeCore final : public PeerHost,
   Settings& settings() { return *settings_; }
   ChunkStore& chunks() { return *chunks_; }
   Store& store() { return *store_; }
-  PeerManager& peers() { return *peers_; }
+  // Everything of Cap'n Proto in this node runs here.
+  KjLoop& loop() { return *loop_; }
   [[nodiscard]] const TimeSource& time() const { return time_; }
   RandomSource& random() { return random_; }
   boost::asio::io_context& io() { return io_; }
@@ -151,6 +154,7 @@ class NodeCore final : public PeerHost,
   // `work` may use the stores; `then` must not assume that the node is there.
   template <typename T>
   void OnPool(std::function<absl::StatusOr<T>()> work, Callback<T> then) {
+    if (!pool_) return then(absl::CancelledError("the node was closed"));
     boost::asio::post(
         *pool_, [work = std::move(work), then = std::move(then),
                  executor = io_.get_executor()]() mutable {
@@ -180,7 +184,21 @@ class NodeCore final : public PeerHost,
                      const std::vector<MirrorRow>& mirrors,
                      StatusCallback done);
   void EndStreams(std::optional<ProjectNumber> project);
-  void FlushViews(StatusCallback done);
+  void FlushViews();
+  void DrainCommits();
+  void CloseStore();
+  [[nodiscard]] PeerRecord RecordOf(const PeerRow& row) const;
+  [[nodiscard]] std::vector<ProjectInfo> InfoOf(
+      const std::vector<ProjectId>& ids) const;
+  // The invitation, if it can still be used.
+  [[nodiscard]] absl::StatusOr<InvitationRow> UsableInvitation(
+      std::string_view id) const;
+  // `peer` and its projects may have changed.
+  void PeerChanged(const DeviceId& id);
+  absl::Status CheckJoinDirs(const Invitation& invitation,
+                             const std::vector<std::string>& dirs) const;
+  void MirrorJoined(JoinReport report, std::size_t next,
+                    Callback<JoinReport> done);
   void Trace(std::string_view step) const;
 
   [[nodiscard]] absl::Status CheckMirrorDir(const std::string& dir) const;
@@ -197,7 +215,9 @@ class NodeCore final : public PeerHost,
   [[nodiscard]] absl::StatusOr<PeerRow> FindPeer(const std::string& id) const;
   // What connected devices still lack of the project, or it of theirs; empty
   // if nothing.
-  [[nodiscard]] std::string PeerLag(const ProjectId& project) const;
+  // `grace`: also of those that have not said yet whether they share it.
+  [[nodiscard]] std::string PeerLag(const ProjectId& project,
+                                    bool grace) const;
 
   boost::asio::io_context& io_;
   NodeOptions options_;
@@ -208,7 +228,12 @@ class NodeCore final : public PeerHost,
   bool closing_ = false;
   bool serving_ = false;
   std::atomic<bool> stop_work_ = false;  // Long jobs on workers look at it.
+  StatusCallback closed_;
+  absl::Status close_error_;  // The first one.
+  std::size_t closing_left_ = 0;
 
+  std::vector<std::string> listening_;
+  std::unique_ptr<KjLoop> loop_;
   std::unique_ptr<HomeLock> lock_;
   std::unique_ptr<Store> store_;
   std::unique_ptr<ChunkStore> chunks_;

@@ -22,10 +22,12 @@ class NodeCore::Waiter : public std::enable_shared_from_this<Waiter> {
         timer_(core.io_),
         deadline_ms_(timeout_ms < 0 ? -1
                                     : core.time_.SteadyMs() + timeout_ms),
+        grace_ends_ms_(core.time_.SteadyMs() + kGraceMs),
         done_(std::move(done)) {}
 
   void Start() {
     const std::shared_ptr<NodeCore> core = core_.lock();
+    if (core->serving_) core->peers_->RetryNow();
     ++scans_left_;  // This call's own, given back at its end.
     for (const ProjectNumber number : projects_) {
       const ProjectRow& row = core->settings_->projects().at(number);
@@ -41,6 +43,8 @@ class NodeCore::Waiter : public std::enable_shared_from_this<Waiter> {
 
  private:
   static constexpr std::chrono::milliseconds kPause{20};
+  // For a peer that has just connected to say what it shares.
+  static constexpr std::int64_t kGraceMs = 1000;
 
   // What a sweep could not do shows in the mirror's status.
   void Scanned() { --scans_left_; }
@@ -94,7 +98,8 @@ class NodeCore::Waiter : public std::enable_shared_from_this<Waiter> {
       if (!status.error.empty()) return status.dir + ": " + status.error;
       if (!mirror->idle()) return status.dir + " is being worked on";
     }
-    return core.PeerLag(replica.identity().project);
+    return core.PeerLag(replica.identity().project,
+                        core.time_.SteadyMs() < grace_ends_ms_);
   }
 
   absl::StatusOr<WaitReport> Report(NodeCore& core) {
@@ -119,6 +124,7 @@ class NodeCore::Waiter : public std::enable_shared_from_this<Waiter> {
   std::vector<ProjectNumber> projects_;
   boost::asio::steady_timer timer_;
   std::int64_t deadline_ms_;  // Steady clock; below 0 for none.
+  std::int64_t grace_ends_ms_;
   Callback<WaitReport> done_;
   std::size_t scans_left_ = 0;
   int quiet_looks_ = 0;

@@ -31,17 +31,15 @@ struct Session::Impl {
   std::optional<boost::asio::signal_set> signals;
   bool cancelled = false;
   std::shared_ptr<NodeCore> core;  // Null if another process serves.
-  std::unique_ptr<KjLoop> loop;
+  std::unique_ptr<KjLoop> own_loop;  // Of a connection.
+  KjLoop* loop = nullptr;            // That, or the node's.
   std::unique_ptr<RpcConnection> connection;
   std::optional<control::Control::Client> client;
 
-  void MakeLoop() {
-    loop = std::make_unique<KjLoop>(io.get_executor(),
-                                    [](const absl::Status&) {});
-  }
-
   absl::Status Connect(boost::asio::local::stream_protocol::socket socket) {
-    MakeLoop();
+    own_loop = std::make_unique<KjLoop>(io.get_executor(),
+                                        [](const absl::Status&) {});
+    loop = own_loop.get();
     absl::Status status;
     loop->Enter([&] {
       auto stream = NewAsioStream(*loop, std::move(socket));
@@ -61,10 +59,9 @@ struct Session::Impl {
     node.name = options.name;
     node.run_mirrors = false;
     SYNCLINE_ASSIGN_OR_RETURN(core, NodeCore::Open(io, node));
-    MakeLoop();
+    loop = &core->loop();
     loop->Enter([&] {
-      client = control::Control::Client(
-          kj::heap<ControlService>(*core, *loop));
+      client = control::Control::Client(kj::heap<ControlService>(*core));
     });
     return absl::OkStatus();
   }
@@ -91,7 +88,7 @@ absl::StatusOr<std::unique_ptr<Session>> Session::Open(const Options& options) {
 }
 
 Session::~Session() {
-  if (impl_->loop) {
+  if (impl_->loop != nullptr) {
     impl_->loop->Enter([this] {
       impl_->client.reset();
       impl_->connection.reset();
@@ -102,7 +99,6 @@ Session::~Session() {
     impl_->core->Close([&](const absl::Status&) { closed = true; });
     while (!closed) impl_->io.run_one();
   }
-  impl_->loop.reset();
 }
 
 bool Session::served() const { return impl_->core == nullptr; }
