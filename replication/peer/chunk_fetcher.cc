@@ -22,12 +22,13 @@ absl::Status StoreDurably(ChunkStore& store, const std::vector<Hash>& hashes,
         Sha256(bytes[i]) != hashes[i])
       return InvalidArgument("it sent content that does not match " +
                              hashes[i].ToHex());
-  for (std::size_t i = 0; i < hashes.size(); ++i) {
-    const absl::Status put = store.PutHashed(hashes[i], bytes[i]);
-    // The bytes were checked: a refusal of them is not the peer's fault.
-    if (absl::IsInvalidArgument(put)) return Internal(FromAbsl(put.message()));
-    SYNCLINE_RETURN_IF_ERROR(put);
-  }
+  std::vector<std::pair<Hash, std::string_view>> hashed;
+  for (std::size_t i = 0; i < hashes.size(); ++i)
+    hashed.emplace_back(hashes[i], bytes[i]);
+  const absl::Status put = store.PutMany(hashed);
+  // The bytes were checked: a refusal of them is not the peer's fault.
+  if (absl::IsInvalidArgument(put)) return Internal(FromAbsl(put.message()));
+  SYNCLINE_RETURN_IF_ERROR(put);
   return store.Sync();
 }
 

@@ -1,6 +1,7 @@
 #include "replication/peer/peer_rpc.h"
 
 #include <kj/async.h>
+#include <kj/debug.h>
 
 #include <cstdint>
 #include <map>
@@ -253,14 +254,14 @@ void PeerTarget::Clear() {
 
 namespace {
 
-class RemotePeer final : public PeerCalls, private kj::TaskSet::ErrorHandler {
+class RemotePeer final : public PeerCalls {
  public:
   RemotePeer(KjLoop& loop, wire::Peer::Client peer,
              std::function<void(absl::Status)> failed)
       : loop_(loop),
         failed_(std::move(failed)),
         parts_(kj::heap<Parts>(kj::mv(peer), *this)) {}
-  ~RemotePeer() override {
+  ~RemotePeer() noexcept override {
     loop_.Enter([this] { parts_ = nullptr; });
   }
 
@@ -345,9 +346,13 @@ class RemotePeer final : public PeerCalls, private kj::TaskSet::ErrorHandler {
   }
 
  private:
-  struct Parts {
-    Parts(wire::Peer::Client client, kj::TaskSet::ErrorHandler& errors)
-        : peer(kj::mv(client)), tasks(errors) {}
+  struct Parts final : kj::TaskSet::ErrorHandler {
+    Parts(wire::Peer::Client client, RemotePeer& remote)
+        : owner(remote), peer(kj::mv(client)), tasks(*this) {}
+    void taskFailed(kj::Exception&& exception) override {
+      owner.Failed(StatusFromKj(exception));
+    }
+    RemotePeer& owner;
     wire::Peer::Client peer;
     kj::TaskSet tasks;
   };
@@ -356,9 +361,6 @@ class RemotePeer final : public PeerCalls, private kj::TaskSet::ErrorHandler {
   void Failed(const absl::Status& status) {
     if (!absl::IsUnavailable(status))
       failed_(Annotate(status, "a call of the peer failed"));
-  }
-  void taskFailed(kj::Exception&& exception) override {
-    Failed(StatusFromKj(exception));
   }
 
   template <typename Call>

@@ -37,8 +37,8 @@ class PeerTarget {
 
 // Reaches the peer by its capability. `failed` hears of answers that cannot be
 // read and calls that fail other than with the connection, in the loop; it
-// must not destroy anything at once. Must not be destroyed from inside the
-// loop.
+// must not destroy anything at once. Must not be destroyed by a callback of its
+// own.
 std::unique_ptr<PeerCalls> NewRemotePeer(
     KjLoop& loop, wire::Peer::Client peer,
     std::function<void(absl::Status)> failed);

@@ -23,12 +23,15 @@ PeerSession::PeerSession(const Environment& environment, PeerIdentity peer,
 PeerSession::~PeerSession() = default;
 
 void PeerSession::Start() {
+  started_ = true;
   heard_at_ms_ = env_.time.SteadyMs();
+  if (record_) env_.remember(*record_);
   ProjectsChanged();
   SchedulePing();
 }
 
 void PeerSession::ProjectsChanged() {
+  if (!started_) return;
   const std::optional<std::vector<ProjectInfo>> projects =
       env_.host.ProjectsFor(peer_.id);
   ours_.clear();
@@ -132,9 +135,10 @@ void PeerSession::Announce(Announcement announcement, Called done) {
   theirs_.clear();
   for (const ProjectInfo& project : announcement.projects)
     theirs_.insert(project.id);
-  PeerRecord record{peer_.hello.device_key, peer_.id, peer_.hello.device_name,
-                    std::move(announcement.addresses)};
-  env_.host.RememberPeer(record);
+  record_ = PeerRecord{peer_.hello.device_key, peer_.id,
+                       peer_.hello.device_name,
+                       std::move(announcement.addresses)};
+  if (started_) env_.remember(*record_);
   done(absl::OkStatus());
   Reconcile();
 }

@@ -51,6 +51,8 @@ class PeerSession final : public PeerCalls {
     std::function<std::uint64_t()> received_bytes;
     // Where this node accepts connections, for the peer to know.
     std::function<std::vector<std::string>()> addresses;
+    // The peer told its name and addresses; only after Start().
+    std::function<void(const PeerRecord&)> remember;
     // The session is over: the peer broke the protocol (kInvalidArgument), is
     // silent (kDeadlineExceeded), said goodbye (kUnavailable), or is no longer
     // authorised (kPermissionDenied). In a turn of its own, once.
@@ -61,6 +63,7 @@ class PeerSession final : public PeerCalls {
               const Options& options);
   ~PeerSession() override;
 
+  // Until then the peer's calls are answered, but nothing is shared.
   void Start();
   // The projects that the host names for the peer have changed. Those it no
   // longer names are let go of before this returns.
@@ -97,6 +100,8 @@ class PeerSession final : public PeerCalls {
   Environment env_;
   PeerIdentity peer_;
   Options options_;
+  bool started_ = false;
+  std::optional<PeerRecord> record_;  // As the peer told.
   std::map<ProjectId, std::string> ours_;  // Projects named to the peer.
   std::set<ProjectId> theirs_;             // Those that it named.
   std::map<ProjectId, std::unique_ptr<ProjectLink>> links_;

@@ -9,15 +9,19 @@
 namespace syncline {
 namespace {
 
-// Stores `chunks`; their hashes.
+// Stores `chunks`, which the entries' own write will make durable; their
+// hashes.
 absl::StatusOr<std::vector<Hash>> StoreAll(
     ChunkStore& store, const std::vector<std::string>& chunks) {
   std::vector<Hash> hashes;
+  std::vector<std::pair<Hash, std::string_view>> hashed;
   hashes.reserve(chunks.size());
+  hashed.reserve(chunks.size());
   for (const std::string& chunk : chunks) {
-    SYNCLINE_ASSIGN_OR_RETURN(const Hash hash, store.Put(chunk));
-    hashes.push_back(hash);
+    hashes.push_back(Sha256(chunk));
+    hashed.emplace_back(hashes.back(), chunk);
   }
+  SYNCLINE_RETURN_IF_ERROR(store.PutMany(hashed));
   return hashes;
 }
 
