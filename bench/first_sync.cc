@@ -120,13 +120,13 @@ void Print(const char* name, const Round& round) {
 }
 
 int Main(int files, int rounds) {
-  TempDir source;
+  TemporaryDirectory source;
   MakeTree(source.path(), files);
   std::vector<double> copies;
   std::vector<double> syncs;
   Round middle;
   for (int i = 0; i < rounds; ++i) {
-    auto work = std::make_unique<TempDir>();
+    auto work = std::make_unique<TemporaryDirectory>();
     const Round round = RunRound(source.path(), work->path());
     Print("round", round);
     copies.push_back(round.copy_s);

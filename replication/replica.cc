@@ -126,13 +126,11 @@ absl::StatusOr<Replica::Committed> Replica::Impl::Commit(
   if (std::optional<std::string> why = CausalState::Violation(entry)) {
     return InvalidArgument(*why);
   }
-  Draft draft{entry.dot,
-              EncodeEntry(entry, entry.dot.counter == 1 ? identity.device_key
-                                                        : std::string()),
-              {}};
-  if (draft.entry.size() > kEntryBytesMax) {
-    return InvalidArgument("the change is too large for one entry");
-  }
+  Draft draft{entry.dot, {}, {}};
+  SYNCLINE_ASSIGN_OR_RETURN(
+      draft.entry,
+      EncodeEntry(
+          entry, entry.dot.counter == 1 ? identity.device_key : std::string()));
   const Seq seq = log->head().next();
   absl::StatusOr<CausalState::Applied> applied =
       state->Apply(entry, seq.value, now);

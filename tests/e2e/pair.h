@@ -39,7 +39,7 @@ class Pair {
   static std::uint64_t Head(const std::filesystem::path& home);
 
  private:
-  TempDir temp_;
+  TemporaryDirectory temp_;
   std::string address_a_ = "127.0.0.1:0";  // Kept over restarts.
   std::unique_ptr<ServingNode> a_;
   std::unique_ptr<ServingNode> b_;

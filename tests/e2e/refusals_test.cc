@@ -39,7 +39,7 @@ TEST_CASE("refusal: a second serve on one home", "[e2e]") {
 }
 
 TEST_CASE("refusal: only loopback may be listened on or dialled", "[e2e]") {
-  TempDir temp;
+  TemporaryDirectory temp;
   Pair::Must(temp / "home", {"init"});
   CheckRefused(RunSyncline(temp / "home", {"serve", "--listen", "0.0.0.0:0"}),
                5);
@@ -66,7 +66,7 @@ TEST_CASE("refusal: a used or expired invitation", "[e2e]") {
   const std::string code = Line(Pair::Must(pair.home_a(), invite));
   Pair::Must(pair.home_b(), {"device", "join", code, "--dir", pair.dir_b()});
 
-  TempDir third;
+  TemporaryDirectory third;
   fs::create_directory(third / "dir");
   const fs::path home = third / "home";
   Pair::Must(home, {"init"});
@@ -126,7 +126,7 @@ TEST_CASE("refusal: an unreadable file is reported and not taken for deleted",
           "[e2e][fault]") {
   // Root reads everything, so the node runs as nobody.
   if (geteuid() != 0) return;
-  TempDir temp;
+  TemporaryDirectory temp;
   REQUIRE(chmod(temp.path().c_str(), 0777) == 0);
   const fs::path dir = temp / "dir";
   fs::create_directory(dir);
@@ -154,7 +154,7 @@ TEST_CASE("refusal: an unreadable file is reported and not taken for deleted",
 TEST_CASE("refusal: a full disk while receiving loses nothing",
           "[e2e][fault]") {
   if (geteuid() != 0) return;  // Needs a file system of its own.
-  TempDir temp;
+  TemporaryDirectory temp;
   const fs::path small = temp / "small";
   fs::create_directory(small);
   REQUIRE(mount("tmpfs", small.c_str(), "tmpfs", 0, "size=24m") == 0);

@@ -4,7 +4,7 @@
 
 #include "base/random.h"
 #include "kv/memory_store.h"
-#include "tests/testing/process.h"
+#include "tests/testing/temporary_directory.h"
 
 namespace syncline {
 namespace {
@@ -35,7 +35,7 @@ struct Fixture {
     REQUIRE(wants->Arrived(hash, rows).ok());
     REQUIRE(bare_store.Write(rows, true).ok());
   }
-  testing::TempDir temp;
+  testing::TemporaryDirectory temp;
   MemoryStore full_store;
   MemoryStore bare_store;
   std::unique_ptr<ChunkStore> full;

@@ -2,6 +2,7 @@
 
 #include <boost/asio/io_context.hpp>
 #include <catch2/catch.hpp>
+#include <set>
 
 #include "kv/file_content.h"
 #include "kv/memory_store.h"
@@ -194,7 +195,7 @@ TEST_CASE("replica: a void entry of a peer is counted and has no effect",
   const ItemId item{bad.dot.origin, bad.dot.counter, 0, ItemKind::kFile};
   bad.effects = {CreateEffect{item},
                  PlaceEffect{item, Location{kRoot, "../x", {}}, {}}};
-  const std::string bytes = EncodeEntry(bad, two.b->identity().device_key);
+  const std::string bytes = *EncodeEntry(bad, two.b->identity().device_key);
   ReplicaRig::Segment segment;
   AppendFrame(segment.frames, bytes);
   segment.heads = {{bad.dot, Sha256(Hash{}.view(), bytes)}};

@@ -91,17 +91,6 @@ void Pump(Pipe& in, Pipe& out, Pipe& err, std::string_view input,
 
 }  // namespace
 
-TempDir::TempDir() {
-  std::string name = fs::temp_directory_path() / "syncline-test-XXXXXX";
-  SYNCLINE_CHECK(mkdtemp(name.data()) != nullptr, "no temporary directory");
-  path_ = name;
-}
-
-TempDir::~TempDir() {
-  std::error_code ignored;
-  fs::remove_all(path_, ignored);
-}
-
 CommandResult RunCommand(const std::vector<std::string>& command,
                          std::string_view input) {
   signal(SIGPIPE, SIG_IGN);

@@ -10,26 +10,12 @@
 #include <string_view>
 #include <vector>
 
+#include "tests/testing/temporary_directory.h"
+
 // Helpers for tests and benchmarks that run the real program in processes of
 // its own. Failures to start a process abort the test program.
 
 namespace syncline::testing {
-
-// A new directory below the system's temporary one; removed with its content.
-class TempDir {
- public:
-  TempDir();
-  ~TempDir();
-  TempDir(const TempDir&) = delete;
-  TempDir& operator=(const TempDir&) = delete;
-  [[nodiscard]] const std::filesystem::path& path() const { return path_; }
-  std::filesystem::path operator/(std::string_view name) const {
-    return path_ / name;
-  }
-
- private:
-  std::filesystem::path path_;
-};
 
 struct CommandResult {
   int exit_code = -1;  // 128 + signal if it was killed.

@@ -13,7 +13,7 @@
 #include "kv/store.h"
 #include "log/sync_thread.h"
 #include "replication/replica.h"
-#include "tests/testing/process.h"
+#include "tests/testing/temporary_directory.h"
 
 namespace syncline::testing {
 
@@ -67,7 +67,7 @@ class ReplicaRig {
 
  private:
   boost::asio::io_context& io_;
-  TempDir temp_;
+  TemporaryDirectory temp_;
   ManualTime time_;
   std::unique_ptr<RandomSource> random_;
   std::unique_ptr<ChunkStore> chunks_;
