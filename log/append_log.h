@@ -76,9 +76,8 @@ enum class CursorState : std::uint8_t {
 //             by the next one: one batch, one fsync.
 // Durability  As asked for, see Durability. Readers and subscribers see a
 //             record only when it is durable.
-// Fail-stop   After a failed write the outcome on disk is unknown: appends
-// under
-//             way fail with its error, later ones are refused, health() keeps
+// Fail-stop   After a failed write the outcome on disk is unknown: appends that
+//             wait fail with its error, later ones are refused, health() keeps
 //             the error; reads go on. Recover by destroying the log and
 //             opening it again.
 //

@@ -108,7 +108,8 @@ absl::Status Replica::Impl::ReplayTail() {
     const RecordView& record = reader->record();
     SYNCLINE_ASSIGN_OR_RETURN(const DecodedEntry decoded,
                               DecodeEntry(record.entry));
-    SYNCLINE_RETURN_IF_ERROR(state->Replay(decoded.entry, record.seq.value));
+    SYNCLINE_RETURN_IF_ERROR(state->Replay(
+        decoded.entry, record.seq.value, env.time.NowMs()));
   }
   return reader->status();
 }

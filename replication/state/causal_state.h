@@ -59,7 +59,8 @@ struct Head {
   friend bool operator==(const Head&, const Head&) = default;
 };
 
-// A live content head (or document head) at a visible path.
+// A live content head (or document head) at a visible path. Its head comes
+// without the location hint; CausalState::Heads() has it.
 struct Sibling {
   RegisterId reg;
   Head head;
@@ -167,8 +168,11 @@ class CausalState {
   virtual absl::StatusOr<Applied> Apply(const Entry& entry,
                                         std::uint64_t arrival,
                                         std::int64_t now_ms) = 0;
-  // An entry of the log's tail after a crash: applied at frontier already.
-  virtual absl::Status Replay(const Entry& entry, std::uint64_t arrival) = 0;
+  // An entry of the log's tail after a crash: the frontier covers it already.
+  // `now_ms` says which stamps the clock believes, as in Apply().
+  //   kInvalidArgument  the frontier does not cover it
+  virtual absl::Status Replay(const Entry& entry, std::uint64_t arrival,
+                              std::int64_t now_ms) = 0;
 
   // Installs another replica's state (rule X4); idempotent. The changes are
   // those of all items that it touched.
@@ -190,9 +194,10 @@ class CausalState {
   // Equal on two replicas exactly when their registers are (a set hash over
   // the live heads, kept up to date).
   [[nodiscard]] virtual Hash Digest() const = 0;
-  // Visible items (rows with content or directories, merged ones once per
-  // id) and open conflicts, kept up to date.
+  // Visible items: files and symlinks, merged ones each, and directories once
+  // per id. Kept up to date, as is the number of rows in open conflict.
   [[nodiscard]] virtual std::uint64_t item_count() const = 0;
+  [[nodiscard]] virtual std::uint64_t conflict_count() const = 0;
 
   // ---- the view
   // The row at `path`; nothing if there is none. The root is a directory row
@@ -220,6 +225,20 @@ class CausalState {
   // unless `all_siblings`. Nothing if there is no row.
   virtual absl::StatusOr<std::optional<Token>> Read(
       std::string_view path, bool all_siblings) const = 0;
+
+  // ---- what edits by path need
+  // Where a new item at `path` goes (rule P3).
+  //   kNotFound         no parent directory
+  //   kInvalidArgument  an illegal name, or too deep
+  virtual absl::StatusOr<Location> Locate(std::string_view path) const = 0;
+  // Where the view has `item` (after cycles were broken, under its own name
+  // and not a made-up one); nothing if it is not alive.
+  virtual absl::StatusOr<std::optional<Location>> LocationOf(
+      const ItemId& item) const = 0;
+  // The directory that is shown at the root because `item` and it lie on one
+  // cycle of parents; nothing if `item` lies on none.
+  virtual absl::StatusOr<std::optional<ItemId>> ShownAtRootFor(
+      const ItemId& item) const = 0;
 
   // Live heads of one register, by dot.
   virtual absl::StatusOr<std::vector<Head>> Heads(

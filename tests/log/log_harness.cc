@@ -1,42 +1,12 @@
 #include "tests/log/log_harness.h"
 
 #include <catch2/catch.hpp>
+#include <map>
 #include <numeric>
-#include <thread>
 
 #include "log/frame.h"
 
 namespace syncline::testing {
-
-Origin OriginOf(std::uint64_t number) {
-  Origin origin;
-  SeededRandom(number).Fill(origin.bytes);
-  return origin;
-}
-
-Draft DraftOf(const Dot& dot) {
-  SeededRandom random(std::hash<Dot>()(dot));
-  const std::size_t entry_bytes = 1 + random.Below(120);
-  const std::size_t changes_bytes = random.Below(40);
-  return {dot, random.Bytes(entry_bytes), random.Bytes(changes_bytes)};
-}
-
-std::vector<Draft> DraftsOf(const Origin& origin, std::uint64_t first,
-                            std::uint64_t count) {
-  std::vector<Draft> drafts;
-  for (std::uint64_t i = 0; i < count; ++i) {
-    drafts.push_back(DraftOf({origin, first + i}));
-  }
-  return drafts;
-}
-
-Hash ExpectedChain(const Origin& origin, std::uint64_t counter) {
-  Hash hash;
-  for (std::uint64_t i = 1; i <= counter; ++i) {
-    hash = Sha256(std::string(hash.view()) + DraftOf({origin, i}).entry);
-  }
-  return hash;
-}
 
 void OnRocks::Reopen() {
   store_.reset();
@@ -123,12 +93,30 @@ std::vector<std::uint64_t> Numbers(std::uint64_t first, std::uint64_t last) {
   return numbers;
 }
 
-bool Eventually(const std::function<bool()>& condition) {
-  for (int i = 0; i < 20'000; ++i) {
-    if (condition()) return true;
-    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+void CheckDots(const AppendLog& log, const std::vector<Dot>& history) {
+  std::map<Origin, std::uint64_t> truncated;
+  for (std::uint64_t seq = 1; seq <= history.size(); ++seq) {
+    const Dot& dot = history[seq - 1];
+    INFO("seq " << seq << " of " << history.size() << ", horizon "
+                << log.horizon().value << ", dot " << dot.ToText());
+    const auto found = log.Find(dot);
+    REQUIRE(found.ok());
+    if (seq <= log.horizon().value) {
+      truncated[dot.origin] = dot.counter;
+      REQUIRE(*found == std::nullopt);
+    } else {
+      REQUIRE(*found == Seq{seq});
+      REQUIRE(*log.ChainAt(dot) == ExpectedChain(dot.origin, dot.counter));
+    }
   }
-  return condition();
+  REQUIRE(log.truncated().size() == truncated.size());
+  for (const auto& [origin, counter] : truncated) {
+    REQUIRE(log.truncated().CounterOf(origin) == counter);
+    REQUIRE(*log.ChainAt({origin, counter}) == ExpectedChain(origin, counter));
+    if (counter > 1) {
+      REQUIRE(absl::IsNotFound(log.ChainAt({origin, counter - 1}).status()));
+    }
+  }
 }
 
 }  // namespace syncline::testing

@@ -1,7 +1,6 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -15,20 +14,12 @@
 #include "kv/store.h"
 #include "log/append_log.h"
 #include "log/sync_thread.h"
+#include "tests/log/drafts.h"
 #include "tests/testing/temporary_directory.h"
 
 namespace syncline::testing {
 
 inline constexpr ProjectNumber kProject{7};
-
-Origin OriginOf(std::uint64_t number);
-
-// A draft whose bytes are decided by its dot.
-Draft DraftOf(const Dot& dot);
-std::vector<Draft> DraftsOf(const Origin& origin, std::uint64_t first,
-                            std::uint64_t count);
-// The chain hash of DraftOf() entries of `origin` up to `counter`.
-Hash ExpectedChain(const Origin& origin, std::uint64_t counter);
 
 // The stores that the log's tests run over.
 class OnMemory {
@@ -98,8 +89,8 @@ Walk WalkAll(AppendLog::Reader& reader);
 Walk Records(const AppendLog& log, const AppendLog::ReadOptions& options);
 std::vector<std::uint64_t> Numbers(std::uint64_t first, std::uint64_t last);
 
-// Polls `condition` for as long as a slow machine may need; says whether it
-// came true.
-bool Eventually(const std::function<bool()>& condition);
+// Every dot that was given seqs 1, 2, 3, ...: found where it is and chained as
+// it must be, and gone where it was truncated.
+void CheckDots(const AppendLog& log, const std::vector<Dot>& history);
 
 }  // namespace syncline::testing

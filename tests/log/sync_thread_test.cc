@@ -42,9 +42,9 @@ TEST_CASE("sync_thread: runs what was submitted before it ends", "[log]") {
 
 // Holds the thread up in a first job, then submits `jobs` behind it.
 struct Gathered {
-  SyncThread thread;
   std::promise<void> release;
   std::promise<void> held;
+  SyncThread thread;  // Ends before what its first job uses.
 
   Gathered() {
     thread.Submit(
