@@ -1,0 +1,58 @@
+#include "node/paths.h"
+
+#include <filesystem>
+#include <system_error>
+
+#include "base/status.h"
+
+namespace syncline {
+namespace {
+
+constexpr std::size_t kNameBytesMax = 255;
+
+absl::Status CheckName(std::string_view name) {
+  if (name.empty()) return InvalidArgument("a path has no empty names");
+  if (name == "." || name == "..") {
+    return InvalidArgument("a path has no '.' and no '..'");
+  }
+  if (name.size() > kNameBytesMax) {
+    return InvalidArgument("a name has at most 255 bytes");
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::Status CheckPath(std::string_view path, bool root_allowed) {
+  if (path.empty()) {
+    return root_allowed ? absl::OkStatus()
+                        : InvalidArgument("the root cannot be meant here");
+  }
+  if (path.find('\0') != std::string_view::npos) {
+    return InvalidArgument("a path has no NUL");
+  }
+  if (path.front() == '/') {
+    return InvalidArgument("a path in a project does not start with '/'");
+  }
+  for (std::size_t start = 0; start <= path.size();) {
+    std::size_t end = path.find('/', start);
+    if (end == std::string_view::npos) end = path.size();
+    SYNCLINE_RETURN_IF_ERROR(CheckName(path.substr(start, end - start)));
+    start = end + 1;
+  }
+  return absl::OkStatus();
+}
+
+std::string CanonicalDir(std::string_view dir) {
+  std::error_code error;
+  const std::filesystem::path absolute =
+      std::filesystem::absolute(std::filesystem::path(dir), error);
+  std::filesystem::path result =
+      std::filesystem::weakly_canonical(absolute, error);
+  if (error) result = absolute.lexically_normal();
+  std::string text = result.string();
+  while (text.size() > 1 && text.back() == '/') text.pop_back();
+  return text;
+}
+
+}  // namespace syncline
