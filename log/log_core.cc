@@ -1,15 +1,15 @@
 #include "log/log_core.h"
 
 #include <algorithm>
+#include <condition_variable>
 #include <iterator>
+#include <mutex>
 #include <string>
 
 #include <boost/asio/execution/outstanding_work.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/prefer.hpp>
 
-#include "absl/base/thread_annotations.h"
-#include "absl/synchronization/mutex.h"
 #include "base/status.h"
 #include "log/frame.h"
 #include "log/log_reader.h"
@@ -27,25 +27,23 @@ constexpr std::size_t kGroupBytesMax = 8u << 20;
 class JobCounter {
  public:
   void Start() {
-    absl::MutexLock lock(&mutex_);
+    const std::scoped_lock lock(mutex_);
     ++running_;
   }
   void End() {
-    absl::MutexLock lock(&mutex_);
+    const std::scoped_lock lock(mutex_);
     --running_;
+    ended_.notify_all();
   }
   void AwaitNone() {
-    absl::MutexLock lock(&mutex_);
-    mutex_.Await(absl::Condition(this, &JobCounter::None));
+    std::unique_lock lock(mutex_);
+    ended_.wait(lock, [this] { return running_ == 0; });
   }
 
  private:
-  bool None() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    return running_ == 0;
-  }
-
-  absl::Mutex mutex_;
-  int running_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::mutex mutex_;
+  std::condition_variable ended_;
+  int running_ = 0;  // Guarded by `mutex_`.
 };
 
 bool LogCore::OpenRun::TakesIn(const Dot& dot) const {

@@ -1,11 +1,10 @@
 #include "log/sync_thread.h"
 
+#include <condition_variable>
+#include <mutex>
 #include <thread>
 #include <utility>
 #include <vector>
-
-#include "absl/base/thread_annotations.h"
-#include "absl/synchronization/mutex.h"
 
 namespace syncline {
 namespace {
@@ -33,21 +32,18 @@ void RunJobs(std::vector<Job>& jobs) {
 }  // namespace
 
 struct SyncThread::Impl {
-  absl::Mutex mutex;
-  std::vector<Job> waiting ABSL_GUARDED_BY(mutex);
-  bool stopping ABSL_GUARDED_BY(mutex) = false;
+  std::mutex mutex;
+  std::condition_variable news;
+  std::vector<Job> waiting;  // Guarded by `mutex`, as is:
+  bool stopping = false;
   std::thread thread;
-
-  bool HasNews() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex) {
-    return stopping || !waiting.empty();
-  }
 
   void Run() {
     for (;;) {
       std::vector<Job> jobs;
       {
-        absl::MutexLock lock(&mutex);
-        mutex.Await(absl::Condition(this, &Impl::HasNews));
+        std::unique_lock lock(mutex);
+        news.wait(lock, [this] { return stopping || !waiting.empty(); });
         jobs.swap(waiting);
       }
       if (jobs.empty()) return;
@@ -62,8 +58,9 @@ SyncThread::SyncThread() : impl_(std::make_unique<Impl>()) {
 
 SyncThread::~SyncThread() {
   {
-    absl::MutexLock lock(&impl_->mutex);
+    const std::scoped_lock lock(impl_->mutex);
     impl_->stopping = true;
+    impl_->news.notify_one();
   }
   impl_->thread.join();
 }
@@ -71,9 +68,10 @@ SyncThread::~SyncThread() {
 void SyncThread::Submit(std::function<absl::Status()> write,
                         std::function<absl::Status()> sync,
                         std::function<void(absl::Status)> done) {
-  absl::MutexLock lock(&impl_->mutex);
+  const std::scoped_lock lock(impl_->mutex);
   impl_->waiting.push_back(
       {std::move(write), std::move(sync), std::move(done)});
+  impl_->news.notify_one();
 }
 
 }  // namespace syncline

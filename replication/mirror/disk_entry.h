@@ -27,8 +27,8 @@ enum class DiskKind : std::uint8_t {
 // ctime_ns 0 never occurs on disk: such a fingerprint equals none there.
 struct Fingerprint {
   DiskKind kind = DiskKind::kFile;
-  std::uint32_t mode = 0;  // Permission bits, 07777.
-  std::uint64_t device = 0;
+  std::uint32_t mode = 0;    // Permission bits, 07777.
+  std::uint64_t device = 0;  // 0: that of the root, whatever its number.
   std::uint64_t inode = 0;
   std::uint64_t size = 0;  // Of a symlink: of its target. Directories: 0.
   std::int64_t mtime_ns = 0;
@@ -65,7 +65,7 @@ std::string PathOfKey(std::string_view key);
 
 // `path` is `directory` or below it; everything is below "".
 bool IsAtOrBelow(std::string_view path, std::string_view directory);
-std::string JoinPath(std::string_view directory, std::string_view name);
+std::string ChildPath(std::string_view directory, std::string_view name);
 // "" for a name at the top.
 std::string_view ParentPath(std::string_view path);
 std::string_view LastName(std::string_view path);

@@ -96,7 +96,7 @@ absl::StatusOr<std::string> Emitter::FindViewPath(
   SYNCLINE_ASSIGN_OR_RETURN(const Token token, ReadToken(base->token));
   SYNCLINE_ASSIGN_OR_RETURN(const std::optional<std::string> where,
                             replica_.state().PathOf(token.item));
-  return where ? JoinPath(*where, LastName(path)) : std::string();
+  return where ? ChildPath(*where, LastName(path)) : std::string();
 }
 
 absl::StatusOr<std::string> Emitter::ViewPath(const std::string& path) {

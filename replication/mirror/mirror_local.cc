@@ -32,7 +32,7 @@ void Mirror::Impl::AddHints(const Watcher::Hints& hints) {
       if (IsIgnoreFileName(name)) {
         AddScope(dir.path, ScanDepth::kTree);
       }
-      AddScope(JoinPath(dir.path, name), ScanDepth::kSelf);
+      AddScope(ChildPath(dir.path, name), ScanDepth::kSelf);
     }
   }
   Step();

@@ -123,7 +123,7 @@ void Mirror::Impl::Unfold(const std::string& path) {
     const auto children = env.replica.state().List(path, after, kListMax);
     if (!children.ok()) return;  // No directory in the view.
     for (const auto& [name, row] : *children) {
-      dirty[JoinPath(path, name)] = true;
+      dirty[ChildPath(path, name)] = true;
     }
     if (children->size() < kListMax) return;
     after = children->back().first;

@@ -121,7 +121,8 @@ class RootDir {
   // fingerprints to Base. A file installed without the first SyncAll() may be
   // empty after a loss of power, and would then pass for a user's edit.
 
-  // A complete file or symlink under a private name; unlinked when destroyed.
+  // A complete file or symlink under a private name; unlinked when destroyed,
+  // which must be before the RootDir is.
   class Staged {
    public:
     Staged(Staged&&) noexcept;
@@ -192,8 +193,9 @@ class RootDir {
   // Finishes what a crash interrupted. Call once, before anything is staged.
   absl::StatusOr<Leftovers> CleanLeftovers();
 
+  struct Impl;  // Of the folder's own.
+
  private:
-  struct Impl;
   explicit RootDir(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;
 };

@@ -24,9 +24,10 @@ namespace syncline {
 // Watch a directory first, list it afterwards: then nothing that appears in
 // between is missed. A scan does so through ScanOptions::before_list.
 //
-// AddDir() may be called from any thread, the rest on the executor's, whose
-// handlers must not run concurrently (an io_context with one thread, or a
-// strand). The callback comes there too; none after the destructor.
+// AddDir() may be called from any thread (but not during destruction), the rest
+// on the executor's, whose handlers must not run concurrently (an io_context
+// with one thread, or a strand). The callback comes there too; none after the
+// destructor.
 class Watcher {
  public:
   struct Options {

@@ -89,9 +89,9 @@ std::vector<Hash> ChunkFetcher::TakeSome() {
   for (const ContentWants::Want& want :
        replica_.wants().Take(kAskedMax + missing_.size(),
                              std::numeric_limits<std::uint64_t>::max())) {
-    const bool fits = asked.size() < kAskedMax &&
-                      (asked.empty() ||
-                       bytes + want.bytes <= kChunkAnswerBytesMax);
+    const bool fits =
+        asked.size() < kAskedMax &&
+        (asked.empty() || bytes + want.bytes <= kChunkAnswerBytesMax);
     if (!fits || missing_.contains(want.hash)) {
       put_back.push_back(want.hash);
       continue;
@@ -139,11 +139,11 @@ void ChunkFetcher::Store(std::shared_ptr<Arrival> arrival) {
   });
   boost::asio::post(worker_, [arrival, loop = loop_, stored = std::move(stored),
                               chunks = &replica_.chunks()]() mutable {
-    boost::asio::post(
-        loop,
-        [stored = std::move(stored),
-         status = StoreDurably(*chunks, arrival->hashes,
-                               arrival->bytes)]() mutable { stored(status); });
+    boost::asio::post(loop, [stored = std::move(stored),
+                             status = StoreDurably(*chunks, arrival->hashes,
+                                                   arrival->bytes)]() mutable {
+      stored(status);
+    });
   });
 }
 

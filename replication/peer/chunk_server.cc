@@ -51,8 +51,7 @@ void ChunkServer::OnAsk(const std::vector<Hash>& hashes,
   if (hashes.size() > kChunksAskedMax || requests_ == kRequestsMax) {
     done(ChunksAnswer(Stop{Stop::Reason::kFailed, "asks for too much"}));
     boost::asio::post(loop_, alive_.Guard([hook = hooks_.broken] {
-      hook(
-          InvalidArgument("the peer is broken: it asks for too much content"));
+      hook(InvalidArgument("the peer is broken: it asks for too much content"));
     }));
     return;
   }
@@ -62,12 +61,12 @@ void ChunkServer::OnAsk(const std::vector<Hash>& hashes,
     --requests_;
     OnRead(results, done);
   });
-  boost::asio::post(worker_, [results, hashes, loop = loop_,
-                              read = std::move(read),
-                              chunks = &replica_.chunks()]() mutable {
-    *results = ReadSome(*chunks, hashes);
-    boost::asio::post(loop, std::move(read));
-  });
+  boost::asio::post(worker_,
+                    [results, hashes, loop = loop_, read = std::move(read),
+                     chunks = &replica_.chunks()]() mutable {
+                      *results = ReadSome(*chunks, hashes);
+                      boost::asio::post(loop, std::move(read));
+                    });
 }
 
 void ChunkServer::OnRead(const std::shared_ptr<ChunkResults>& results,
@@ -81,13 +80,12 @@ void ChunkServer::HintLater() {
   if (hint_set_) return;
   hint_set_ = true;
   hint_.expires_after(std::chrono::milliseconds(kHintMs));
-  hint_.async_wait(
-      alive_.Guard([this](const boost::system::error_code& error) {
-        if (error) return;
-        hint_set_ = false;
-        told_missing_ = false;
-        hooks_.more_content();
-      }));
+  hint_.async_wait(alive_.Guard([this](const boost::system::error_code& error) {
+    if (error) return;
+    hint_set_ = false;
+    told_missing_ = false;
+    hooks_.more_content();
+  }));
 }
 
 }  // namespace syncline

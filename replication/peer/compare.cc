@@ -64,10 +64,9 @@ absl::StatusOr<std::optional<Stop>> FindContradiction(
   const std::optional<std::uint64_t> theirs_of_them = CounterIn(theirs, peer);
   const std::uint64_t ours_of_them = CounterIn(ours, peer).value_or(0);
   if (asked == Asked::kByUs && theirs_of_them && ours_of_them > *theirs_of_them)
-    return Found(Fence("the peer was set back: it has " +
-                       std::to_string(*theirs_of_them) +
-                       " of its entries, this node " +
-                       std::to_string(ours_of_them)));
+    return Found(Fence(
+        "the peer was set back: it has " + std::to_string(*theirs_of_them) +
+        " of its entries, this node " + std::to_string(ours_of_them)));
   for (const ChainHead& head : theirs.chains) {
     SYNCLINE_ASSIGN_OR_RETURN(const bool contradicts, Contradicts(log, head));
     if (contradicts)

@@ -83,8 +83,8 @@ absl::StatusOr<DeviceIdentity> DeviceIdentity::FromSecret(
                                                Data(secret), secret.size()));
   std::string public_key(kDeviceKeyBytes, '\0');
   std::size_t size = public_key.size();
-  if (!key->pair || EVP_PKEY_get_raw_public_key(
-                        key->pair.get(), Data(public_key), &size) != 1)
+  if (!key->pair || EVP_PKEY_get_raw_public_key(key->pair.get(),
+                                                Data(public_key), &size) != 1)
     return Internal("OpenSSL cannot load an Ed25519 key");
   return DeviceIdentity(std::move(key), std::move(public_key));
 }

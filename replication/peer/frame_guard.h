@@ -30,9 +30,9 @@ class FrameGuard {
 
   bool locked_ = true;
   std::uint64_t total_ = 0;
-  std::string table_;            // Of the message that is being read.
-  std::size_t table_bytes_ = 4;  // How many it will have, as far as known.
-  std::uint64_t body_bytes_ = 0; // Still to come.
+  std::string table_;             // Of the message that is being read.
+  std::size_t table_bytes_ = 4;   // How many it will have, as far as known.
+  std::uint64_t body_bytes_ = 0;  // Still to come.
   absl::Status failed_;
 };
 

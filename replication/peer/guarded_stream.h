@@ -20,7 +20,7 @@ struct StreamMeter {
 
 // `stream`, whose received bytes pass the guard of `meter`; a violation looks
 // like a lost connection to the reader.
-kj::Own<kj::AsyncIoStream> NewGuardedStream(
-    kj::Own<kj::AsyncIoStream> stream, std::shared_ptr<StreamMeter> meter);
+kj::Own<kj::AsyncIoStream> NewGuardedStream(kj::Own<kj::AsyncIoStream> stream,
+                                            std::shared_ptr<StreamMeter> meter);
 
 }  // namespace syncline

@@ -226,9 +226,9 @@ absl::StatusOr<Proof> DialHandshake::OnAccepted(Hello theirs,
           signature))
     return Refusal{Reason::kBadProof, ""}.ToStatus();
   Proof proof;
-  SYNCLINE_ASSIGN_OR_RETURN(
-      proof.signature, self_.identity.Sign(HandshakeTranscript(
-                           HandshakeRole::kDials, own_, theirs)));
+  SYNCLINE_ASSIGN_OR_RETURN(proof.signature,
+                            self_.identity.Sign(HandshakeTranscript(
+                                HandshakeRole::kDials, own_, theirs)));
   if (!secret_.empty())
     proof.invitation = {
         InvitationIdOf(secret_),

@@ -28,10 +28,10 @@ class Ending {
   void Report(absl::StatusOr<Greeted> outcome) {
     if (reported_) return;
     reported_ = true;
-    loop_.Post([report = alive_.Guard([hook = hooks_.done](
-                                          absl::StatusOr<Greeted> result) {
-                  hook(std::move(result));
-                }),
+    loop_.Post([report = alive_.Guard(
+                    [hook = hooks_.done](absl::StatusOr<Greeted> result) {
+                      hook(std::move(result));
+                    }),
                 outcome = std::move(outcome)]() mutable {
       report(std::move(outcome));
     });
@@ -199,8 +199,7 @@ class DiallingHandshake final : public RpcHandshake {
                             wire::PeerGate::Client gate) {
     if (answer.isRefused()) return Fail(DecodeRefusal(answer.getRefused()));
     if (!answer.isAccepted()) return Fail({Refusal::Reason::kMalformed, ""});
-    absl::StatusOr<Hello> theirs =
-        DecodeHello(answer.getAccepted().getHello());
+    absl::StatusOr<Hello> theirs = DecodeHello(answer.getAccepted().getHello());
     if (!theirs.ok()) return Fail(theirs.status());
     const auto signature = answer.getAccepted().getSignature();
     const absl::StatusOr<Proof> proof = handshake_.OnAccepted(
@@ -210,9 +209,8 @@ class DiallingHandshake final : public RpcHandshake {
     auto request = gate.proveRequest();
     EncodeProof(*proof, request.initProof());
     request.setPeer(target_.Offer());
-    return request.send().then([this](auto&& response) {
-      return OnProved(response.getAnswer());
-    });
+    return request.send().then(
+        [this](auto&& response) { return OnProved(response.getAnswer()); });
   }
 
   kj::Promise<void> OnProved(wire::ProofAnswer::Reader answer) {

@@ -20,9 +20,9 @@ constexpr std::size_t kGroup = 8;
 constexpr std::size_t kAddressBytesMax = 255;
 
 std::string Checksum(std::string_view body) {
-  return std::string(
-      Sha256("syncline invitation checksum\n", body).view().substr(
-          0, kChecksumBytes));
+  return std::string(Sha256("syncline invitation checksum\n", body)
+                         .view()
+                         .substr(0, kChecksumBytes));
 }
 
 absl::Status CheckLimits(const Invitation& invitation) {

@@ -222,8 +222,8 @@ absl::StatusOr<std::vector<ProjectInfo>> DecodeProjects(
   std::vector<ProjectInfo> projects;
   for (const auto wire : in) {
     SYNCLINE_ASSIGN_OR_RETURN(ProjectId id, DecodeProjectId(wire.getId()));
-    projects.push_back({std::move(id), CleanText(wire.getName(),
-                                                 Invitation::kNameBytesMax)});
+    projects.push_back(
+        {std::move(id), CleanText(wire.getName(), Invitation::kNameBytesMax)});
   }
   return projects;
 }
@@ -233,14 +233,13 @@ void EncodeAnnouncement(const Announcement& announcement,
   EncodeProjects(
       announcement.projects,
       out.initProjects(static_cast<unsigned>(announcement.projects.size())));
-  auto addresses = out.initAddresses(
-      static_cast<unsigned>(announcement.addresses.size()));
+  auto addresses =
+      out.initAddresses(static_cast<unsigned>(announcement.addresses.size()));
   for (unsigned i = 0; i < addresses.size(); ++i)
     addresses.set(i, TextOf(announcement.addresses[i]));
 }
 
-absl::StatusOr<Announcement> DecodeAnnouncement(
-    wire::Announcement::Reader in) {
+absl::StatusOr<Announcement> DecodeAnnouncement(wire::Announcement::Reader in) {
   Announcement announcement;
   SYNCLINE_ASSIGN_OR_RETURN(announcement.projects,
                             DecodeProjects(in.getProjects()));
@@ -304,8 +303,8 @@ void EncodePosition(const Position& position, wire::Position::Builder out) {
   out.setFrontierHash(DataOf(position.frontier_hash.view()));
   if (position.frontier) out.setFrontier(DataOf(position.frontier->Encode()));
   if (position.digest) out.setDigest(DataOf(position.digest->view()));
-  EncodeChains(position.chains, out.initChains(static_cast<unsigned>(
-                                    position.chains.size())));
+  EncodeChains(position.chains,
+               out.initChains(static_cast<unsigned>(position.chains.size())));
   out.setTruncated(DataOf(position.truncated.Encode()));
   out.setLogId(DataOf(position.log_id));
 }
@@ -339,7 +338,8 @@ absl::StatusOr<CompareAnswer> DecodeCompareAnswer(
     wire::CompareAnswer::Reader in) {
   if (in.isStopped()) return CompareAnswer(DecodeStop(in.getStopped()));
   if (!in.isPosition()) return Malformed("answer to compare");
-  SYNCLINE_ASSIGN_OR_RETURN(Position position, DecodePosition(in.getPosition()));
+  SYNCLINE_ASSIGN_OR_RETURN(Position position,
+                            DecodePosition(in.getPosition()));
   return CompareAnswer(std::move(position));
 }
 
@@ -381,8 +381,8 @@ void EncodeSegment(const Segment& segment, wire::Segment::Builder out) {
   out.setProject(DataOf(segment.project.bytes));
   out.setStream(segment.stream);
   out.setFrames(DataOf(segment.frames));
-  EncodeChains(segment.chains, out.initChains(static_cast<unsigned>(
-                                   segment.chains.size())));
+  EncodeChains(segment.chains,
+               out.initChains(static_cast<unsigned>(segment.chains.size())));
   auto chunks = out.initChunks(static_cast<unsigned>(segment.chunks.size()));
   for (unsigned i = 0; i < chunks.size(); ++i)
     chunks.set(i, DataOf(segment.chunks[i]));
@@ -451,8 +451,7 @@ void EncodeChunksAnswer(const ChunksAnswer& answer,
   }
 }
 
-absl::StatusOr<ChunksAnswer> DecodeChunksAnswer(
-    wire::ChunksAnswer::Reader in) {
+absl::StatusOr<ChunksAnswer> DecodeChunksAnswer(wire::ChunksAnswer::Reader in) {
   if (in.isStopped()) return ChunksAnswer(DecodeStop(in.getStopped()));
   if (!in.isResults() || in.getResults().size() > kChunksAskedMax)
     return Malformed("answer to chunks");

@@ -68,14 +68,13 @@ struct PeerConnection::Impl {
 void PeerConnection::Impl::Start(kj::Own<kj::AsyncIoStream> stream,
                                  std::optional<Dial> dial) {
   RpcConnection::Options rpc_options;
-  rpc_options.side = dial ? RpcConnection::Side::kClient
-                          : RpcConnection::Side::kServer;
+  rpc_options.side =
+      dial ? RpcConnection::Side::kClient : RpcConnection::Side::kServer;
   rpc_options.limits = Limits();
   rpc_options.on_disconnect = alive.Guard([this] {
-    Finish(meter->violation.ok()
-               ? MakeStatus(absl::StatusCode::kUnavailable,
-                            "the connection was lost")
-               : meter->violation);
+    Finish(meter->violation.ok() ? MakeStatus(absl::StatusCode::kUnavailable,
+                                              "the connection was lost")
+                                 : meter->violation);
   });
   Hello own = MakeHello(env.host.self(), env.random, env.time);
   env.loop.Enter([&] {
@@ -95,8 +94,7 @@ void PeerConnection::Impl::Start(kj::Own<kj::AsyncIoStream> stream,
         env.loop,
         DialHandshake(env.host.self(), std::move(own), dial->expected,
                       std::move(dial->invitation_secret)),
-        target, HooksOfHandshake(),
-        rpc->Bootstrap().castAs<wire::PeerGate>());
+        target, HooksOfHandshake(), rpc->Bootstrap().castAs<wire::PeerGate>());
   });
   deadline.expires_after(std::chrono::milliseconds(options.handshake_ms));
   deadline.async_wait(
@@ -110,10 +108,9 @@ void PeerConnection::Impl::Start(kj::Own<kj::AsyncIoStream> stream,
 HandshakeHooks PeerConnection::Impl::HooksOfHandshake() {
   HandshakeHooks handshake_hooks;
   handshake_hooks.admit = hooks.admit;
-  handshake_hooks.done =
-      alive.Guard([this](absl::StatusOr<Greeted> outcome) {
-        OnGreeted(std::move(outcome));
-      });
+  handshake_hooks.done = alive.Guard([this](absl::StatusOr<Greeted> outcome) {
+    OnGreeted(std::move(outcome));
+  });
   return handshake_hooks;
 }
 
@@ -131,20 +128,19 @@ void PeerConnection::Impl::OnGreeted(absl::StatusOr<Greeted> outcome) {
 
 void PeerConnection::Impl::Run(const PeerIdentity& peer,
                                wire::Peer::Client capability) {
-  auto failed = alive.Guard(
-      [this](absl::Status status) { Finish(std::move(status)); });
+  auto failed =
+      alive.Guard([this](absl::Status status) { Finish(std::move(status)); });
   remote = NewRemotePeer(env.loop, kj::mv(capability), failed);
-  PeerSession::Environment environment{
-      env.host,
-      *remote,
-      env.loop.executor(),
-      env.worker,
-      env.random,
-      env.time,
-      [this] { return meter->received_bytes; },
-      env.addresses,
-      env.remember,
-      failed};
+  PeerSession::Environment environment{env.host,
+                                       *remote,
+                                       env.loop.executor(),
+                                       env.worker,
+                                       env.random,
+                                       env.time,
+                                       [this] { return meter->received_bytes; },
+                                       env.addresses,
+                                       env.remember,
+                                       failed};
   session = std::make_unique<PeerSession>(environment, peer, options.session);
   target.Set(*session, failed);
 }
@@ -155,9 +151,10 @@ void PeerConnection::Impl::Finish(absl::Status why) {
   deadline.cancel();
   target.Clear();
   if (rpc) rpc->Close();
-  env.loop.Post([closed = alive.Guard([hook = hooks.closed,
-                                       why = std::move(why)] { hook(why); })]()
-                    mutable { closed(); });
+  env.loop.Post(
+      [closed = alive.Guard([hook = hooks.closed, why = std::move(why)] {
+        hook(why);
+      })]() mutable { closed(); });
 }
 
 PeerConnection::PeerConnection(const Environment& environment,
@@ -174,8 +171,7 @@ PeerConnection::~PeerConnection() = default;
 void PeerConnection::Close(const std::string& reason) {
   if (impl_->finished) return;
   // Small messages leave with the end of the stream.
-  if (impl_->remote)
-    impl_->remote->Goodbye(reason, [](const absl::Status&) {});
+  if (impl_->remote) impl_->remote->Goodbye(reason, [](const absl::Status&) {});
   impl_->Finish(absl::OkStatus());
 }
 

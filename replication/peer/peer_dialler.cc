@@ -17,8 +17,7 @@ PeerDialler::PeerDialler(boost::asio::any_io_executor loop,
       addresses_(std::move(addresses)),
       timeout_ms_(timeout_ms),
       done_(std::move(done)),
-      error_(
-          MakeStatus(absl::StatusCode::kUnavailable, "no address is known")),
+      error_(MakeStatus(absl::StatusCode::kUnavailable, "no address is known")),
       socket_(loop_),
       timer_(loop_) {
   boost::asio::post(loop_, alive_.Guard([this] { TryNext(); }));
@@ -41,8 +40,8 @@ void PeerDialler::TryNext() {
         if (!error) socket_.close(ignored);
       }));
   socket_.async_connect(
-      *endpoint, alive_.Guard([this, address](
-                                  const boost::system::error_code& error) {
+      *endpoint,
+      alive_.Guard([this, address](const boost::system::error_code& error) {
         timer_.cancel();
         if (error)
           return Failed(MakeStatus(absl::StatusCode::kUnavailable,

@@ -113,8 +113,8 @@ struct PeerManager::Impl {
   void AcceptInvited(ConnectionNumber number, const PeerRecord& record,
                      const std::vector<ProjectInfo>& invited);
   void OnClosed(ConnectionNumber number, const absl::Status& why);
-  void OnPeerClosed(Peer& peer, const Connection& gone,
-                    ConnectionNumber number, const absl::Status& why);
+  void OnPeerClosed(Peer& peer, const Connection& gone, ConnectionNumber number,
+                    const absl::Status& why);
   void Remember(const PeerRecord& record);
 
   Peer& PeerOf(const DeviceId& id);
@@ -150,12 +150,12 @@ absl::StatusOr<std::string> PeerManager::Impl::Listen(
   acceptor.open(local.protocol(), error);
   if (!error) acceptor.set_option(tcp::acceptor::reuse_address(true), error);
   if (!error) acceptor.bind(local, error);
-  if (!error) acceptor.listen(boost::asio::socket_base::max_listen_connections,
-                              error);
+  if (!error)
+    acceptor.listen(boost::asio::socket_base::max_listen_connections, error);
   if (error)
-    return MakeStatus(absl::StatusCode::kUnavailable,
-                      "cannot listen at " + std::string(endpoint) + ": " +
-                          error.message());
+    return MakeStatus(
+        absl::StatusCode::kUnavailable,
+        "cannot listen at " + std::string(endpoint) + ": " + error.message());
   listener->endpoint = EndpointText(acceptor.local_endpoint());
   listeners.push_back(std::move(listener));
   Accept(*listeners.back());
@@ -166,9 +166,9 @@ absl::StatusOr<std::string> PeerManager::Impl::Listen(
 }
 
 void PeerManager::Impl::Accept(Listener& listener) {
-  listener.acceptor.async_accept(alive.Guard(
-      [this, &listener](const boost::system::error_code& error,
-                        tcp::socket socket) {
+  listener.acceptor.async_accept(
+      alive.Guard([this, &listener](const boost::system::error_code& error,
+                                    tcp::socket socket) {
         if (closing || error == boost::asio::error::operation_aborted) return;
         if (!error) {
           OnAccepted(std::move(socket));
@@ -257,10 +257,10 @@ void PeerManager::Impl::TryToJoin(std::shared_ptr<Joining> joining) {
         Connection connection;
         connection.address = connected->address;
         connection.joining = joining;
-        const absl::Status status = Connect(
-            std::move(connected->socket), std::move(connection),
-            PeerConnection::Dial{joining->invitation.device,
-                                 joining->invitation.secret});
+        const absl::Status status =
+            Connect(std::move(connected->socket), std::move(connection),
+                    PeerConnection::Dial{joining->invitation.device,
+                                         joining->invitation.secret});
         if (!status.ok()) EndJoining(joining, status);
       });
 }
@@ -288,7 +288,11 @@ absl::Status PeerManager::Impl::Connect(
   SYNCLINE_RETURN_IF_ERROR(status);
   const ConnectionNumber number = next_connection++;
   PeerConnection::Environment environment{
-      env.host,   env.loop, env.worker, env.random, env.time,
+      env.host,
+      env.loop,
+      env.worker,
+      env.random,
+      env.time,
       [this] {
         std::vector<std::string> addresses;
         for (const auto& listener : listeners)
@@ -405,10 +409,10 @@ void PeerManager::Impl::OnClosed(ConnectionNumber number,
     if (unreachable && !gone.joining->addresses.empty() && !closing)
       TryToJoin(gone.joining);
     else
-      EndJoining(gone.joining,
-                 why.ok() ? MakeStatus(absl::StatusCode::kUnavailable,
-                                       "the connection was closed")
-                          : why);
+      EndJoining(gone.joining, why.ok()
+                                   ? MakeStatus(absl::StatusCode::kUnavailable,
+                                                "the connection was closed")
+                                   : why);
   }
   DoneIfClosed();
 }
@@ -506,8 +510,8 @@ PeerStatus PeerManager::Impl::StatusOf(const Peer& peer) const {
 
 void PeerManager::Impl::DoneIfClosed() {
   if (!closing || !connections.empty() || !closed) return;
-  boost::asio::post(executor,
-                    alive.Guard([done = std::exchange(closed, {})] { done(); }));
+  boost::asio::post(
+      executor, alive.Guard([done = std::exchange(closed, {})] { done(); }));
 }
 
 // ---- the interface

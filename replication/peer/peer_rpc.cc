@@ -29,8 +29,9 @@ struct PeerTarget::State : std::enable_shared_from_this<State> {
     auto pair = kj::newPromiseAndFulfiller<void>();
     const std::uint64_t id = next++;
     open[id] = kj::mv(pair.fulfiller);
-    return {id, pair.promise.attach(kj::defer(
-                    [self = shared_from_this(), id] { self->open.erase(id); }))};
+    return {id, pair.promise.attach(kj::defer([self = shared_from_this(), id] {
+              self->open.erase(id);
+            }))};
   }
   void Finish(std::uint64_t id, const absl::Status& status,
               absl::FunctionRef<void()> fill) {
@@ -85,12 +86,12 @@ class PeerServer final : public wire::Peer::Server {
       if (!project.ok()) return Malformed(project.status());
       auto position = DecodePosition(context.getParams().getPosition());
       if (!position.ok()) return Malformed(position.status());
-      return Ask<CompareAnswer>(
-          context, EncodeCompareAnswer,
-          [&](PeerCalls::Done<CompareAnswer> done) {
-            state_->calls->Compare(*project, *std::move(position),
-                                   std::move(done));
-          });
+      return Ask<CompareAnswer>(context, EncodeCompareAnswer,
+                                [&](PeerCalls::Done<CompareAnswer> done) {
+                                  state_->calls->Compare(*project,
+                                                         *std::move(position),
+                                                         std::move(done));
+                                });
     });
   }
 
@@ -204,9 +205,9 @@ class PeerServer final : public wire::Peer::Server {
     auto [id, promise] = state_->OpenCall();
     // std::function copies; the context is a reference that may be copied.
     auto shared = std::make_shared<Context>(context);
-    call(PeerCalls::Done<Answer>(
-        [state = std::weak_ptr(state_), id = id, shared,
-         encode](const absl::StatusOr<Answer>& answer) {
+    call(
+        PeerCalls::Done<Answer>([state = std::weak_ptr(state_), id = id, shared,
+                                 encode](const absl::StatusOr<Answer>& answer) {
           const auto target = state.lock();
           if (!target) return;
           target->Finish(id, answer.status(), [&] {
@@ -366,13 +367,14 @@ class RemotePeer final : public PeerCalls {
   template <typename Call>
   void Send(Called done, Call call) {
     loop_.Enter([&] {
-      parts_->tasks.add(call(parts_->peer).then(
-          [done] { done(absl::OkStatus()); },
-          [this, done](kj::Exception&& exception) {
-            const absl::Status status = StatusFromKj(exception);
-            done(status);
-            Failed(status);
-          }));
+      parts_->tasks.add(call(parts_->peer)
+                            .then([done] { done(absl::OkStatus()); },
+                                  [this, done](kj::Exception&& exception) {
+                                    const absl::Status status =
+                                        StatusFromKj(exception);
+                                    done(status);
+                                    Failed(status);
+                                  }));
     });
   }
 

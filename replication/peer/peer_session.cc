@@ -95,10 +95,9 @@ void PeerSession::SendAnnouncement() {
 
 void PeerSession::SchedulePing() {
   ping_.expires_after(std::chrono::milliseconds(options_.ping_ms));
-  ping_.async_wait(
-      alive_.Guard([this](const boost::system::error_code& error) {
-        if (!error) OnPingTime();
-      }));
+  ping_.async_wait(alive_.Guard([this](const boost::system::error_code& error) {
+    if (!error) OnPingTime();
+  }));
 }
 
 void PeerSession::OnPingTime() {
@@ -125,19 +124,18 @@ void PeerSession::End(absl::Status why) {
   if (ended_) return;
   ended_ = true;
   ping_.cancel();
-  boost::asio::post(env_.loop,
-                    alive_.Guard([hook = env_.ended, why = std::move(why)] {
-                      hook(why);
-                    }));
+  boost::asio::post(
+      env_.loop,
+      alive_.Guard([hook = env_.ended, why = std::move(why)] { hook(why); }));
 }
 
 void PeerSession::Announce(Announcement announcement, Called done) {
   theirs_.clear();
   for (const ProjectInfo& project : announcement.projects)
     theirs_.insert(project.id);
-  record_ = PeerRecord{peer_.hello.device_key, peer_.id,
-                       peer_.hello.device_name,
-                       std::move(announcement.addresses)};
+  record_ =
+      PeerRecord{peer_.hello.device_key, peer_.id, peer_.hello.device_name,
+                 std::move(announcement.addresses)};
   if (started_) env_.remember(*record_);
   done(absl::OkStatus());
   Reconcile();

@@ -101,7 +101,7 @@ class PeerSession final : public PeerCalls {
   PeerIdentity peer_;
   Options options_;
   bool started_ = false;
-  std::optional<PeerRecord> record_;  // As the peer told.
+  std::optional<PeerRecord> record_;       // As the peer told.
   std::map<ProjectId, std::string> ours_;  // Projects named to the peer.
   std::set<ProjectId> theirs_;             // Those that it named.
   std::map<ProjectId, std::unique_ptr<ProjectLink>> links_;

@@ -74,12 +74,11 @@ ProjectLink::ProjectLink(Replica& replica, const Environment& environment)
       retry_(environment.loop) {
   server_ = std::make_unique<ChunkServer>(
       replica_, env_.loop, env_.worker,
-      ChunkServer::Hooks{
-          [this] {
-            env_.peer.MoreContent(replica_.identity().project,
-                                  [](const absl::Status&) {});
-          },
-          env_.broken});
+      ChunkServer::Hooks{[this] {
+                           env_.peer.MoreContent(replica_.identity().project,
+                                                 [](const absl::Status&) {});
+                         },
+                         env_.broken});
 }
 
 ProjectLink::~ProjectLink() = default;
@@ -125,9 +124,9 @@ void ProjectLink::OnPosition(const Position& ours,
   if (!theirs.frontier && theirs.frontier_hash != ours.frontier_hash)
     return env_.broken(
         InvalidArgument("the peer is broken: a position without frontier"));
-  const absl::StatusOr<std::optional<Stop>> contradiction = FindContradiction(
-      replica_.log(), replica_.identity().self, env_.peer_origin, ours, theirs,
-      Asked::kByUs);
+  const absl::StatusOr<std::optional<Stop>> contradiction =
+      FindContradiction(replica_.log(), replica_.identity().self,
+                        env_.peer_origin, ours, theirs, Asked::kByUs);
   if (!contradiction.ok())
     return Rest(OwnFailure(contradiction.status()), false);
   if (*contradiction) return Rest(**contradiction, false);
@@ -207,9 +206,9 @@ void ProjectLink::OnCompare(const Position& theirs,
   if (fenced_) return done(CompareAnswer(*fenced_));
   absl::StatusOr<Position> ours = PositionOf(replica_, env_.peer_origin);
   if (!ours.ok()) return done(CompareAnswer(OwnFailure(ours.status())));
-  const absl::StatusOr<std::optional<Stop>> contradiction = FindContradiction(
-      replica_.log(), replica_.identity().self, env_.peer_origin, *ours, theirs,
-      Asked::kByThem);
+  const absl::StatusOr<std::optional<Stop>> contradiction =
+      FindContradiction(replica_.log(), replica_.identity().self,
+                        env_.peer_origin, *ours, theirs, Asked::kByThem);
   if (!contradiction.ok())
     return done(CompareAnswer(OwnFailure(contradiction.status())));
   if (*contradiction) {
@@ -246,8 +245,8 @@ void ProjectLink::StartSender(const PullRequest& request) {
     if (!by_peer)
       env_.peer.Ended(project, stream, stop, [](const absl::Status&) {});
   };
-  sender_ = std::make_unique<SegmentSender>(
-      replica_, env_.loop, env_.worker, request, theirs_, std::move(hooks));
+  sender_ = std::make_unique<SegmentSender>(replica_, env_.loop, env_.worker,
+                                            request, theirs_, std::move(hooks));
   sender_->Start();
 }
 

@@ -76,9 +76,11 @@ void SegmentReceiver::StoreContent(std::shared_ptr<Item> item) {
       });
   boost::asio::post(worker_, [item, loop = loop_, stored = std::move(stored),
                               chunks = &replica_.chunks()]() mutable {
-    boost::asio::post(loop, [stored = std::move(stored),
-                             hashes = StoreAll(*chunks, item->segment.chunks)]()
-                                mutable { stored(hashes); });
+    boost::asio::post(
+        loop, [stored = std::move(stored),
+               hashes = StoreAll(*chunks, item->segment.chunks)]() mutable {
+          stored(hashes);
+        });
   });
 }
 
@@ -89,10 +91,10 @@ void SegmentReceiver::Drain() {
     ingesting_.push_back(item);
     replica_.Ingest(
         item->segment.frames, item->segment.chains,
-        alive_.Guard([this, item](
-                         const absl::StatusOr<Replica::Ingested>& ingested) {
-          OnIngested(item, ingested.status());
-        }));
+        alive_.Guard(
+            [this, item](const absl::StatusOr<Replica::Ingested>& ingested) {
+              OnIngested(item, ingested.status());
+            }));
   }
 }
 
@@ -153,8 +155,8 @@ void SegmentReceiver::Fail(const absl::Status& status) {
 
 void SegmentReceiver::StopWith(const Stop& stop) {
   Refuse(stop);
-  boost::asio::post(loop_,
-                    alive_.Guard([hook = hooks_.stopped, stop] { hook(stop); }));
+  boost::asio::post(
+      loop_, alive_.Guard([hook = hooks_.stopped, stop] { hook(stop); }));
 }
 
 void SegmentReceiver::Break(const std::string& why) {

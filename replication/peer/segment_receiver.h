@@ -58,7 +58,8 @@ class SegmentReceiver {
 
   void StoreContent(std::shared_ptr<Item> item);
   void Drain();
-  void OnIngested(const std::shared_ptr<Item>& item, const absl::Status& status);
+  void OnIngested(const std::shared_ptr<Item>& item,
+                  const absl::Status& status);
   // The rows that say what is still wanted.
   void NoteArrived(const std::vector<Hash>& hashes);
   PushDurable Answer(const Item& item);

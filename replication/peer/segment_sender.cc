@@ -122,10 +122,9 @@ void SegmentSender::End(Stop stop, bool by_peer) {
   if (ended_) return;
   ended_ = true;
   waiter_.reset();
-  boost::asio::post(loop_, alive_.Guard([hook = hooks_.ended,
-                                         stop = std::move(stop), by_peer] {
-    hook(stop, by_peer);
-  }));
+  boost::asio::post(loop_,
+                    alive_.Guard([hook = hooks_.ended, stop = std::move(stop),
+                                  by_peer] { hook(stop, by_peer); }));
 }
 
 }  // namespace syncline

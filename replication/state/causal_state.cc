@@ -140,8 +140,7 @@ absl::StatusOr<CausalState::Applied> CausalStateImpl::Apply(
     frontier_.Raise(entry.dot.origin, entry.dot.counter);
     return applied;
   }
-  SYNCLINE_ASSIGN_OR_RETURN(PathDiff diff,
-                            ApplyEffects(core_, entry, arrival));
+  SYNCLINE_ASSIGN_OR_RETURN(PathDiff diff, ApplyEffects(core_, entry, arrival));
   applied.changes = std::move(diff.changes);
   applied.open_conflicts = std::move(diff.open_conflicts);
   for (const Effect& effect : entry.effects) {
@@ -185,11 +184,10 @@ absl::StatusOr<CausalState::Applied> CausalStateImpl::Join(
     const Snapshot& theirs, std::uint64_t arrival, std::int64_t now_ms) {
   Hlc hlc = hlc_;
   SYNCLINE_ASSIGN_OR_RETURN(
-      PathDiff diff,
-      JoinHeads(core_, frontier_, theirs, arrival,
-                [&hlc, now_ms](const HeadOrder& order) {
-                  hlc = HlcObserve(hlc, order.hlc, now_ms);
-                }));
+      PathDiff diff, JoinHeads(core_, frontier_, theirs, arrival,
+                               [&hlc, now_ms](const HeadOrder& order) {
+                                 hlc = HlcObserve(hlc, order.hlc, now_ms);
+                               }));
   hlc_ = hlc;
   frontier_.Join(theirs.frontier);
   SYNCLINE_RETURN_IF_ERROR(CheckAnew());
@@ -304,15 +302,15 @@ absl::StatusOr<std::vector<std::string>> CausalStateImpl::Conflicts() const {
   for (const ItemId& item : items) {
     if (auto path = scope.view.PathOf(item)) paths.push_back(*std::move(path));
   }
-  scope.rows.ForEach(Column::kTree, core_.keys.AllSeveralDocs(),
-                     [&](std::string_view rest, std::string_view value) {
-                       const auto doc = ParseDocKey(rest);
-                       if (doc && open(value)) {
-                         paths.push_back("doc:" + doc->name_space + "/" +
-                                         doc->key);
-                       }
-                       return true;
-                     });
+  scope.rows.ForEach(
+      Column::kTree, core_.keys.AllSeveralDocs(),
+      [&](std::string_view rest, std::string_view value) {
+        const auto doc = ParseDocKey(rest);
+        if (doc && open(value)) {
+          paths.push_back("doc:" + doc->name_space + "/" + doc->key);
+        }
+        return true;
+      });
   if (!scope.status().ok()) return scope.status();
   std::sort(paths.begin(), paths.end());
   return paths;
@@ -382,8 +380,8 @@ absl::StatusOr<Location> CausalStateImpl::Locate(std::string_view path) const {
   if (!LegalName(at.name)) {
     return InvalidArgument("not a legal name: \"" + at.name + "\"");
   }
-  const std::vector<ItemId> ids = scope.view.DirectoryIds(
-      top ? std::string_view() : path.substr(0, split));
+  const std::vector<ItemId> ids =
+      scope.view.DirectoryIds(top ? std::string_view() : path.substr(0, split));
   if (!scope.status().ok()) return scope.status();
   if (ids.empty() || split == 0) {
     return NotFound("no directory " + std::string(path.substr(0, split)));
@@ -405,8 +403,8 @@ absl::StatusOr<std::optional<Location>> CausalStateImpl::LocationOf(
     if (const auto up = LoadUpRow(scope.rows, core_.keys, item)) {
       at = Location{up->parent(), up->placed.name, {}};
     }
-  } else if (const auto placed = OwnPlacement(
-                 item, LoadItem(scope.rows, core_.keys, item))) {
+  } else if (const auto placed =
+                 OwnPlacement(item, LoadItem(scope.rows, core_.keys, item))) {
     at = Location{placed->parent, placed->name, {}};
   }
   if (at) at->chain = ChainOf(scope, core_.keys, at->parent);
@@ -469,8 +467,8 @@ WriteBatch CausalStateImpl::TakeFlush(std::uint64_t covered) {
 absl::StatusOr<std::unique_ptr<CausalState>> CausalState::Open(
     Store& store, ProjectNumber project, const Origin& self,
     VersionVector frontier, const Options& options) {
-  auto state = std::make_unique<CausalStateImpl>(
-      store, project, self, std::move(frontier), options);
+  auto state = std::make_unique<CausalStateImpl>(store, project, self,
+                                                 std::move(frontier), options);
   SYNCLINE_RETURN_IF_ERROR(state->Load());
   return std::unique_ptr<CausalState>(std::move(state));
 }

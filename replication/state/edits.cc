@@ -269,8 +269,11 @@ absl::StatusOr<std::vector<Effect>> DocEffects(
   }
   if (!payload && dots.empty()) return effects;
   std::sort(dots.begin(), dots.end());
-  effects.push_back(DocEffect{std::string(name_space), std::string(key),
-                              std::move(payload), std::move(dots), {}});
+  effects.push_back(DocEffect{std::string(name_space),
+                              std::string(key),
+                              std::move(payload),
+                              std::move(dots),
+                              {}});
   return effects;
 }
 

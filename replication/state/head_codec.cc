@@ -322,8 +322,8 @@ std::optional<StoredHead> TakeHead(StoredHeads& heads, const Dot& dot) {
 }
 
 void InsertHead(StoredHeads& heads, StoredHead head) {
-  auto at = std::lower_bound(heads.begin(), heads.end(), head.order.dot(),
-                             BelowDot);
+  auto at =
+      std::lower_bound(heads.begin(), heads.end(), head.order.dot(), BelowDot);
   SYNCLINE_CHECK(at == heads.end() || at->order.dot() != head.order.dot(),
                  "one head per register and dot");
   heads.insert(at, std::move(head));

@@ -11,8 +11,7 @@ namespace {
 using Field = RegisterId::Field;
 using HeadName = std::pair<RegisterId, Dot>;
 
-std::optional<std::string> ValueFault(const RegisterId& reg,
-                                      const Head& head) {
+std::optional<std::string> ValueFault(const RegisterId& reg, const Head& head) {
   const bool is_place = reg.field == Field::kPlace;
   if (is_place != std::holds_alternative<Location>(head.value)) {
     return "a value of another register";

@@ -81,8 +81,8 @@ std::string CopyName(std::string_view name, Hlc written,
   std::array<char, 32> stamp;
   const std::size_t size =
       std::strftime(stamp.data(), stamp.size(), "~%Y%m%dT%H%M%SZ-", &utc);
-  return SuffixedName(name, std::string(stamp.data(), size) +
-                                copy_hash.ToHex().substr(0, 8));
+  return SuffixedName(
+      name, std::string(stamp.data(), size) + copy_hash.ToHex().substr(0, 8));
 }
 
 }  // namespace syncline

@@ -19,8 +19,8 @@ namespace syncline {
 // nothing for a deleted row.
 class RowLayer {
  public:
-  using Map = absl::btree_map<std::string, std::optional<std::string>,
-                              std::less<>>;
+  using Map =
+      absl::btree_map<std::string, std::optional<std::string>, std::less<>>;
 
   [[nodiscard]] const Map& map(Column column) const;
   void Set(Column column, std::string key, std::optional<std::string> value);

@@ -260,8 +260,8 @@ void Placement::PutDirectory(const ItemId& directory,
   touched_.directories.insert(directory);
   if (old) {
     for (const ItemId& id : Cycle(directory, false)) SetAway(id, false);
-    rows_.Delete(Column::kTree, keys_.Child(old->placed.parent,
-                                            old->placed.name, directory));
+    rows_.Delete(Column::kTree,
+                 keys_.Child(old->placed.parent, old->placed.name, directory));
     rows_.Delete(Column::kTree, keys_.Up(directory));
     Touch(old->placed.parent, old->placed.name);
     --item_count_;
@@ -269,8 +269,7 @@ void Placement::PutDirectory(const ItemId& directory,
   if (!placed) return;
   rows_.Put(Column::kTree, keys_.Up(directory),
             EncodeUpRow(directory, {*placed, false}));
-  rows_.Put(Column::kTree,
-            keys_.Child(placed->parent, placed->name, directory),
+  rows_.Put(Column::kTree, keys_.Child(placed->parent, placed->name, directory),
             std::string(kChildPlain));
   Touch(placed->parent, placed->name);
   ++item_count_;
@@ -312,8 +311,7 @@ void Placement::SetAway(const ItemId& directory, bool away) {
   const Placed& placed = up->placed;
   touched_.directories.insert(directory);
   rows_.Put(Column::kTree, keys_.Up(directory), EncodeUpRow(directory, *up));
-  rows_.Put(Column::kTree,
-            keys_.Child(placed.parent, placed.name, directory),
+  rows_.Put(Column::kTree, keys_.Child(placed.parent, placed.name, directory),
             std::string(away ? kChildAway : kChildPlain));
   const std::string guest = keys_.Child(kRoot, placed.name, directory);
   if (away) {

@@ -59,9 +59,17 @@ absl::Status CheckRebuild(StateCore& core, ProjectNumber project) {
     SYNCLINE_RETURN_IF_ERROR(
         CompareRows(Column::kTree, prefix, kept.rows, anew.rows));
   }
-  if (core.digest != made.digest || core.counts != made.counts ||
-      core.ranks != made.ranks) {
-    return Internal("causal state: digest or counts differ from a rebuild");
+  if (core.digest != made.digest || core.ranks != made.ranks) {
+    return Internal("causal state: digest or ranks differ from a rebuild");
+  }
+  if (core.counts != made.counts) {
+    const auto text = [](const RowCounts& counts) {
+      return std::to_string(counts.items) + " items, " +
+             std::to_string(counts.made_up) + " made-up names, " +
+             std::to_string(counts.conflicts) + " conflicts";
+    };
+    return Internal("causal state: " + text(core.counts) + "; a rebuild has " +
+                    text(made.counts));
   }
   return absl::OkStatus();
 }

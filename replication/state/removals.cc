@@ -80,8 +80,8 @@ absl::StatusOr<std::vector<Effect>> Pins(const CausalState& state,
                               state.LocationOf(item));
     SYNCLINE_ASSIGN_OR_RETURN(const std::vector<Head> places,
                               state.Heads({Field::kPlace, item, {}, {}}));
-    if (at) effects.push_back(PlaceEffect{item, *std::move(at),
-                                          DotsOf(places)});
+    if (at)
+      effects.push_back(PlaceEffect{item, *std::move(at), DotsOf(places)});
   }
   return effects;
 }
@@ -94,9 +94,9 @@ Dots DotsOf(const std::vector<Head>& heads) {
 }
 
 const Location& LocationIn(const Token& token, const ItemId& item) {
-  SYNCLINE_CHECK(!token.locations.empty() &&
-                     token.locations.size() == token.items.size(),
-                 "a token has a location for each item");
+  SYNCLINE_CHECK(
+      !token.locations.empty() && token.locations.size() == token.items.size(),
+      "a token has a location for each item");
   const auto at = std::find(token.items.begin(), token.items.end(), item);
   if (at == token.items.end()) return token.locations.front();
   return token.locations[static_cast<std::size_t>(at - token.items.begin())];

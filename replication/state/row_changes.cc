@@ -29,10 +29,9 @@ void RowChanges::Run() {
   ShowDocs(kBefore, before);
   ShowDocs(kAfter, after);
   const auto open = [](const Rows& rows) {
-    return static_cast<std::uint64_t>(
-        std::count_if(rows.begin(), rows.end(), [](const auto& row) {
-          return row.second == kOpenConflict;
-        }));
+    return static_cast<std::uint64_t>(std::count_if(
+        rows.begin(), rows.end(),
+        [](const auto& row) { return row.second == kOpenConflict; }));
   };
   counts_.conflicts += open(after) - open(before);
   std::uint64_t uncounted = 0;
@@ -148,8 +147,8 @@ void RowChanges::TouchShared(Which which, const ClassPtr& merged,
   }
 }
 
-// A name is touched where its files are shown, and where rule T7 had tried it
-// for other files.
+// A name is touched where its files are shown, where rule T7 had tried it for
+// other files, and in whatever its directory is or was merged with.
 void RowChanges::Close() {
   std::deque<Name> pending(touched_.names.begin(), touched_.names.end());
   const auto touch = [&](const ItemId& directory, const std::string& name) {
@@ -164,6 +163,9 @@ void RowChanges::Close() {
       TreeView& tree = *sides_[which].tree;
       const ClassPtr parent = tree.ClassOf(directory);
       if (!parent) continue;
+      if (!directories_.empty()) {
+        for (const ItemId& id : parent->ids) touch(id, name);
+      }
       const NameGroup& group = Group(which, parent, name);
       if (group.clash()) {
         touch(directory, tree.ShownName(parent->ids, name, group));

@@ -43,7 +43,10 @@ class RowChanges {
   // those of `rows`. `touched` grows.
   RowChanges(const ViewSide& before, const ViewSide& after, RowWriter& rows,
              RowCounts& counts, Touched& touched)
-      : sides_{before, after}, rows_(rows), counts_(counts), touched_(touched) {}
+      : sides_{before, after},
+        rows_(rows),
+        counts_(counts),
+        touched_(touched) {}
 
   void Run();
 

@@ -29,7 +29,7 @@ class RowKeys {
   [[nodiscard]] std::string Child(const ItemId& parent, std::string_view name,
                                   const ItemId& item) const;
   [[nodiscard]] std::string Named(const ItemId& parent,
-                                  std::string_view name) const;  // Prefix.
+                                  std::string_view name) const;      // Prefix.
   [[nodiscard]] std::string ChildrenOf(const ItemId& parent) const;  // Prefix.
   // Where a directory is: the way up.
   [[nodiscard]] std::string Up(const ItemId& directory) const;

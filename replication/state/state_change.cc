@@ -104,7 +104,8 @@ std::vector<ItemId> StateChange::Ordered(PlaceOrder order) const {
     } else if (after) {
       keys.push_back({0, after->chain.length, item});
     } else {
-      const std::int64_t depth = change.before ? change.before->chain.length : 0;
+      const std::int64_t depth =
+          change.before ? change.before->chain.length : 0;
       keys.push_back({2, -depth, item});
     }
   }
@@ -115,8 +116,7 @@ std::vector<ItemId> StateChange::Ordered(PlaceOrder order) const {
 }
 
 void StateChange::WriteItems(PlaceOrder order) {
-  Placement placement(rows_, core_.keys, core_.chains, touched_,
-                      counts_.items);
+  Placement placement(rows_, core_.keys, core_.chains, touched_, counts_.items);
   for (const ItemId& item : Ordered(order)) {
     const ItemChange& change = items_.at(item);
     if (!change.changed) continue;
@@ -159,8 +159,7 @@ void StateChange::WriteDocs() {
   }
 }
 
-void StateChange::UpdateRank(const std::string& key,
-                             const StoredHeads& heads) {
+void StateChange::UpdateRank(const std::string& key, const StoredHeads& heads) {
   if (!ranks_) ranks_ = core_.ranks;
   ranks_->erase(key);
   if (heads.empty()) return;

@@ -41,15 +41,17 @@ class Proposal {
     // Siblings ascend, so the oldest head of each value comes first.
     for (const Sibling& sibling : row.siblings) {
       oldest_.try_emplace(ValueOf(sibling), &sibling);
-      sources_.insert(sibling.head.sources.begin(),
-                      sibling.head.sources.end());
+      sources_.insert(sibling.head.sources.begin(), sibling.head.sources.end());
     }
     ChooseWinner();
   }
 
   std::vector<Effect> ForDocument() const {
     const RegisterId& reg = winner_->reg;
-    DocEffect effect{reg.name_space, reg.key, winner_->payload(), {},
+    DocEffect effect{reg.name_space,
+                     reg.key,
+                     winner_->payload(),
+                     {},
                      {sources_.begin(), sources_.end()}};
     for (const Sibling& sibling : row_.siblings) {
       effect.supersedes.push_back(sibling.head.order.dot());
@@ -67,8 +69,10 @@ class Proposal {
     const Location& at = LocationIn(seen, item);
     SYNCLINE_ASSIGN_OR_RETURN(Attrs attrs, AttributesOf(seen, *winner_));
     std::vector<Effect> effects;
-    effects.push_back(ContentEffect{item, merged.value_or(winner_->payload()),
-                                    at, std::move(attrs),
+    effects.push_back(ContentEffect{item,
+                                    merged.value_or(winner_->payload()),
+                                    at,
+                                    std::move(attrs),
                                     seen.DotsOf(item, Field::kContent),
                                     {sources_.begin(), sources_.end()}});
     SYNCLINE_ASSIGN_OR_RETURN(auto others, Removals(state_, seen, item));
@@ -89,12 +93,12 @@ class Proposal {
         strategy_ != Strategy::kRemoteWins) {
       return;
     }
-    const auto [first, last] = std::minmax_element(
-        row_.siblings.begin(), row_.siblings.end(),
-        [](const Sibling& a, const Sibling& b) {
-          return std::tie(a.head.arrival, a.head.order) <
-                 std::tie(b.head.arrival, b.head.order);
-        });
+    const auto [first, last] =
+        std::minmax_element(row_.siblings.begin(), row_.siblings.end(),
+                            [](const Sibling& a, const Sibling& b) {
+                              return std::tie(a.head.arrival, a.head.order) <
+                                     std::tie(b.head.arrival, b.head.order);
+                            });
     winner_ = strategy_ == Strategy::kLocalWins ? &*first : &*last;
   }
 
@@ -136,12 +140,15 @@ class Proposal {
     const Hash hash = CopyHash(original, loser.head.order.dot());
     const ItemId copy = CopyItem(original, hash);
     Location at = winner_at;
-    at.name = CopyName(LocationIn(seen, original).name, loser.head.order.hlc,
-                       hash);
+    at.name =
+        CopyName(LocationIn(seen, original).name, loser.head.order.hlc, hash);
     SYNCLINE_ASSIGN_OR_RETURN(Attrs attrs, AttributesOf(seen, loser));
     effects.push_back(PlaceEffect{copy, at, {}});
-    effects.push_back(ContentEffect{copy, loser.payload(), std::move(at),
-                                    std::move(attrs), {},
+    effects.push_back(ContentEffect{copy,
+                                    loser.payload(),
+                                    std::move(at),
+                                    std::move(attrs),
+                                    {},
                                     loser.head.sources});
     return absl::OkStatus();
   }

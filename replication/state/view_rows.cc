@@ -47,8 +47,7 @@ Attrs Merged(const Attrs& hint,
 }  // namespace
 
 std::optional<int> ParseRank(std::string_view text) {
-  const std::string_view digits =
-      text.starts_with('-') ? text.substr(1) : text;
+  const std::string_view digits = text.starts_with('-') ? text.substr(1) : text;
   if (digits.empty() || digits.size() > 9 ||
       !std::all_of(digits.begin(), digits.end(),
                    [](char c) { return c >= '0' && c <= '9'; })) {
@@ -161,8 +160,10 @@ std::optional<Row> ViewRows::DocRow(std::string_view name_space,
   if (heads.empty()) return std::nullopt;
   Row row;
   for (const StoredHead& head : heads) {
-    row.siblings.push_back({{RegisterId::Field::kDoc, {},
-                             std::string(name_space), std::string(key)},
+    row.siblings.push_back({{RegisterId::Field::kDoc,
+                             {},
+                             std::string(name_space),
+                             std::string(key)},
                             WithoutLocation(head)});
   }
   SortByOrder(row.siblings);
@@ -220,10 +221,9 @@ void ViewRows::List(TreeView::Ids parents, std::string_view after,
   // Behind all keys of the name `after`, before those of any larger name.
   const std::string behind = std::string(after) + '\1';
   const auto open = [&](const std::string& prefix) {
-    cursors.push_back(
-        tree_.rows().Cursor(Column::kTree,
-                            after.empty() ? prefix : prefix + behind,
-                            PrefixEnd(prefix)));
+    cursors.push_back(tree_.rows().Cursor(
+        Column::kTree, after.empty() ? prefix : prefix + behind,
+        PrefixEnd(prefix)));
   };
   for (const ItemId& parent : parents) {
     open(tree_.keys().ChildrenOf(parent));

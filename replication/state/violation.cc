@@ -22,9 +22,8 @@ class Checker {
       return "number of effects";
     }
     for (; index_ < entry_.effects.size(); ++index_) {
-      std::optional<std::string> fault =
-          std::visit([this](const auto& e) { return Check(e); },
-                     entry_.effects[index_]);
+      std::optional<std::string> fault = std::visit(
+          [this](const auto& e) { return Check(e); }, entry_.effects[index_]);
       if (fault) return fault;
     }
     return std::nullopt;

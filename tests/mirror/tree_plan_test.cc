@@ -221,7 +221,7 @@ void Change(Model& model, RandomSource& random, int& next_id) {
   const auto any = [&] { return all[random.Below(all.size())]; };
   const std::string dir = any();
   if (!model.IsDir(dir)) return;
-  const std::string to = JoinPath(dir, names[random.Below(3)]);
+  const std::string to = ChildPath(dir, names[random.Below(3)]);
   const std::string from = any();
   switch (random.Below(4)) {
     case 0:

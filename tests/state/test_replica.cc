@@ -138,12 +138,10 @@ void TestReplica::Disturb(std::int64_t now_ms) {
 
 std::unique_ptr<TestReplica> TestReplica::Copy(const Origin& self) {
   Flush();
-  auto copy =
-      std::make_unique<TestReplica>(self, seed_ == 0 ? 0 : random_.Next() | 1,
-                                    options_);
+  auto copy = std::make_unique<TestReplica>(
+      self, seed_ == 0 ? 0 : random_.Next() | 1, options_);
   WriteBatch rows;
-  for (const Column column :
-       {Column::kHeads, Column::kTree, Column::kChains}) {
+  for (const Column column : {Column::kHeads, Column::kTree, Column::kChains}) {
     auto at = store_->NewIterator(column);
     for (at->SeekToFirst(); at->Valid(); at->Next()) {
       rows.Put(column, std::string(at->key()), std::string(at->value()));

@@ -28,8 +28,7 @@ class TestReplica {
   absl::StatusOr<CausalState::Applied> Apply(const Entry& entry,
                                              std::int64_t now_ms);
   // Makes an entry of `effects` and applies it; nothing without effects.
-  std::optional<Entry> Commit(std::vector<Effect> effects,
-                              std::int64_t now_ms,
+  std::optional<Entry> Commit(std::vector<Effect> effects, std::int64_t now_ms,
                               const std::string& cause = "user");
   // Forces a flush: a log holds no record that stands for a join.
   absl::StatusOr<CausalState::Applied> Join(const CausalState::Snapshot& theirs,

@@ -136,8 +136,8 @@ const Entry* VectorCase::EntryOf(const Object& step) const {
 
 std::string VectorCase::Step(const Object& step) {
   const std::string op = Text(step.at("op"));
-  Replica& me = replicas_.at(static_cast<std::size_t>(
-      step.at("at").as_int64()));
+  Replica& me =
+      replicas_.at(static_cast<std::size_t>(step.at("at").as_int64()));
   const json::value* time = step.if_contains("now");
   const std::int64_t now = time == nullptr ? 0 : time->as_int64();
   if (op == "apply") return ApplyStep(me, step, now);
@@ -152,9 +152,8 @@ std::string VectorCase::Step(const Object& step) {
     return {};
   }
   if (op == "save") {
-    saved_[Text(step.at("name"))] = {
-        me.engine->Copy(me.engine->state().self()), me.log, me.truncated,
-        me.durable};
+    saved_[Text(step.at("name"))] = {me.engine->Copy(me.engine->state().self()),
+                                     me.log, me.truncated, me.durable};
     return {};
   }
   if (op != "truncate") return "unknown step";
@@ -217,8 +216,9 @@ absl::StatusOr<std::vector<Effect>> VectorCase::Perform(const Replica& me,
   const std::string verb = Text(intent.at("verb"));
   const std::string path =
       intent.contains("path") ? Path(intent.at("path")) : std::string();
-  const auto token = [&](const char* field, const std::string& where)
-      -> absl::StatusOr<std::optional<Token>> {
+  const auto token =
+      [&](const char* field,
+          const std::string& where) -> absl::StatusOr<std::optional<Token>> {
     const json::value& seen = intent.at(field);
     if (seen.is_object()) {
       // By way of the codec, as an API client would hold it.
@@ -235,9 +235,9 @@ absl::StatusOr<std::vector<Effect>> VectorCase::Perform(const Replica& me,
   }
   if (verb == "remove_tree") {
     SYNCLINE_ASSIGN_OR_RETURN(
-        auto entries,
-        RemoveTreeEffects(state, path, static_cast<std::size_t>(
-                                           intent.at("limit").as_int64())));
+        auto entries, RemoveTreeEffects(state, path,
+                                        static_cast<std::size_t>(
+                                            intent.at("limit").as_int64())));
     if (entries.empty()) return std::vector<Effect>();
     return std::move(entries.front());
   }
@@ -248,8 +248,8 @@ absl::StatusOr<std::vector<Effect>> VectorCase::Perform(const Replica& me,
                       Text(intent.at("key")), std::move(payload));
   }
   if (verb == "event") {
-    return std::vector<Effect>{EventEffect{Text(intent.at("topic")),
-                                           Text(intent.at("payload"))}};
+    return std::vector<Effect>{
+        EventEffect{Text(intent.at("topic")), Text(intent.at("payload"))}};
   }
   SYNCLINE_ASSIGN_OR_RETURN(const std::optional<Token> seen,
                             token("observed", path));
@@ -288,8 +288,8 @@ std::string VectorCase::ResolveStep(Replica& me, const Object& step,
 
 std::string VectorCase::JoinStep(Replica& me, const Object& step,
                                  std::int64_t now) {
-  Replica& other = replicas_.at(static_cast<std::size_t>(
-      step.at("source").as_int64()));
+  Replica& other =
+      replicas_.at(static_cast<std::size_t>(step.at("source").as_int64()));
   const auto snapshot = other.engine->state().TakeSnapshot();
   if (!snapshot.ok()) return snapshot.status().ToString();
   const VersionVector before = me.engine->state().frontier();
@@ -319,8 +319,8 @@ std::string VectorCase::ServeStep(Replica& me, const Object& step) {
 
 std::string VectorCase::LoadStep(const Object& step) {
   const Replica& saved = saved_.at(Text(step.at("name")));
-  Replica& me = replicas_.at(static_cast<std::size_t>(
-      step.at("at").as_int64()));
+  Replica& me =
+      replicas_.at(static_cast<std::size_t>(step.at("at").as_int64()));
   me = {saved.engine->Copy(ParseOrigin(step.at("origin"))), saved.log,
         saved.truncated, saved.durable};
   return {};
@@ -390,13 +390,16 @@ std::string VectorCase::CompareView(Replica& me, const Object& expected) {
       }
     }
   }
-  if (items != state.item_count()) return "item_count";
   for (const auto& [path, row] : expected) {
     const json::value* found = actual.if_contains(path);
     std::string difference =
         Difference("row " + std::string(path), row,
                    found == nullptr ? json::value(nullptr) : *found);
     if (!difference.empty()) return difference;
+  }
+  if (items != state.item_count()) {
+    return "item_count " + std::to_string(state.item_count()) + " of " +
+           std::to_string(items);
   }
   return Difference("view", expected, actual);
 }
@@ -434,21 +437,21 @@ Hlc ParseHlc(const json::value& pair) {
 }
 
 json::value CallFunction(const std::string& name, const json::array& in) {
-  if (name == "suffixed") return json::value(SuffixedName(Text(in[0]),
-                                                          Text(in[1])));
+  if (name == "suffixed")
+    return json::value(SuffixedName(Text(in[0]), Text(in[1])));
   if (name == "legal_name") return LegalName(Text(in[0]));
   if (name == "hlc_tick") {
     return HlcJson(HlcTick(ParseHlc(in[0]), in[1].as_int64()));
   }
   if (name == "hlc_observe") {
-    return HlcJson(HlcObserve(ParseHlc(in[0]), ParseHlc(in[1]),
-                              in[2].as_int64()));
+    return HlcJson(
+        HlcObserve(ParseHlc(in[0]), ParseHlc(in[1]), in[2].as_int64()));
   }
   if (name == "beside_directory_name") {
     const auto item = ItemId::FromText(Text(in[1]));
     if (!item) return nullptr;
-    return json::value(BesideDirectoryName(
-        Text(in[0]), *item, static_cast<int>(in[2].as_int64())));
+    return json::value(BesideDirectoryName(Text(in[0]), *item,
+                                           static_cast<int>(in[2].as_int64())));
   }
   if (name != "copy") return nullptr;
   const auto item = ItemId::FromText(Text(in[2]));
@@ -464,9 +467,9 @@ json::value CallFunction(const std::string& name, const json::array& in) {
 std::string CheckFunction(const std::string& line) {
   const json::value vector = json::parse(line);
   const std::string name = Text(vector.at("function"));
-  return Difference(
-      name + json::serialize(vector.at("arguments")), vector.at("result"),
-      CallFunction(name, vector.at("arguments").as_array()));
+  return Difference(name + json::serialize(vector.at("arguments")),
+                    vector.at("result"),
+                    CallFunction(name, vector.at("arguments").as_array()));
 }
 
 }  // namespace syncline::testing

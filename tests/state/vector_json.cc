@@ -55,8 +55,10 @@ Attrs ParseAttrs(const json::object& data) {
 }
 
 RemoveEffect ParseRemove(const json::object& data) {
-  RemoveEffect effect{ParseItem(data.at("item")), ParseDots(data, "place"),
-                      ParseDots(data, "content"), {}};
+  RemoveEffect effect{ParseItem(data.at("item")),
+                      ParseDots(data, "place"),
+                      ParseDots(data, "content"),
+                      {}};
   for (const json::value& pair : data.at("attrs").as_array()) {
     effect.attrs.emplace_back(Text(pair.at(0)), ParseDot(pair.at(1)));
   }
@@ -80,7 +82,8 @@ Effect ParseEffect(const json::object& data) {
                        ParseDots(data, "supersedes")};
   }
   if (type == "content") {
-    return ContentEffect{ParseItem(data.at("item")), Text(data.at("payload")),
+    return ContentEffect{ParseItem(data.at("item")),
+                         Text(data.at("payload")),
                          ParseLocation(data.at("location").as_object()),
                          ParseAttrs(data.at("attrs").as_object()),
                          ParseDots(data, "supersedes"),
@@ -193,8 +196,7 @@ std::string OwnerText(const RegisterId& reg) {
 
 json::object HeadJson(const RegisterId& reg, const Head& head) {
   json::object row{
-      {"register",
-       json::array{FieldText(reg.field), OwnerText(reg), reg.key}},
+      {"register", json::array{FieldText(reg.field), OwnerText(reg), reg.key}},
       {"dot", head.order.dot().ToText()},
       {"hlc", HlcJson(head.order.hlc)},
       {"index", head.order.index},
@@ -305,10 +307,9 @@ json::object RowJson(const Row& row) {
   if (row.siblings.size() > 1) {
     json::array siblings;
     for (const Sibling& sibling : row.siblings) {
-      siblings.push_back(json::array{OwnerText(sibling.reg),
-                                     sibling.head.order.dot().ToText(),
-                                     sibling.payload(),
-                                     sibling.head.generation});
+      siblings.push_back(
+          json::array{OwnerText(sibling.reg), sibling.head.order.dot().ToText(),
+                      sibling.payload(), sibling.head.generation});
     }
     out["siblings"] = std::move(siblings);
     out["conflict"] = row.conflict();
