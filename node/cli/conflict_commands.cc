@@ -168,7 +168,6 @@ void AddConflictCommands(CLI::App& app, Invocation& in) {
       AddCommand(app, "conflicts", "Edits that nobody has put together yet",
                  "syncline conflicts ls notes\n"
                  "syncline conflicts resolve notes todo.txt --take local");
-  conflicts->require_subcommand(1);
   AddOne(AddCommand(*conflicts, "ls", "Open conflicts (exit 1 if there are any)",
                     "syncline conflicts ls\n"
                     "syncline conflicts ls notes --json"),

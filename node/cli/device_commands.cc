@@ -209,7 +209,6 @@ void AddDeviceCommands(CLI::App& app, Invocation& in) {
                                 "syncline device id\n"
                                 "syncline device invite notes\n"
                                 "syncline device ls");
-  device->require_subcommand(1);
   AddCommand(*device, "id", "The id of this device", "syncline device id")
       ->callback([&in] {
         in.what = "device id";

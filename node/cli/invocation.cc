@@ -77,7 +77,6 @@ std::unique_ptr<CLI::App> MakeApp(Invocation& in) {
       "Keeps folders of several devices equal, with a log of every change.",
       "syncline");
   app->fallthrough();
-  app->require_subcommand(1);
   app->option_defaults()->always_capture_default(false);
   app->add_option("--home", in.home,
                   "The node's home (default: $XDG_DATA_HOME/syncline, else "

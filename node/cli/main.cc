@@ -28,6 +28,10 @@ ExitCode Run(int argc, char** argv) {
                std::string(error.what()) + " (see 'syncline --help')");
     return ExitCode::kUsage;
   }
+  if (!in.run) {
+    PrintError("usage", "a command is missing (see 'syncline --help')");
+    return ExitCode::kUsage;
+  }
   const absl::StatusOr<ExitCode> code = in.run();
   FlushOutput();
   if (code.ok()) return *code;

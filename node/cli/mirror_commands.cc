@@ -159,7 +159,6 @@ void AddMirrorCommands(CLI::App& app, Invocation& in) {
   CLI::App* mirror = AddCommand(app, "mirror", "Folders kept equal to a project",
                                 "syncline mirror add notes ~/notes --create\n"
                                 "syncline mirror ls notes");
-  mirror->require_subcommand(1);
   AddOne(*mirror, in, "add", "Keep a folder equal to the project",
          Dir::kRequired, Add);
   AddOne(*mirror, in, "ls", "Folders of a project, or of all", Dir::kNone,

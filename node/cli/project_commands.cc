@@ -226,7 +226,6 @@ void AddProjectCommands(CLI::App& app, Invocation& in) {
   CLI::App* project = AddCommand(app, "project", "Make, list, remove projects",
                                  "syncline project create notes\n"
                                  "syncline project ls");
-  project->require_subcommand(1);
   AddNamed(*project, in, "create", "Make a project", Create);
   AddNamed(*project, in, "show", "One project in detail", Show);
   AddNamed(*project, in, "rm", "Forget a project here; folders keep their files",

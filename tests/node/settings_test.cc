@@ -1,5 +1,6 @@
 #include "node/settings.h"
 
+#include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
 #include <catch2/catch.hpp>
 
@@ -15,6 +16,8 @@ struct Rig {
   MemoryStore store;
   SeededRandom random{7};
   boost::asio::io_context io;
+  boost::asio::executor_work_guard<boost::asio::io_context::executor_type>
+      guard{io.get_executor()};
   SyncThread sync_thread;
   std::unique_ptr<Settings> settings;
   int done = 0;
@@ -35,7 +38,6 @@ struct Rig {
   }
   // Runs the loop until `count` changes were acknowledged.
   void Finish(int count) {
-    const auto guard = boost::asio::make_work_guard(io);
     while (done < count) io.run_one();
   }
 };
