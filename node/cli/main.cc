@@ -24,8 +24,7 @@ ExitCode Run(int argc, char** argv) {
     app->exit(help);  // Prints what was asked for.
     return ExitCode::kDone;
   } catch (const CLI::ParseError& error) {
-    PrintError("usage",
-               std::string(error.what()) + " (see 'syncline --help')");
+    PrintError("usage", std::string(error.what()) + " (see 'syncline --help')");
     return ExitCode::kUsage;
   }
   if (!in.run) {

@@ -159,10 +159,7 @@ TEST_CASE("node: closing keeps its order with work in flight", "[node]") {
       CHECK(absl::IsCancelled(put.status()));
       continue;
     }
-    CHECK(node->project("notes")
-              .files()
-              .Stat("put-" + std::to_string(i))
-              .ok());
+    CHECK(node->project("notes").files().Stat("put-" + std::to_string(i)).ok());
   }
 }
 
@@ -184,12 +181,10 @@ TEST_CASE("node: operations answer callbacks and futures on their executor",
   REQUIRE(stat.ok());
   CHECK(stat->size == 1);
   CHECK(stat->version.has_value());
-  CHECK(absl::IsNotFound(
-      node->project("nowhere").files().Stat("a").status()));
+  CHECK(absl::IsNotFound(node->project("nowhere").files().Stat("a").status()));
 }
 
-TEST_CASE("node: a version that is not the shown one refuses a put",
-          "[node]") {
+TEST_CASE("node: a version that is not the shown one refuses a put", "[node]") {
   const TemporaryDirectory temp;
   Running node(At(temp / "home"));
   const Project project = node->CreateProject("notes").value();
@@ -226,8 +221,7 @@ TEST_CASE("node: large files come back whole", "[node]") {
   }
   REQUIRE(project.files().Put("big", bytes).ok());
   CHECK(project.files().Read("big").value() == bytes);
-  CHECK(absl::IsResourceExhausted(
-      project.files().Read("big", 1000).status()));
+  CHECK(absl::IsResourceExhausted(project.files().Read("big", 1000).status()));
 }
 
 TEST_CASE("node: a folder in or around a mirrored one is refused", "[node]") {

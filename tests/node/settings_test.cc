@@ -24,8 +24,8 @@ struct Rig {
 
   absl::Status Open() {
     settings.reset();
-    auto opened = Settings::Open(store, sync_thread, io.get_executor(), random,
-                                 "laptop");
+    auto opened =
+        Settings::Open(store, sync_thread, io.get_executor(), random, "laptop");
     if (!opened.ok()) return opened.status();
     settings = *std::move(opened);
     return absl::OkStatus();
@@ -69,8 +69,7 @@ TEST_CASE("settings: a new store gets an origin that stays", "[node]") {
 TEST_CASE("settings: every row survives a reopen", "[node]") {
   Rig rig;
   REQUIRE(rig.Open().ok());
-  const auto number =
-      rig.settings->AddProject("notes", IdOf('p'), rig.Count());
+  const auto number = rig.settings->AddProject("notes", IdOf('p'), rig.Count());
   REQUIRE(number.ok());
   ProjectRow project = rig.settings->projects().at(*number);
   project.strategy = Strategy::kManual;
@@ -81,8 +80,8 @@ TEST_CASE("settings: every row survives a reopen", "[node]") {
   mirror_row.paused = true;
   rig.settings->PutMirror(mirror_row, rig.Count());
   rig.settings->PutPeer(PeerOf('k'), rig.Count());
-  const InvitationRow invitation{std::string(16, 'i'), "secret", {IdOf('p')},
-                                 1000, false};
+  const InvitationRow invitation{
+      std::string(16, 'i'), "secret", {IdOf('p')}, 1000, false};
   rig.settings->PutInvitation(invitation, 500, rig.Count());
   rig.Finish(6);
   REQUIRE(rig.Open().ok());
@@ -96,8 +95,8 @@ TEST_CASE("settings: a used invitation stays used and loses its secret",
           "[node]") {
   Rig rig;
   REQUIRE(rig.Open().ok());
-  const InvitationRow invitation{std::string(16, 'i'), "secret", {}, 1000,
-                                 false};
+  const InvitationRow invitation{
+      std::string(16, 'i'), "secret", {}, 1000, false};
   rig.settings->PutInvitation(invitation, 0, rig.Count());
   rig.settings->UseInvitation(invitation.id, PeerOf('k'), rig.Count());
   rig.Finish(2);
@@ -128,8 +127,7 @@ TEST_CASE("settings: a removed project leaves nothing and its number is spent",
           "[node]") {
   Rig rig;
   REQUIRE(rig.Open().ok());
-  const auto number =
-      rig.settings->AddProject("notes", IdOf('p'), rig.Count());
+  const auto number = rig.settings->AddProject("notes", IdOf('p'), rig.Count());
   REQUIRE(number.ok());
   const std::uint32_t mirror =
       rig.settings->AddMirror(*number, "/a", rig.Count());
