@@ -47,6 +47,7 @@ CLI::App* AddCommand(CLI::App& parent, const std::string& name,
     start = end + 1;
   }
   command->footer(footer);
+  command->require_subcommand(0, 1);
   return command;
 }
 
@@ -76,6 +77,8 @@ std::unique_ptr<CLI::App> MakeApp(Invocation& in) {
       "Keeps folders of several devices equal, with a log of every change.",
       "syncline");
   app->fallthrough();
+  // One command a line: else a project named 'log' would be a command.
+  app->require_subcommand(0, 1);
   app->option_defaults()->always_capture_default(false);
   app->add_option("--home", in.home,
                   "The node's home (default: $XDG_DATA_HOME/syncline, else "
