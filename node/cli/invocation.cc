@@ -4,6 +4,7 @@
 #include <cstdlib>
 
 #include "base/status.h"
+#include "node/version.h"
 
 namespace syncline::cli {
 namespace {
@@ -86,6 +87,8 @@ std::unique_ptr<CLI::App> MakeApp(Invocation& in) {
       ->envname("SYNCLINE_HOME")
       ->type_name("DIR");
   app->add_flag("--json", in.json, "Print JSON for programs");
+  app->set_version_flag("--version",
+                        std::string("syncline ") + kProgramVersion);
   app->footer(
       "Examples:\n"
       "  syncline add ~/notes\n"
