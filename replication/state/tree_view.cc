@@ -9,7 +9,8 @@ namespace syncline {
 
 ClassPtr ClassCache::Find(const ItemId& directory) const {
   auto at = known_.find(directory);
-  return at == known_.end() ? nullptr : at->second;
+  if (at != known_.end()) return at->second;
+  return below_ == nullptr ? nullptr : below_->Find(directory);
 }
 
 void ClassCache::Add(const ClassPtr& directory_class) {
@@ -53,6 +54,7 @@ ClassPtr TreeView::ClassOf(const ItemId& directory) {
       rows_.FailRow("name of directory " + id.ToText());
       return nullptr;
     }
+    if (!rows_.status().ok()) return nullptr;  // Nor remember half a class.
     above = std::make_shared<const DirectoryClass>(DirectoryClass{
         std::move(group.directories), JoinPath(above->path, name)});
     classes_.Add(above);

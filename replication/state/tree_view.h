@@ -27,6 +27,9 @@ using ClassPtr = std::shared_ptr<const DirectoryClass>;
 // Classes found before. Whoever changes the tree forgets what it changed.
 class ClassCache {
  public:
+  // Knows what `below` knows too (borrowed), but adds nothing to it.
+  explicit ClassCache(const ClassCache* below = nullptr) : below_(below) {}
+
   [[nodiscard]] ClassPtr Find(const ItemId& directory) const;
   void Add(const ClassPtr& directory_class);
   void Forget(const ItemId& directory) { known_.erase(directory); }
@@ -35,6 +38,7 @@ class ClassCache {
  private:
   static constexpr std::size_t kClassesMax = 65536;
 
+  const ClassCache* below_;
   std::map<ItemId, ClassPtr> known_;
 };
 
