@@ -13,9 +13,9 @@
 namespace syncline {
 namespace {
 
-class ByteSource final : public control::ByteSource::Server {
+class SourceServer final : public control::ByteSource::Server {
  public:
-  ByteSource(KjLoop& loop, std::shared_ptr<ContentSource> source)
+  SourceServer(KjLoop& loop, std::shared_ptr<ContentSource> source)
       : bridge_(loop), source_(std::move(source)) {}
 
  protected:
@@ -35,9 +35,9 @@ class ByteSource final : public control::ByteSource::Server {
   std::shared_ptr<ContentSource> source_;
 };
 
-class ByteSink final : public control::ByteSink::Server {
+class SinkServer final : public control::ByteSink::Server {
  public:
-  ByteSink(KjLoop& loop, std::shared_ptr<FileWriter> writer)
+  SinkServer(KjLoop& loop, std::shared_ptr<FileWriter> writer)
       : bridge_(loop), writer_(std::move(writer)) {}
 
  protected:
@@ -140,7 +140,7 @@ kj::Promise<void> ControlService::read(ReadContext context) {
   };
   Answer(context, run(), [this](auto out, const auto& in) {
     Fill(out.initInfo(), in.first);
-    out.setSource(kj::heap<ByteSource>(
+    out.setSource(kj::heap<SourceServer>(
         bridge_.loop(), ContentSource::Open(core_, in.first, in.second)));
   });
   return kj::READY_NOW;
@@ -156,7 +156,7 @@ kj::Promise<void> ControlService::put(PutContext context) {
                             options);
   };
   Answer(context, run(), [this](auto out, const auto& writer) {
-    out.setSink(kj::heap<ByteSink>(bridge_.loop(), writer));
+    out.setSink(kj::heap<SinkServer>(bridge_.loop(), writer));
   });
   return kj::READY_NOW;
 }

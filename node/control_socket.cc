@@ -1,6 +1,7 @@
 #include "node/control_socket.h"
 
 #include <fcntl.h>
+#include <kj/debug.h>
 #include <sys/stat.h>
 #include <unistd.h>
 

@@ -7,7 +7,7 @@
 #include "kv/file_content.h"
 #include "node/file_info.h"
 #include "node/paths.h"
-#include "replication/mirror/paths.h"
+#include "replication/mirror/disk_entry.h"
 #include "replication/state/edits.h"
 
 namespace syncline {
@@ -171,7 +171,7 @@ absl::StatusOr<std::vector<Effect>> EffectsOfMove(Replica& replica,
   if (!seen) return NothingAt(from);
   SYNCLINE_ASSIGN_OR_RETURN(std::optional<Row> target, state.Lookup(to));
   if (target && target->IsDirectory() && to != from) {
-    to = JoinPath(to, NameOf(from));
+    to = JoinPath(to, LastName(from));
     SYNCLINE_ASSIGN_OR_RETURN(target, state.Lookup(to));
     if (target && target->IsDirectory()) {
       return FailedPrecondition("the directory '" + to + "' is in the way");

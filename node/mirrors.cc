@@ -233,7 +233,7 @@ void NodeCore::ScanMirrors(const std::string& project, const std::string& dir,
       MirrorReport report = self->ReportMirror(*runtime, row);
       if (!scanned.ok()) {
         scans->first_error.Update(scanned);
-        if (report.error.empty()) report.error = scanned.message();
+        if (report.error.empty()) report.error = FromAbsl(scanned.message());
       }
       scans->report.mirrors.push_back(std::move(report));
       const auto open = runtime->mirrors.find(row.id);

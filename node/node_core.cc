@@ -10,7 +10,6 @@ namespace syncline {
 namespace {
 
 constexpr std::size_t kWorkers = 2;
-constexpr std::size_t kNonceBytes = 16;
 
 }  // namespace
 
@@ -51,8 +50,9 @@ absl::Status NodeCore::OpenAll() {
       settings_,
       Settings::Open(*store_, *sync_thread_, io_.get_executor(), random_,
                      options_.name.empty() ? MachineName() : options_.name));
-  self_ = Self{std::move(identity), settings_->name(), settings_->origin(),
-               random_.Bytes(kNonceBytes)};
+  PeerHost::Self self = {std::move(identity), settings_->name(),
+                         settings_->origin(), random_.Bytes(kNonceBytes)};
+  self_ = std::move(self);
   for (const auto& [number, row] : settings_->projects()) {
     SYNCLINE_RETURN_IF_ERROR(OpenProject(row));
   }

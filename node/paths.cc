@@ -4,21 +4,19 @@
 #include <system_error>
 
 #include "base/status.h"
+#include "replication/mirror/disk_entry.h"
 
 namespace syncline {
 namespace {
-
-constexpr std::size_t kNameBytesMax = 255;
 
 absl::Status CheckName(std::string_view name) {
   if (name.empty()) return InvalidArgument("a path has no empty names");
   if (name == "." || name == "..") {
     return InvalidArgument("a path has no '.' and no '..'");
   }
-  if (name.size() > kNameBytesMax) {
-    return InvalidArgument("a name has at most 255 bytes");
-  }
-  return absl::OkStatus();
+  if (IsLegalName(name)) return absl::OkStatus();
+  return InvalidArgument(
+      "a name has at most 255 bytes and does not start with '.syncline'");
 }
 
 }  // namespace

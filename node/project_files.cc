@@ -143,7 +143,7 @@ Starter<absl::StatusOr<Written>> Project::Files::MakeDirectoryOf(
       core_, name_,
       [path = std::move(path), parents](NodeCore&, ProjectRuntime& project,
                                         const Callback<Written>& done) {
-        MakeDirectory(*project.replica, path, parents, done);
+        syncline::MakeDirectory(*project.replica, path, parents, done);
       });
 }
 

@@ -105,7 +105,9 @@ absl::StatusOr<ProjectReport> NodeCore::ReportProject(
                             replica.state().Conflicts());
   report.conflicts = conflicts.size();
   report.missing_chunks = replica.wants().size();
-  if (!replica.health().ok()) report.error = replica.health().message();
+  if (!replica.health().ok()) {
+    report.error = FromAbsl(replica.health().message());
+  }
   return report;
 }
 

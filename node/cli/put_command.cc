@@ -11,7 +11,7 @@
 #include "node/cli/json.h"
 #include "node/cli/output.h"
 #include "node/cli/put.h"
-#include "replication/mirror/paths.h"
+#include "replication/mirror/disk_entry.h"
 
 namespace syncline::cli {
 namespace {

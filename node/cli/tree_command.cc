@@ -2,12 +2,14 @@
 
 #include <fmt/format.h>
 
+#include <boost/json/serialize.hpp>
+
 #include "base/status.h"
 #include "node/cli/invocation.h"
 #include "node/cli/json.h"
 #include "node/cli/listing.h"
 #include "node/cli/output.h"
-#include "replication/mirror/paths.h"
+#include "replication/mirror/disk_entry.h"
 
 namespace syncline::cli {
 namespace {
@@ -58,7 +60,7 @@ class Walk {
   [[nodiscard]] std::string Line(control::FileInfo::Reader info,
                                  const std::string& path) const {
     if (json_) return boost::json::serialize(ToJson(info));
-    std::string line = Shown(NameOf(path));
+    std::string line = Shown(LastName(path));
     if (info.getKind() == "dir") return Paint(Tone::kStrong, line) + "/";
     if (info.getKind() == "symlink") {
       line += " -> " + Shown(FromKj(info.getTarget()));

@@ -307,6 +307,8 @@ void Mirror::Impl::Failed(const DiskOp& op, const DiskResult& result,
   }
   Owe(op.path, owing, rows);
   if (!op.from.empty()) Owe(op.from, owing, rows);
+  // It may have come while this op was on its way.
+  if (result.missing) ContentChanged();
 }
 
 void Mirror::Impl::Owe(const std::string& path, Owed owing, WriteBatch& rows) {

@@ -199,6 +199,7 @@ absl::StatusOr<UniqueFd> RootDir::OpenDir(std::string_view path) const {
   if (const int error =
           OpenBeneath(impl_->fd.get(), path, O_PATH | O_DIRECTORY, directory))
     return impl_->ReadFailure(error, "open", path);
+  SYNCLINE_RETURN_IF_ERROR(Check());
   return directory;
 }
 
@@ -303,6 +304,7 @@ absl::StatusOr<std::string> RootDir::ReadSmallFile(
                                 "too long: " + std::string(path));
       },
       bytes));
+  SYNCLINE_RETURN_IF_ERROR(Check());
   return content;
 }
 
@@ -316,6 +318,7 @@ absl::StatusOr<std::string> RootDir::ReadLink(std::string_view path) const {
       return FailedPrecondition("not a symlink: " + std::string(path));
     return impl_->ReadFailure(errno, "readlink", path);
   }
+  SYNCLINE_RETURN_IF_ERROR(Check());
   return std::string(target, static_cast<std::size_t>(count));
 }
 

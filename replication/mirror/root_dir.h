@@ -141,7 +141,7 @@ class RootDir {
 
   struct FileAttributes {
     bool executable = false;
-    std::optional<std::int64_t> mtime_ns;  // Now, if absent.
+    std::optional<std::int64_t> mtime_ns = std::nullopt;  // Absent: now.
   };
   // `fill` hands the bytes to the sink it is given; runs of zeros become
   // holes. Permissions come from the umask plus the executable bit; one that

@@ -284,7 +284,7 @@ class Planner {
         creates.push_back(Step(directory ? Type::kMkdir : Type::kCreate, node));
         creates.back().origin.clear();
       } else if (here->kind == node.kind) {
-        steps_.push_back(Step(Type::kUpdate, *here));
+        if (!here->origin.empty()) steps_.push_back(Step(Type::kUpdate, *here));
       } else if (options_.removes) {
         Retype(node, creates);
       }

@@ -186,8 +186,12 @@ void Device::Settle() {
     return state == Mirror::State::kIdle || state == Mirror::State::kError;
   });
   const Mirror::Status status = mirror_->status();
-  INFO(MirrorStateName(status.state) << " pending " << status.pending);
+  INFO(MirrorStateName(status.state)
+       << " pending " << status.pending << " error " << status.error);
+  for (const auto& [path, why] : status.errors) UNSCOPED_INFO(path << ": " << why);
   REQUIRE(settled);
+  INFO(status.error);
+  if (status.state == Mirror::State::kError) CHECK(status.held_deletes > 0);
 }
 
 std::vector<std::string> Device::ChangesSince(std::uint64_t since) {

@@ -29,6 +29,10 @@ std::string TempDir::operator/(std::string_view relative) const {
   return path_ + "/" + std::string(relative);
 }
 
+std::string MemoryDir() {
+  return ::access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "";
+}
+
 void MakeDirs(const std::string& path) {
   std::error_code error;
   fs::create_directories(path, error);
@@ -61,8 +65,9 @@ bool Exists(const std::string& path) {
 }
 
 void SetMtime(const std::string& path, long long mtime_ns) {
-  const timespec time{.tv_sec = mtime_ns / 1'000'000'000,
-                      .tv_nsec = mtime_ns % 1'000'000'000};
+  constexpr long long kSecond = 1'000'000'000;
+  const long long part = (mtime_ns % kSecond + kSecond) % kSecond;
+  const timespec time{.tv_sec = (mtime_ns - part) / kSecond, .tv_nsec = part};
   const timespec times[2] = {time, time};
   SYNCLINE_CHECK(
       ::utimensat(AT_FDCWD, path.c_str(), times, AT_SYMLINK_NOFOLLOW) == 0,

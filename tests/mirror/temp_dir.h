@@ -22,6 +22,10 @@ class TempDir {
   std::string path_;
 };
 
+// A directory in memory, where file systems behave differently; "" if the
+// machine has none.
+std::string MemoryDir();
+
 // These abort the test when the file system does not do as it is told.
 void MakeDirs(const std::string& path);
 void PutFile(const std::string& path, std::string_view content);
