@@ -291,12 +291,12 @@ absl::StatusOr<std::vector<std::string>> CausalStateImpl::Conflicts() const {
   ReadScope scope(core_);
   std::vector<std::string> paths;
   if (core_.counts.conflicts == 0) return paths;
-  const auto open = [](std::string_view value) { return value == "\1"; };
   std::vector<ItemId> items;
   scope.rows.ForEach(Column::kTree, core_.keys.AllSeveral(),
                      [&](std::string_view rest, std::string_view value) {
                        const auto item = ParseItemKey(rest);
-                       if (item && open(value)) items.push_back(*item);
+                       if (item && value == kOpenConflict)
+                         items.push_back(*item);
                        return true;
                      });
   for (const ItemId& item : items) {
@@ -306,7 +306,7 @@ absl::StatusOr<std::vector<std::string>> CausalStateImpl::Conflicts() const {
       Column::kTree, core_.keys.AllSeveralDocs(),
       [&](std::string_view rest, std::string_view value) {
         const auto doc = ParseDocKey(rest);
-        if (doc && open(value)) {
+        if (doc && value == kOpenConflict) {
           paths.push_back("doc:" + doc->name_space + "/" + doc->key);
         }
         return true;

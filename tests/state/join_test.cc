@@ -97,6 +97,14 @@ const Damage kDamages[] = {
      [](auto& s) {
        for (auto& [reg, head] : s.heads) head.value = "text";
      }},
+    {"attributes out of order",
+     [](auto& s) {
+       for (auto& [reg, head] : s.heads) head.attrs = {{"b", ""}, {"a", ""}};
+     }},
+    {"an attribute twice",
+     [](auto& s) {
+       for (auto& [reg, head] : s.heads) head.attrs = {{"a", "1"}, {"a", "2"}};
+     }},
     {"an unknown generation",
      [](auto& s) { s.heads[0].second.generation = 2; }},
 };
