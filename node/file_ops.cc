@@ -7,7 +7,6 @@
 #include "kv/file_content.h"
 #include "node/file_info.h"
 #include "node/paths.h"
-#include "replication/mirror/disk_entry.h"
 #include "replication/state/edits.h"
 
 namespace syncline {
@@ -61,7 +60,7 @@ absl::Status CommitOne(Replica& replica, std::vector<Effect> effects,
 
 // Makes the missing directories above `path`, one entry each.
 absl::Status MakeParents(Replica& replica, const std::string& path) {
-  const std::string parent(ParentPath(path));
+  const std::string parent(DirOf(path));
   if (parent.empty()) return absl::OkStatus();
   SYNCLINE_ASSIGN_OR_RETURN(std::optional<Row> row,
                             replica.state().Lookup(parent));
@@ -171,7 +170,7 @@ absl::StatusOr<std::vector<Effect>> EffectsOfMove(Replica& replica,
   if (!seen) return NothingAt(from);
   SYNCLINE_ASSIGN_OR_RETURN(std::optional<Row> target, state.Lookup(to));
   if (target && target->IsDirectory() && to != from) {
-    to = JoinPath(to, LastName(from));
+    to = PathBelow(to, NameIn(from));
     SYNCLINE_ASSIGN_OR_RETURN(target, state.Lookup(to));
     if (target && target->IsDirectory()) {
       return FailedPrecondition("the directory '" + to + "' is in the way");
@@ -228,7 +227,7 @@ absl::StatusOr<FileList> ListPath(Replica& replica, const std::string& path,
   FileList list;
   list.more = children.size() == limit;
   for (const auto& [name, child] : children) {
-    list.entries.push_back(InfoOfRow(JoinPath(path, name), child));
+    list.entries.push_back(InfoOfRow(PathBelow(path, name), child));
   }
   return list;
 }
@@ -267,7 +266,7 @@ absl::Status CheckPut(Replica& replica, const std::string& path,
     return NotFound("no open conflict is at '" + path + "'");
   }
   if (row || options.parents) return absl::OkStatus();
-  const std::string parent(ParentPath(path));
+  const std::string parent(DirOf(path));
   SYNCLINE_ASSIGN_OR_RETURN(row, state.Lookup(parent));
   if (!row) return NotFound("no directory '" + parent + "'");
   if (row->IsDirectory()) return absl::OkStatus();
@@ -352,7 +351,7 @@ absl::StatusOr<std::uint64_t> SumBytes(const CausalState& state,
       SYNCLINE_RETURN_IF_ERROR(children.status());
       for (const auto& [name, row] : *children) {
         if (row.IsDirectory()) {
-          dirs.push_back(JoinPath(dir, name));
+          dirs.push_back(PathBelow(dir, name));
         } else {
           sum += InfoOfRow(name, row).size;
         }

@@ -41,6 +41,24 @@ absl::Status CheckPath(std::string_view path, bool root_allowed) {
   return absl::OkStatus();
 }
 
+std::string_view DirOf(std::string_view path) {
+  const std::size_t slash = path.rfind('/');
+  return slash == std::string_view::npos ? std::string_view()
+                                         : path.substr(0, slash);
+}
+
+std::string_view NameIn(std::string_view path) {
+  return path.substr(path.rfind('/') + 1);
+}
+
+std::string PathBelow(std::string_view dir, std::string_view name) {
+  if (dir.empty()) return std::string(name);
+  std::string path(dir);
+  path += '/';
+  path += name;
+  return path;
+}
+
 std::string CanonicalDir(std::string_view dir) {
   std::error_code error;
   const std::filesystem::path absolute =

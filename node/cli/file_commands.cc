@@ -7,7 +7,7 @@
 #include "node/cli/json.h"
 #include "node/cli/listing.h"
 #include "node/cli/output.h"
-#include "replication/mirror/disk_entry.h"
+#include "node/paths.h"
 
 namespace syncline::cli {
 namespace {
@@ -35,7 +35,7 @@ void AddRow(Table& table, control::FileInfo::Reader info) {
   const bool dir = info.getKind() == "dir";
   table.Add({FromKj(info.getKind()), dir ? "" : SizeText(info.getSize()),
              info.getMtimeMs() == 0 ? "" : TimeText(info.getMtimeMs()),
-             NameShown(info, LastName(path))});
+             NameShown(info, NameIn(path))});
 }
 
 absl::StatusOr<ExitCode> List(const Invocation& in, const Args& args) {
@@ -232,7 +232,7 @@ absl::Status ListAll(
     const auto list = answer->getResult().getValue();
     for (const auto info : list.getEntries()) {
       SYNCLINE_RETURN_IF_ERROR(visit(info));
-      after = std::string(LastName(FromKj(info.getPath())));
+      after = std::string(NameIn(FromKj(info.getPath())));
     }
     more = list.getMore() && list.getEntries().size() > 0;
   }

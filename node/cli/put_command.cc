@@ -11,7 +11,7 @@
 #include "node/cli/json.h"
 #include "node/cli/output.h"
 #include "node/cli/put.h"
-#include "replication/mirror/disk_entry.h"
+#include "node/paths.h"
 
 namespace syncline::cli {
 namespace {
@@ -103,7 +103,7 @@ absl::Status PutTree(Session& session, const Args& args, const fs::path& source,
   std::sort(children.begin(), children.end());
   for (const fs::path& child : children) {
     SYNCLINE_RETURN_IF_ERROR(PutTree(
-        session, args, child, JoinPath(path, child.filename().string()),
+        session, args, child, PathBelow(path, child.filename().string()),
         tally));
   }
   return absl::OkStatus();

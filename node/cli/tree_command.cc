@@ -9,7 +9,7 @@
 #include "node/cli/json.h"
 #include "node/cli/listing.h"
 #include "node/cli/output.h"
-#include "replication/mirror/disk_entry.h"
+#include "node/paths.h"
 
 namespace syncline::cli {
 namespace {
@@ -60,7 +60,7 @@ class Walk {
   [[nodiscard]] std::string Line(control::FileInfo::Reader info,
                                  const std::string& path) const {
     if (json_) return boost::json::serialize(ToJson(info));
-    std::string line = Shown(LastName(path));
+    std::string line = Shown(NameIn(path));
     if (info.getKind() == "dir") return Paint(Tone::kStrong, line) + "/";
     if (info.getKind() == "symlink") {
       line += " -> " + Shown(FromKj(info.getTarget()));
