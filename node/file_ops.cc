@@ -45,13 +45,13 @@ absl::Status CheckMatch(const IfMatch& condition, const std::string& path,
 absl::Status CommitOne(Replica& replica, std::vector<Effect> effects,
                        Callback<Written> done) {
   auto written = std::make_shared<Written>();
-  absl::StatusOr<Replica::Committed> committed = replica.Commit(
-      std::move(effects), kCause, Durability::kDurable,
-      [written, done = std::move(done)](absl::Status status) {
-        if (!done) return;
-        if (!status.ok()) return done(status);
-        done(*written);
-      });
+  absl::StatusOr<Replica::Committed> committed =
+      replica.Commit(std::move(effects), kCause, Durability::kDurable,
+                     [written, done = std::move(done)](absl::Status status) {
+                       if (!done) return;
+                       if (!status.ok()) return done(status);
+                       done(*written);
+                     });
   SYNCLINE_RETURN_IF_ERROR(committed.status());
   written->seq = committed->seq;
   written->version = committed->dot;
@@ -165,8 +165,7 @@ absl::StatusOr<std::vector<Effect>> EffectsOfMove(Replica& replica,
   SYNCLINE_RETURN_IF_ERROR(CheckPath(from, false));
   SYNCLINE_RETURN_IF_ERROR(CheckPath(to, true));
   const CausalState& state = replica.state();
-  SYNCLINE_ASSIGN_OR_RETURN(std::optional<Token> seen,
-                            state.Read(from, false));
+  SYNCLINE_ASSIGN_OR_RETURN(std::optional<Token> seen, state.Read(from, false));
   if (!seen) return NothingAt(from);
   SYNCLINE_ASSIGN_OR_RETURN(std::optional<Row> target, state.Lookup(to));
   if (target && target->IsDirectory() && to != from) {
@@ -319,8 +318,7 @@ void RemovePath(Replica& replica, const std::string& path, bool recursive,
 
 void MovePath(Replica& replica, const std::string& from, std::string to,
               Callback<Written> done) {
-  Finish(replica, EffectsOfMove(replica, from, std::move(to)),
-         std::move(done));
+  Finish(replica, EffectsOfMove(replica, from, std::move(to)), std::move(done));
 }
 
 void CommitAll(Replica& replica, std::vector<std::vector<Effect>> entries,

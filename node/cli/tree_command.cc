@@ -28,14 +28,14 @@ class Walk {
       bool dir;
     };
     std::vector<Child> children;
-    SYNCLINE_RETURN_IF_ERROR(ListAll(
-        session_, project_, path,
-        [&](control::FileInfo::Reader info) -> absl::Status {
-          const std::string child = FromKj(info.getPath());
-          const bool dir = info.getKind() == "dir";
-          children.push_back({child, Line(info, child), dir});
-          return absl::OkStatus();
-        }));
+    SYNCLINE_RETURN_IF_ERROR(
+        ListAll(session_, project_, path,
+                [&](control::FileInfo::Reader info) -> absl::Status {
+                  const std::string child = FromKj(info.getPath());
+                  const bool dir = info.getKind() == "dir";
+                  children.push_back({child, Line(info, child), dir});
+                  return absl::OkStatus();
+                }));
     for (std::size_t i = 0; i < children.size(); ++i) {
       const bool last = i + 1 == children.size();
       const Child& child = children[i];

@@ -2,21 +2,12 @@
 
 #include "base/status.h"
 #include "proto/asio_stream.h"
+#include "replication/peer/connection_choice.h"
 #include "replication/peer/peer_manager_impl.h"
 
 namespace syncline {
-namespace {
 
 using boost::asio::ip::tcp;
-
-// Of two connections between the same devices, the one that the smaller id
-// dialled stays: both sides come to the same answer.
-bool DialledBySmaller(bool dialled, const DeviceId& self,
-                      const DeviceId& peer) {
-  return dialled == (self < peer);
-}
-
-}  // namespace
 
 absl::Status PeerManager::Impl::Connect(
     tcp::socket socket, Connection connection,
@@ -70,15 +61,12 @@ std::optional<Refusal> PeerManager::Impl::Admit(ConnectionNumber number,
   Connection& incoming = connections.at(number);
   if (Connection* existing = Find(known.connected)) {
     const PeerSession* session = existing->connection->session();
-    // A restarted peer, or one that came back before the loss of its old
-    // connection was noticed, replaces that.
-    const bool same_instance =
-        session != nullptr &&
-        session->peer().hello.instance_nonce == peer.hello.instance_nonce;
-    const bool dialled = incoming.connection->dialled();
-    if (!invited && same_instance &&
-        existing->connection->dialled() != dialled &&
-        !DialledBySmaller(dialled, env.host.self().identity.id(), peer.id))
+    const ConnectionFacts old{
+        existing->connection->dialled(),
+        session ? session->peer().hello.instance_nonce : std::string()};
+    const ConnectionFacts fresh{incoming.connection->dialled(),
+                                peer.hello.instance_nonce, invited};
+    if (!TakesOver(old, fresh, env.host.self().identity.id(), peer.id))
       return Refusal{Refusal::Reason::kDuplicate, ""};
     existing->replaced = true;
     existing->connection->Close("replaced by another connection");

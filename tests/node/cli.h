@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "tests/testing/process.h"
+#include "tests/testing/temporary_directory.h"
 
 namespace syncline::testing {
 
@@ -14,7 +15,7 @@ class Home {
  public:
   Home() = default;
   [[nodiscard]] std::filesystem::path path() const { return temp_ / "home"; }
-  [[nodiscard]] const TempDir& temp() const { return temp_; }
+  [[nodiscard]] const TemporaryDirectory& temp() const { return temp_; }
 
   CommandResult Run(const std::vector<std::string>& args,
                     std::string_view input = {}) const {
@@ -43,7 +44,7 @@ class Home {
   }
 
  private:
-  TempDir temp_;
+  TemporaryDirectory temp_;
 };
 
 inline std::vector<boost::json::object> JsonLines(const std::string& text) {

@@ -14,8 +14,8 @@ TEST_CASE("cli log: records have the keys of the contract", "[node][cli]") {
   const auto records = JsonLines(home.Must({"log", "notes", "--json"}));
   REQUIRE(records.size() == 3);
   for (const auto& record : records) {
-    for (const char* key : {"seq", "time", "device", "origin", "counter",
-                            "cause", "changes"}) {
+    for (const char* key :
+         {"seq", "time", "device", "origin", "counter", "cause", "changes"}) {
       INFO(key);
       CHECK(record.contains(key));
     }
@@ -86,11 +86,11 @@ TEST_CASE("cli log: following shows what comes and ends with SIGINT",
   const std::string follow =
       std::string(SYNCLINE_BINARY) + " --home " + home.path().string() +
       " log notes --follow --json > " + (home.temp() / "out").string() +
-      " & pid=$!; for i in $(seq 600); do " +
-      "[ \"$(wc -l < " + (home.temp() / "out").string() +
-      ")\" -ge 2 ] && break; " + "[ -s " + (home.temp() / "out").string() +
-      " ] && echo more | " + SYNCLINE_BINARY + " --home " +
-      home.path().string() + " put notes b > /dev/null; sleep 0.1; done; " +
+      " & pid=$!; for i in $(seq 600); do " + "[ \"$(wc -l < " +
+      (home.temp() / "out").string() + ")\" -ge 2 ] && break; " + "[ -s " +
+      (home.temp() / "out").string() + " ] && echo more | " + SYNCLINE_BINARY +
+      " --home " + home.path().string() +
+      " put notes b > /dev/null; sleep 0.1; done; " +
       "kill -INT $pid; wait $pid";
   const CommandResult result = RunCommand({"bash", "-c", follow});
   INFO(result.err);

@@ -29,9 +29,9 @@ TEST_CASE("cli: status has the keys of the contract", "[node][cli]") {
       CHECK(status.contains(key));
     }
     const auto& project = status.at("projects").at(0).as_object();
-    for (const char* key : {"name", "id", "mirrors", "log", "frontier",
-                            "digest", "items", "bytes", "conflicts",
-                            "missing_chunks"}) {
+    for (const char* key :
+         {"name", "id", "mirrors", "log", "frontier", "digest", "items",
+          "bytes", "conflicts", "missing_chunks"}) {
       INFO(key);
       CHECK(project.contains(key));
     }
@@ -76,13 +76,32 @@ TEST_CASE("cli: usage errors are one line and exit 2", "[node][cli]") {
 TEST_CASE("cli: every command has help with examples", "[node][cli]") {
   const Home home;
   const std::vector<std::vector<std::string>> commands = {
-      {},          {"init"},          {"serve"},          {"status"},
-      {"wait"},    {"verify"},        {"version"},        {"project"},
-      {"add"},     {"strategy"},      {"mirror"},         {"device"},
-      {"ls"},      {"stat"},          {"cat"},            {"put"},
-      {"rm"},      {"mv"},            {"mkdir"},          {"tree"},
-      {"log"},     {"conflicts"},     {"device", "join"}, {"mirror", "add"},
-      {"project", "create"}, {"conflicts", "resolve"}};
+      {},
+      {"init"},
+      {"serve"},
+      {"status"},
+      {"wait"},
+      {"verify"},
+      {"version"},
+      {"project"},
+      {"add"},
+      {"strategy"},
+      {"mirror"},
+      {"device"},
+      {"ls"},
+      {"stat"},
+      {"cat"},
+      {"put"},
+      {"rm"},
+      {"mv"},
+      {"mkdir"},
+      {"tree"},
+      {"log"},
+      {"conflicts"},
+      {"device", "join"},
+      {"mirror", "add"},
+      {"project", "create"},
+      {"conflicts", "resolve"}};
   for (std::vector<std::string> command : commands) {
     command.emplace_back("--help");
     const CommandResult result = home.Run(command);
@@ -134,8 +153,7 @@ TEST_CASE("cli: only loopback and free ports are listened on", "[node][cli]") {
   other.Refused({"serve", "--listen", node.address()}, 7);
 }
 
-TEST_CASE("cli: a folder is mirrored once and by its own name",
-          "[node][cli]") {
+TEST_CASE("cli: a folder is mirrored once and by its own name", "[node][cli]") {
   const Home home;
   std::filesystem::create_directories(home.temp() / "notes" / "inner");
   WriteFile(home.temp() / "notes" / "a", "1");
@@ -166,8 +184,8 @@ TEST_CASE("cli: verify finds a damaged chunk", "[node][cli][fault]") {
   CHECK(good.at("files") == 1);
   CHECK(good.at("findings").as_array().empty());
   int damaged = 0;
-  for (const auto& file : std::filesystem::recursive_directory_iterator(
-           home.path() / "chunks")) {
+  for (const auto& file :
+       std::filesystem::recursive_directory_iterator(home.path() / "chunks")) {
     if (!file.is_regular_file()) continue;
     std::string chunk = ReadFile(file.path());
     chunk[chunk.size() / 2] = static_cast<char>(chunk[chunk.size() / 2] ^ 1);
@@ -180,8 +198,7 @@ TEST_CASE("cli: verify finds a damaged chunk", "[node][cli][fault]") {
   REQUIRE(damaged > 0);
   const CommandResult bad = home.Run({"verify", "--json"});
   CHECK(bad.exit_code == 1);
-  const auto findings =
-      boost::json::parse(bad.out).at("findings").as_array();
+  const auto findings = boost::json::parse(bad.out).at("findings").as_array();
   REQUIRE(findings.size() == 1);
   CHECK(findings[0].at("where") == "a");
 }

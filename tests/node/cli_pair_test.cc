@@ -39,9 +39,9 @@ TEST_CASE("cli pair: what one device gets appears on the other",
   CHECK(of_a.at("projects").at(0).at("digest") ==
         of_b.at("projects").at(0).at("digest"));
   const auto& peer = of_a.at("peers").at(0).as_object();
-  for (const char* key : {"id", "name", "address", "state", "projects",
-                          "last_error", "retry_at", "rtt_ms", "sent_bytes",
-                          "received_bytes"}) {
+  for (const char* key :
+       {"id", "name", "address", "state", "projects", "last_error", "retry_at",
+        "rtt_ms", "sent_bytes", "received_bytes"}) {
     INFO(key);
     CHECK(peer.contains(key));
   }
@@ -57,8 +57,7 @@ TEST_CASE("cli pair: what one device gets appears on the other",
   CHECK(c.Json({"project", "ls"}).as_array().empty());
 }
 
-TEST_CASE("cli pair: a device without a serving node can join",
-          "[node][cli]") {
+TEST_CASE("cli pair: a device without a serving node can join", "[node][cli]") {
   const Home a;
   const Home b;
   a.Must({"project", "create", "notes"});
@@ -91,8 +90,7 @@ TEST_CASE("cli pair: an invitation to nobody or too late is refused",
   CHECK(b.Json({"project", "ls"}).as_array().empty());
 }
 
-TEST_CASE("cli pair: a manual conflict is settled by a person",
-          "[node][cli]") {
+TEST_CASE("cli pair: a manual conflict is settled by a person", "[node][cli]") {
   const Home a;
   const Home b;
   a.Must({"project", "create", "notes"});
@@ -101,8 +99,7 @@ TEST_CASE("cli pair: a manual conflict is settled by a person",
   {
     ServingNode serve_a(a.path(), "127.0.0.1:0");
     ServingNode serve_b(b.path(), "127.0.0.1:0");
-    b.Must({"device", "join",
-            Line(a.Must({"device", "invite", "notes"}))});
+    b.Must({"device", "join", Line(a.Must({"device", "invite", "notes"}))});
     WaitBoth(a, b);
     b.Must({"strategy", "notes", "manual"});
     serve_a.Stop();

@@ -10,11 +10,12 @@
 #include <thread>
 
 #include "tests/testing/process.h"
+#include "tests/testing/temporary_directory.h"
 
 namespace syncline {
 namespace {
 
-using testing::TempDir;
+using testing::TemporaryDirectory;
 
 // A node on an io_context that a thread of its own runs, as in a program.
 class Running {
@@ -52,7 +53,7 @@ NodeOptions At(const std::filesystem::path& home) {
 }
 
 TEST_CASE("node: a home is private and keeps what was put", "[node]") {
-  const TempDir temp;
+  const TemporaryDirectory temp;
   std::string id;
   ProjectReport before;
   {
@@ -85,7 +86,7 @@ TEST_CASE("node: a home is private and keeps what was put", "[node]") {
 }
 
 TEST_CASE("node: what was acknowledged is there without a close", "[node]") {
-  const TempDir temp;
+  const TemporaryDirectory temp;
   {
     Running node(At(temp / "home"));
     const auto project = node->CreateProject("notes");
@@ -100,7 +101,7 @@ TEST_CASE("node: what was acknowledged is there without a close", "[node]") {
 }
 
 TEST_CASE("node: a second open of a home is refused", "[node]") {
-  const TempDir temp;
+  const TemporaryDirectory temp;
   Running first(At(temp / "home"));
   REQUIRE(first.status().ok());
   boost::asio::io_context io;
@@ -112,7 +113,7 @@ TEST_CASE("node: a second open of a home is refused", "[node]") {
 }
 
 TEST_CASE("node: a missing home is not made unless asked for", "[node]") {
-  const TempDir temp;
+  const TemporaryDirectory temp;
   boost::asio::io_context io;
   NodeOptions options = At(temp / "home");
   options.create = false;
@@ -121,7 +122,7 @@ TEST_CASE("node: a missing home is not made unless asked for", "[node]") {
 }
 
 TEST_CASE("node: closing keeps its order with work in flight", "[node]") {
-  const TempDir temp;
+  const TemporaryDirectory temp;
   std::vector<std::string> steps;
   NodeOptions options = At(temp / "home");
   options.on_close_step = [&](std::string_view step) {
@@ -158,16 +159,13 @@ TEST_CASE("node: closing keeps its order with work in flight", "[node]") {
       CHECK(absl::IsCancelled(put.status()));
       continue;
     }
-    CHECK(node->project("notes")
-              .files()
-              .Stat("put-" + std::to_string(i))
-              .ok());
+    CHECK(node->project("notes").files().Stat("put-" + std::to_string(i)).ok());
   }
 }
 
 TEST_CASE("node: operations answer callbacks and futures on their executor",
           "[node]") {
-  const TempDir temp;
+  const TemporaryDirectory temp;
   Running node(At(temp / "home"));
   auto made = node->AsyncCreateProject("notes", boost::asio::use_future);
   const Project project = made.get().value();
@@ -183,13 +181,11 @@ TEST_CASE("node: operations answer callbacks and futures on their executor",
   REQUIRE(stat.ok());
   CHECK(stat->size == 1);
   CHECK(stat->version.has_value());
-  CHECK(absl::IsNotFound(
-      node->project("nowhere").files().Stat("a").status()));
+  CHECK(absl::IsNotFound(node->project("nowhere").files().Stat("a").status()));
 }
 
-TEST_CASE("node: a version that is not the shown one refuses a put",
-          "[node]") {
-  const TempDir temp;
+TEST_CASE("node: a version that is not the shown one refuses a put", "[node]") {
+  const TemporaryDirectory temp;
   Running node(At(temp / "home"));
   const Project project = node->CreateProject("notes").value();
   const Written first = project.files().Put("a", "1").value();
@@ -207,7 +203,7 @@ TEST_CASE("node: a version that is not the shown one refuses a put",
 }
 
 TEST_CASE("node: the same content again writes nothing", "[node]") {
-  const TempDir temp;
+  const TemporaryDirectory temp;
   Running node(At(temp / "home"));
   const Project project = node->CreateProject("notes").value();
   REQUIRE(project.files().Put("a", "1").ok());
@@ -216,7 +212,7 @@ TEST_CASE("node: the same content again writes nothing", "[node]") {
 }
 
 TEST_CASE("node: large files come back whole", "[node]") {
-  const TempDir temp;
+  const TemporaryDirectory temp;
   Running node(At(temp / "home"));
   const Project project = node->CreateProject("notes").value();
   std::string bytes;
@@ -225,12 +221,11 @@ TEST_CASE("node: large files come back whole", "[node]") {
   }
   REQUIRE(project.files().Put("big", bytes).ok());
   CHECK(project.files().Read("big").value() == bytes);
-  CHECK(absl::IsResourceExhausted(
-      project.files().Read("big", 1000).status()));
+  CHECK(absl::IsResourceExhausted(project.files().Read("big", 1000).status()));
 }
 
 TEST_CASE("node: a folder in or around a mirrored one is refused", "[node]") {
-  const TempDir temp;
+  const TemporaryDirectory temp;
   Running node(At(temp / "home"));
   const Project project = node->CreateProject("notes").value();
   std::filesystem::create_directories(temp / "dir" / "inner");
@@ -249,7 +244,7 @@ TEST_CASE("node: a folder in or around a mirrored one is refused", "[node]") {
 
 TEST_CASE("node: a mirror survives a reopen and takes in what changed",
           "[node]") {
-  const TempDir temp;
+  const TemporaryDirectory temp;
   std::filesystem::create_directory(temp / "dir");
   {
     Running node(At(temp / "home"));
@@ -271,7 +266,7 @@ TEST_CASE("node: a mirror survives a reopen and takes in what changed",
 }
 
 TEST_CASE("node: a subscriber sees every record once and in order", "[node]") {
-  const TempDir temp;
+  const TemporaryDirectory temp;
   Running node(At(temp / "home"));
   const Project project = node->CreateProject("notes").value();
   REQUIRE(project.files().Put("before", "x").ok());
@@ -310,7 +305,7 @@ TEST_CASE("node: a subscriber sees every record once and in order", "[node]") {
 }
 
 TEST_CASE("node: a page of the log filters by path and kind", "[node]") {
-  const TempDir temp;
+  const TemporaryDirectory temp;
   Running node(At(temp / "home"));
   const Project project = node->CreateProject("notes").value();
   REQUIRE(project.files().MakeDirectory("d").ok());
@@ -341,7 +336,7 @@ TEST_CASE("node: a page of the log filters by path and kind", "[node]") {
 }
 
 TEST_CASE("node: a removed project is gone for good", "[node]") {
-  const TempDir temp;
+  const TemporaryDirectory temp;
   {
     Running node(At(temp / "home"));
     const Project project = node->CreateProject("notes").value();

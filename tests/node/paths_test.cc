@@ -4,6 +4,7 @@
 #include <filesystem>
 
 #include "tests/testing/process.h"
+#include "tests/testing/temporary_directory.h"
 
 namespace syncline {
 namespace {
@@ -31,7 +32,7 @@ TEST_CASE("paths: the root passes only where it may", "[node]") {
 }
 
 TEST_CASE("paths: a directory has one canonical form", "[node]") {
-  const testing::TempDir temp;
+  const testing::TemporaryDirectory temp;
   const std::filesystem::path real =
       std::filesystem::canonical(temp.path()) / "real";
   std::filesystem::create_directory(real);

@@ -1,5 +1,6 @@
 #include "node/settings.h"
 
+#include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
 #include <catch2/catch.hpp>
 
@@ -15,14 +16,16 @@ struct Rig {
   MemoryStore store;
   SeededRandom random{7};
   boost::asio::io_context io;
+  boost::asio::executor_work_guard<boost::asio::io_context::executor_type>
+      guard{io.get_executor()};
   SyncThread sync_thread;
   std::unique_ptr<Settings> settings;
   int done = 0;
 
   absl::Status Open() {
     settings.reset();
-    auto opened = Settings::Open(store, sync_thread, io.get_executor(), random,
-                                 "laptop");
+    auto opened =
+        Settings::Open(store, sync_thread, io.get_executor(), random, "laptop");
     if (!opened.ok()) return opened.status();
     settings = *std::move(opened);
     return absl::OkStatus();
@@ -35,7 +38,6 @@ struct Rig {
   }
   // Runs the loop until `count` changes were acknowledged.
   void Finish(int count) {
-    const auto guard = boost::asio::make_work_guard(io);
     while (done < count) io.run_one();
   }
 };
@@ -67,8 +69,7 @@ TEST_CASE("settings: a new store gets an origin that stays", "[node]") {
 TEST_CASE("settings: every row survives a reopen", "[node]") {
   Rig rig;
   REQUIRE(rig.Open().ok());
-  const auto number =
-      rig.settings->AddProject("notes", IdOf('p'), rig.Count());
+  const auto number = rig.settings->AddProject("notes", IdOf('p'), rig.Count());
   REQUIRE(number.ok());
   ProjectRow project = rig.settings->projects().at(*number);
   project.strategy = Strategy::kManual;
@@ -79,8 +80,8 @@ TEST_CASE("settings: every row survives a reopen", "[node]") {
   mirror_row.paused = true;
   rig.settings->PutMirror(mirror_row, rig.Count());
   rig.settings->PutPeer(PeerOf('k'), rig.Count());
-  const InvitationRow invitation{std::string(16, 'i'), "secret", {IdOf('p')},
-                                 1000, false};
+  const InvitationRow invitation{
+      std::string(16, 'i'), "secret", {IdOf('p')}, 1000, false};
   rig.settings->PutInvitation(invitation, 500, rig.Count());
   rig.Finish(6);
   REQUIRE(rig.Open().ok());
@@ -94,8 +95,8 @@ TEST_CASE("settings: a used invitation stays used and loses its secret",
           "[node]") {
   Rig rig;
   REQUIRE(rig.Open().ok());
-  const InvitationRow invitation{std::string(16, 'i'), "secret", {}, 1000,
-                                 false};
+  const InvitationRow invitation{
+      std::string(16, 'i'), "secret", {}, 1000, false};
   rig.settings->PutInvitation(invitation, 0, rig.Count());
   rig.settings->UseInvitation(invitation.id, PeerOf('k'), rig.Count());
   rig.Finish(2);
@@ -126,8 +127,7 @@ TEST_CASE("settings: a removed project leaves nothing and its number is spent",
           "[node]") {
   Rig rig;
   REQUIRE(rig.Open().ok());
-  const auto number =
-      rig.settings->AddProject("notes", IdOf('p'), rig.Count());
+  const auto number = rig.settings->AddProject("notes", IdOf('p'), rig.Count());
   REQUIRE(number.ok());
   const std::uint32_t mirror =
       rig.settings->AddMirror(*number, "/a", rig.Count());
