@@ -39,6 +39,7 @@ struct Mirror::Impl {
       kSkipped,  // An open conflict under the strategy skip.
     };
     Why why = Why::kDisk;
+    bool whole = false;  // With all below it.
     std::optional<Hash> missing;
     std::int64_t due_ms = 0;
     int attempts = 0;
@@ -48,6 +49,12 @@ struct Mirror::Impl {
   struct Hot {
     std::int64_t due_ms = 0;
     int attempts = 0;
+  };
+
+  // A path that was planned while the view was ahead of the records taken.
+  struct Recent {
+    bool whole = false;
+    Seq until;  // The view was no further than this.
   };
 
   Impl(const Environment& environment, const Options& opts);
@@ -88,6 +95,8 @@ struct Mirror::Impl {
   void LoadPending();
   bool TakeRecords();
   void TakeChanges(const std::vector<PathChange>& changes);
+  void Follow(const std::string& from, const std::string& to);
+  void MakeDirty(const std::string& path, bool whole);
   void StartOver();
   void Unfold(const std::string& path);
   bool TakeDue();
@@ -145,8 +154,9 @@ struct Mirror::Impl {
   // From the project.
   std::map<std::string, bool> dirty;  // Path -> with all below it.
   std::vector<std::string> moved;     // Ends of renames: planned together.
-  std::optional<Seq> taken;           // Records up to here are in `dirty`.
-  std::set<std::uint64_t> own;        // Records that need no look.
+  std::map<std::string, Recent> recent;
+  std::optional<Seq> taken;     // Records up to here are in `dirty`.
+  std::set<std::uint64_t> own;  // Records that need no look.
   std::map<std::string, Owed> owed;
   std::vector<DiskOp> disk_ops;
   std::size_t disk_done = 0;

@@ -49,7 +49,7 @@ bool Mirror::Impl::StartScan() {
     scanning_full = true;
     for (auto& [path, owing] : owed) {
       if (owing.why == Owed::Why::kError || owing.why == Owed::Why::kSkipped) {
-        dirty.try_emplace(path, false);
+        MakeDirty(path, owing.whole);
       }
     }
   } else {

@@ -21,10 +21,7 @@ constexpr std::int64_t kDiskFullMs = 5'000;
 }  // namespace
 
 void Mirror::Impl::LoadPending() {
-  for (const auto& [path, whole] : base->pending()) {
-    bool& below = dirty[path];
-    below = below || whole;
-  }
+  for (const auto& [path, whole] : base->pending()) MakeDirty(path, whole);
   if (!base->cursor()) {
     if (!taken) StartOver();
     return;
@@ -67,6 +64,8 @@ bool Mirror::Impl::TakeRecords() {
     taken = record.seq;
     reader->Next();
   }
+  std::erase_if(recent,
+                [&](const auto& path) { return path.second.until <= *taken; });
   if (!reader->status().ok()) {
     Fail(reader->status());
     return false;
@@ -84,16 +83,7 @@ void Mirror::Impl::TakeChanges(const std::vector<PathChange>& changes) {
         dirty[change.path] = true;
         continue;
       case PathChange::Type::kRename: {
-        // What was dirty below the old name is so below the new one.
-        std::vector<std::pair<std::string, bool>> below;
-        for (const auto& [path, whole] : dirty) {
-          if (IsAtOrBelow(path, change.from)) {
-            below.emplace_back(Rebase(path, change.from, change.path), whole);
-          }
-        }
-        for (const auto& [path, whole] : below) {
-          dirty[path] = dirty[path] || whole;
-        }
+        Follow(change.from, change.path);
         moved.push_back(change.from);
         moved.push_back(change.path);
         continue;
@@ -107,6 +97,30 @@ void Mirror::Impl::TakeChanges(const std::vector<PathChange>& changes) {
     }
     dirty.try_emplace(change.path, false);
   }
+}
+
+// What was dirty below `from` is so below `to`. The view may have been ahead of
+// the records when a path was planned: then it was looked for in vain under
+// its name of then, and has to be looked at under the one that follows. So for
+// what is owed.
+void Mirror::Impl::Follow(const std::string& from, const std::string& to) {
+  std::vector<std::pair<std::string, bool>> below;
+  const auto at_or_below = [&](auto& paths, const auto& whole) {
+    for (auto at = paths.lower_bound(from);
+         at != paths.end() && at->first.starts_with(from); ++at) {
+      if (!IsAtOrBelow(at->first, from)) continue;
+      below.emplace_back(Rebase(at->first, from, to), whole(at->second));
+    }
+  };
+  at_or_below(dirty, [](bool whole) { return whole; });
+  at_or_below(recent, [](const Recent& path) { return path.whole; });
+  at_or_below(owed, [](const Owed& path) { return path.whole; });
+  for (const auto& [path, whole] : below) MakeDirty(path, whole);
+}
+
+void Mirror::Impl::MakeDirty(const std::string& path, bool whole) {
+  bool& known = dirty[path];
+  known = known || whole;
 }
 
 // What is directly below `path`, in Base or in the view, is to be compared
@@ -136,7 +150,7 @@ bool Mirror::Impl::TakeDue() {
   bool any = false;
   for (auto& [path, at] : owed) {
     if (at.why != Owed::Why::kDisk || at.due_ms > now) continue;
-    dirty.try_emplace(path, false);
+    MakeDirty(path, at.whole);
     at.due_ms = now + kDiskFullMs;  // Unless it fails again.
     any = true;
   }
@@ -149,7 +163,7 @@ void Mirror::Impl::ContentChanged() {
     if (at.why != Owed::Why::kContent) continue;
     if (at.missing && !env.replica.chunks().Has(*at.missing)) continue;
     at.missing.reset();
-    dirty.try_emplace(path, false);
+    MakeDirty(path, at.whole);
     any = true;
   }
   if (any) Post();
@@ -179,10 +193,16 @@ bool Mirror::Impl::PlanSlice() {
     if (!wrong.contains(path)) Settled(path, rows);
   }
   for (const std::string& path : plan->skipped) {
-    Owe(path, {Owed::Why::kSkipped, std::nullopt, 0, 0}, rows);
+    Owed owing;
+    owing.why = Owed::Why::kSkipped;
+    Owe(path, owing, rows);
   }
   if (!rows.empty()) {
     emitter->WriteRows(std::move(rows), Durability::kBuffered);
+  }
+  const Seq ahead = env.replica.log().head();
+  for (const auto& [path, whole] : slice) {
+    if (taken && *taken < ahead) recent[path] = {whole, ahead};
   }
   for (const std::string& path : plan->unfold) Unfold(path);
   disk_ops = std::move(plan->ops);
@@ -305,6 +325,9 @@ void Mirror::Impl::Failed(const DiskOp& op, const DiskResult& result,
   if (owing.why == Owed::Why::kError || absl::IsFailedPrecondition(why)) {
     disk_errors[op.path] = why;
   }
+  // What was to move is at neither place for sure, with all below it; later
+  // ops of the plan have relied on it.
+  owing.whole = !op.from.empty();
   Owe(op.path, owing, rows);
   if (!op.from.empty()) Owe(op.from, owing, rows);
   // It may have come while this op was on its way.
@@ -322,7 +345,7 @@ void Mirror::Impl::Owe(const std::string& path, Owed owing, WriteBatch& rows) {
     }
   }
   owed[path] = owing;
-  base->AddPending(path, false, rows);
+  base->AddPending(path, owing.whole, rows);
 }
 
 void Mirror::Impl::Settled(const std::string& path, WriteBatch& rows) {

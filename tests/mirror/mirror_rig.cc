@@ -188,7 +188,8 @@ void Device::Settle() {
   const Mirror::Status status = mirror_->status();
   INFO(MirrorStateName(status.state)
        << " pending " << status.pending << " error " << status.error);
-  for (const auto& [path, why] : status.errors) UNSCOPED_INFO(path << ": " << why);
+  for (const auto& [path, why] : status.errors)
+    UNSCOPED_INFO(path << ": " << why);
   REQUIRE(settled);
   INFO(status.error);
   if (status.state == Mirror::State::kError) CHECK(status.held_deletes > 0);

@@ -36,7 +36,7 @@ class WatchRig {
 
   void Start() {
     auto created =
-        Watcher::Create(io_.get_executor(), *root.root, options_,
+        Watcher::Create(io.get_executor(), *root.root, options_,
                         [this](const Watcher::Hints& hints) { Take(hints); });
     REQUIRE(created.ok());
     watcher = *std::move(created);
@@ -57,8 +57,8 @@ class WatchRig {
   // Runs the loop until `done`; false if that does not come in a minute.
   bool Until(const std::function<bool()>& done) {
     for (int i = 0; i < 6000 && !done(); ++i) {
-      io_.restart();  // It stops when there is no watcher.
-      io_.run_for(std::chrono::milliseconds(10));
+      io.restart();  // It stops when there is no watcher.
+      io.run_for(std::chrono::milliseconds(10));
     }
     return done();
   }
@@ -67,6 +67,7 @@ class WatchRig {
   }
 
   RootRig root;
+  boost::asio::io_context io;  // Outlives the watcher.
   std::unique_ptr<Watcher> watcher;
   std::map<std::string, std::set<std::string>> named;
   std::set<std::string> whole;  // Dirty in all their names.
@@ -88,7 +89,6 @@ class WatchRig {
 
  private:
   Watcher::Options options_;
-  boost::asio::io_context io_;
 };
 
 TEST_CASE("watcher: every kind of change is hinted at by its name",
