@@ -67,7 +67,10 @@ void ChunkFetcher::PumpLater() {
 }
 
 void ChunkFetcher::Pump() {
-  while (!ended_ && requests_ < kRequestsMax) {
+  // A connection that is lost may answer from within the call: asking it again
+  // at once would never end.
+  failed_ = false;
+  while (!ended_ && !failed_ && requests_ < kRequestsMax) {
     if (missing_.size() >= kMissingMax) break;
     std::vector<Hash> asked = TakeSome();
     if (asked.empty()) break;
@@ -109,6 +112,7 @@ void ChunkFetcher::OnAnswer(const std::vector<Hash>& asked,
   ChunkResults* results =
       answer.ok() ? std::get_if<ChunkResults>(&*answer) : nullptr;
   if (results == nullptr) {
+    failed_ = true;
     for (const Hash& hash : asked) Release(hash);
     ScheduleRetry();
     return;
