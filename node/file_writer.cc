@@ -39,7 +39,7 @@ absl::StatusOr<std::shared_ptr<FileWriter>> FileWriter::Open(
 
 void FileWriter::Add(std::string bytes, StatusCallback done) {
   const std::shared_ptr<NodeCore> core = core_.lock();
-  if (!core) return done(Gone());
+  if (!core || core->closing()) return done(Gone());
   if (busy_) return done(FailedPrecondition("one piece at a time"));
   busy_ = true;
   core->OnPool<bool>(
@@ -55,7 +55,7 @@ void FileWriter::Add(std::string bytes, StatusCallback done) {
 
 void FileWriter::Finish(Callback<Written> done) {
   const std::shared_ptr<NodeCore> core = core_.lock();
-  if (!core) return done(Gone());
+  if (!core || core->closing()) return done(Gone());
   if (busy_) return done(FailedPrecondition("one piece at a time"));
   busy_ = true;  // For good.
   core->OnPool<std::string>(
@@ -73,7 +73,8 @@ void FileWriter::Finish(Callback<Written> done) {
 
 void FileWriter::Commit(const std::string& payload, Callback<Written> done) {
   const std::shared_ptr<NodeCore> core = core_.lock();
-  ProjectRuntime* runtime = core ? core->Find(project_) : nullptr;
+  ProjectRuntime* runtime =
+      core && !core->closing() ? core->Find(project_) : nullptr;
   if (runtime == nullptr) return done(Gone());
   PutPayload(*runtime->replica, path_, payload, options_, std::move(done));
 }

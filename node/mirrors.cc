@@ -227,25 +227,33 @@ void NodeCore::ScanMirrors(const std::string& project, const std::string& dir,
     mirror->Scan(
         [weak = weak_from_this(), row, scans](const absl::Status& scanned) {
           const auto self = weak.lock();
-          ProjectRuntime* runtime = self ? self->Find(row.project) : nullptr;
-          if (runtime == nullptr) return scans->OneDone();
-          MirrorReport report = self->ReportMirror(*runtime, row);
-          if (!scanned.ok()) {
-            scans->first_error.Update(scanned);
-            if (report.error.empty())
-              report.error = FromAbsl(scanned.message());
-          }
-          scans->report.mirrors.push_back(std::move(report));
-          const auto open = runtime->mirrors.find(row.id);
-          if (open != runtime->mirrors.end()) {
-            for (auto& problem : open->second->status().errors) {
-              scans->report.problems.push_back(problem);
+          if (!self) return scans->OneDone();
+          self->Settle(row, [weak, row, scans, scanned] {
+            if (const auto core = weak.lock()) {
+              core->AddScan(row, scanned, scans->report);
             }
-          }
-          scans->OneDone();
+            scans->first_error.Update(scanned);
+            scans->OneDone();
+          });
         });
   }
   scans->OneDone();
+}
+
+void NodeCore::AddScan(const MirrorRow& row, const absl::Status& scanned,
+                       ScanReport& report) {
+  ProjectRuntime* project = Find(row.project);
+  if (project == nullptr) return;
+  MirrorReport mirror = ReportMirror(*project, row);
+  if (!scanned.ok() && mirror.error.empty()) {
+    mirror.error = FromAbsl(scanned.message());
+  }
+  report.mirrors.push_back(std::move(mirror));
+  const auto open = project->mirrors.find(row.id);
+  if (open == project->mirrors.end()) return;
+  for (auto& problem : open->second->status().errors) {
+    report.problems.push_back(problem);
+  }
 }
 
 }  // namespace syncline

@@ -153,9 +153,10 @@ void NodeCore::CloseStore() {
   store_.reset();
   lock_.reset();
   Trace("store");
-  const StatusCallback closed = std::move(closed_);
-  closed_ = nullptr;
-  if (closed) closed(close_error_);
+  // Behind what the workers have left to say, so that all calls are answered.
+  Later([closed = std::exchange(closed_, nullptr), error = close_error_] {
+    if (closed) closed(error);
+  });
 }
 
 }  // namespace syncline

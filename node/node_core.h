@@ -170,6 +170,7 @@ class NodeCore final : public PeerHost,
 
  private:
   class Reporter;
+  class Settling;
   class Verification;
   class Waiter;
 
@@ -202,6 +203,10 @@ class NodeCore final : public PeerHost,
   [[nodiscard]] absl::Status CheckMirrorDir(const std::string& dir) const;
   absl::Status StartMirror(ProjectRuntime& project, const MirrorRow& row,
                            bool create);
+  // `done` once the mirror has nothing left that it wants to look at.
+  void Settle(const MirrorRow& row, std::function<void()> done);
+  void AddScan(const MirrorRow& row, const absl::Status& scanned,
+               ScanReport& report);
   void OpenNewMirror(std::uint32_t id, bool create,
                      Callback<MirrorReport> done);
   [[nodiscard]] MirrorReport ReportMirror(const ProjectRuntime& project,
