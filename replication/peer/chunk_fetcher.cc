@@ -67,7 +67,9 @@ void ChunkFetcher::PumpLater() {
 }
 
 void ChunkFetcher::Pump() {
-  while (!ended_ && requests_ < kRequestsMax) {
+  // A peer that cannot be asked may say so within the call: then it is asked
+  // again after the retry time, not at once.
+  while (!ended_ && !failed_ && requests_ < kRequestsMax) {
     if (missing_.size() >= kMissingMax) break;
     std::vector<Hash> asked = TakeSome();
     if (asked.empty()) break;
@@ -109,6 +111,7 @@ void ChunkFetcher::OnAnswer(const std::vector<Hash>& asked,
   ChunkResults* results =
       answer.ok() ? std::get_if<ChunkResults>(&*answer) : nullptr;
   if (results == nullptr) {
+    failed_ = true;
     for (const Hash& hash : asked) Release(hash);
     ScheduleRetry();
     return;
@@ -191,6 +194,7 @@ void ChunkFetcher::ScheduleRetry() {
       alive_.Guard([this](const boost::system::error_code& error) {
         if (error) return;
         retry_set_ = false;
+        failed_ = false;
         missing_.clear();
         PumpLater();
       }));
