@@ -137,6 +137,7 @@ std::uint64_t ByteReader::Varint() {
   for (int shift = 0; shift < 64; shift += 7) {
     std::uint64_t byte = U8();
     if (!ok_ || (shift == 63 && byte > 1)) break;
+    if (byte == 0 && shift > 0) break;  // A shorter form exists.
     value |= (byte & 0x7f) << shift;
     if (byte < 0x80) return value;
   }

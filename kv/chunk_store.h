@@ -1,12 +1,12 @@
 #pragma once
 
-#include <cstdint>
+#include <cstddef>
 #include <filesystem>
 #include <memory>
 #include <span>
 #include <string>
 #include <string_view>
-#include <vector>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -18,13 +18,11 @@ namespace syncline {
 // Immutable pieces of file content, named by their SHA-256.
 //
 // Small chunks are rows of the store; larger ones are files below the node's
-// home ("chunks/ab/cd/<hex>"), written under a private name and renamed, with
-// one directory sync for a batch. A name that is visible is whole.
+// home ("chunks/ab/<hex>"), written under a private name and renamed by the
+// Sync() that makes them durable. A name that is visible is whole.
 //
-// Durability  Put() alone promises nothing: chunks are durable after Sync(),
-//             or, for those that came back as rows, with the batch they are
-//             written in. A chunk must be durable before any entry that names
-//             it commits.
+// Durability  Put() alone promises nothing: chunks are durable after Sync().
+//             A chunk must be durable before any entry that names it commits.
 //
 // Thread-safe. Calls block on the disk.
 class ChunkStore {
@@ -44,11 +42,18 @@ class ChunkStore {
   // Stores `bytes` unless they are there. Returns their hash.
   //   kInvalidArgument    more than kChunkBytesMax, or empty
   //   kResourceExhausted  the disk is full; nothing changed
+  //   kFailedPrecondition  as Sync()
   virtual absl::StatusOr<Hash> Put(std::string_view bytes) = 0;
   // The same for bytes whose hash the caller has computed from these bytes.
   virtual absl::Status PutHashed(const Hash& hash, std::string_view bytes) = 0;
+  // The same for many: all small ones take one write of the store. On failure
+  // some may have been stored, each whole.
+  virtual absl::Status PutMany(
+      std::span<const std::pair<Hash, std::string_view>> chunks) = 0;
 
   // Makes all chunks put before the call durable.
+  //   kFailedPrecondition  an earlier Sync() failed: what it was given may be
+  //                        lost. Open the store again
   virtual absl::Status Sync() = 0;
 
   // The bytes of a chunk, verified against `hash`.

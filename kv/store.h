@@ -39,7 +39,7 @@ class WriteBatch {
 
   void Put(Column column, std::string key, std::string value);
   void Delete(Column column, std::string key);
-  // Deletes the keys in [begin, end).
+  // Deletes the keys in [begin, end): none if `end` is not above `begin`.
   void DeleteRange(Column column, std::string begin, std::string end);
   // Adds the operations of `other`, which becomes empty.
   void Append(WriteBatch&& other);

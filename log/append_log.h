@@ -76,12 +76,15 @@ enum class CursorState : std::uint8_t {
 //             by the next one: one batch, one fsync.
 // Durability  As asked for, see Durability. Readers and subscribers see a
 //             record only when it is durable.
-// Fail-stop   After a failed write the outcome on disk is unknown: every later
-//             Append fails with the error that caused it; reads go on. Recover
-//             by destroying the log and opening it again.
+// Fail-stop   After a failed write the outcome on disk is unknown: appends that
+//             wait fail with its error, later ones are refused, health() keeps
+//             the error; reads go on. Recover by destroying the log and
+//             opening it again.
 //
-// Bound to the executor given to Open(): call it only from there, callbacks
-// come there, one after the other. Reader may be used on any thread.
+// Bound to the executor given to Open(): call it only from there; callbacks
+// come there, one after the other, never from within a call. A callback may
+// destroy the log. Reader may be used on any thread. A flush under way counts
+// as work of the executor: run() returns only behind it.
 class AppendLog final {
  public:
   struct Options {
@@ -90,9 +93,9 @@ class AppendLog final {
   };
 
   struct ReadOptions {
-    Seq since;                 // Exclusive.
-    std::optional<Seq> until;  // Inclusive; nothing: up to the durable seq.
-    bool reverse = false;      // From `until` down to after `since`.
+    Seq since = {};                 // Exclusive; horizon() for all there is.
+    std::optional<Seq> until = {};  // Inclusive; the durable seq at most.
+    bool reverse = false;           // From `until` down to after `since`.
   };
 
   // Walks records over a pinned view of the log. Views are valid until
@@ -105,6 +108,7 @@ class AppendLog final {
     virtual void Next() = 0;
     //   kDataLoss  a hole, or a checksum that does not match; the message
     //              names project and seq
+    //   kNotFound  `since` is below the horizon
     [[nodiscard]] virtual absl::Status status() const = 0;
   };
 
@@ -125,12 +129,16 @@ class AppendLog final {
   // Opens the log of `project`, creating it if `store` has none. Blocks while
   // it reads its rows. Borrows `store` and `sync_thread`, which must outlive
   // the log.
-  //   kDataLoss  the log's rows contradict each other
+  //   kDataLoss            the log's rows contradict each other
+  //   kFailedPrecondition  written by a newer version of this program
+  //   other                the store cannot be read or written
   static absl::StatusOr<std::unique_ptr<AppendLog>> Open(
       Store& store, SyncThread& sync_thread,
       boost::asio::any_io_executor executor, ProjectNumber project,
       RandomSource& random, const Options& options);
 
+  // Waits for the flush under way, if any. Appends that were not acknowledged
+  // may be lost. No callback comes after it.
   ~AppendLog();
   AppendLog(const AppendLog&) = delete;
   AppendLog& operator=(const AppendLog&) = delete;
@@ -141,15 +149,21 @@ class AppendLog final {
   // the current head and writes `rows` only.
   //   kInvalidArgument     a draft is over a limit in Options, or its dot is
   //                        not the next of its origin: nothing changed
-  //   kFailedPrecondition  an earlier write failed; the message names it
+  //   kFailedPrecondition  an earlier write failed; health() has its error
   //   other                this write failed (see Store::Write)
   void Append(std::vector<Draft> drafts, WriteBatch rows, Durability durability,
               AppendDone done);
 
-  // Drops the records up to `through` (at most the durable head) and remembers
-  // per origin how far. Doing it twice is harmless.
+  // Drops the records up to `through` and remembers per origin how far. Doing
+  // it twice is harmless. Open readers keep what they see. Blocks on the disk,
+  // the longer the more runs and origins are dropped.
+  //   kInvalidArgument     `through` is beyond durable()
+  //   kFailedPrecondition  an earlier write failed
+  //   other                this write failed: appends are refused, see above
   absl::Status TruncateThrough(Seq through);
 
+  // A position that Check() does not call valid gives a reader with kNotFound
+  // (behind the horizon) or no records (beyond durable()).
   [[nodiscard]] std::unique_ptr<Reader> Read(const ReadOptions& options) const;
   [[nodiscard]] CursorState Check(const LogId& log, Seq since) const;
   [[nodiscard]] std::unique_ptr<Waiter> Wait(std::function<void()> on_durable);
@@ -160,7 +174,8 @@ class AppendLog final {
   // SHA-256 over the entries of `origin` up to the highest counter appended:
   // h(n) = SHA-256(h(n-1) || entry bytes), h(0) = 32 zeros.
   [[nodiscard]] Hash ChainOf(const Origin& origin) const;
-  // ... up to `counter`, as far as the log still reaches.
+  // ... up to the dot's counter, from the last truncated one on. Reads up to
+  // 1024 records.
   //   kNotFound  truncated, or not reached yet
   [[nodiscard]] absl::StatusOr<Hash> ChainAt(const Dot& dot) const;
 

@@ -19,14 +19,14 @@
 namespace syncline {
 
 // The chunks that a project's entries name and this node has not got yet.
-// Survives restarts: a want is written in the batch of the entry that names
-// it. Bound to the project's executor.
+// Survives restarts: each payload that lacks chunks has a row, written in the
+// batch of the entry that names it; which chunks those are is worked out anew
+// at Open(). Bound to the project's executor.
 class ContentWants {
  public:
   struct Want {
     Hash hash;
     std::uint32_t bytes = 0;
-    int level = 0;  // Above 0: a list of further chunks.
   };
 
   // Reads the wants of `project`. Borrows both stores.
@@ -39,15 +39,19 @@ class ContentWants {
 
   // Adds what `payload` (of a file) names and the chunk store lacks, and the
   // rows to be written for it. Symlink and malformed payloads name nothing.
-  void AddPayload(std::string_view payload, WriteBatch& rows);
+  //   kDataLoss  a list of chunks is malformed: its author is broken; the
+  //              payload stays incomplete and nothing is wanted for it
+  absl::Status AddPayload(std::string_view payload, WriteBatch& rows);
 
-  // Up to `limit` wants that are not `taken`, small ones first. A taken want
-  // is left out until it arrived or was released.
+  // Up to `limit` wants, and about `bytes_max` bytes of them (at least one
+  // want), that are not taken yet, small ones first. A taken want is left out
+  // until it arrived or was released.
   std::vector<Want> Take(std::size_t limit, std::uint64_t bytes_max);
   // A taken want that could not be had from that peer: offer it again.
   void Release(const Hash& hash);
-  // A chunk is in the chunk store now (not necessarily durable). Adds what a
-  // list of chunks names. `rows` must be written after the chunk is durable.
+  // A chunk is durable in the chunk store. Adds what a list of chunks names;
+  // gets the row of a payload that is complete now deleted. Unwanted chunks
+  // are ignored.
   absl::Status Arrived(const Hash& hash, WriteBatch& rows);
 
   [[nodiscard]] std::size_t size() const;

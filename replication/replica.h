@@ -20,6 +20,7 @@
 #include "log/sync_thread.h"
 #include "replication/content_wants.h"
 #include "replication/project_id.h"
+#include "replication/segment_check.h"
 #include "replication/state/causal_state.h"
 #include "replication/state/strategy.h"
 
@@ -60,13 +61,6 @@ class Replica {
     std::size_t dirty_bytes_max = 8u << 20;
   };
 
-  // The chain hash of one origin at a counter: proves that two nodes hold the
-  // same entries of it.
-  struct ChainHead {
-    Dot dot;
-    Hash hash;
-  };
-
   struct Committed {
     Dot dot;
     Seq seq;
@@ -75,8 +69,7 @@ class Replica {
   using CommitDone = std::function<void(absl::Status)>;
 
   struct Ingested {
-    std::uint64_t applied = 0;
-    std::uint64_t voided = 0;
+    std::uint64_t applied = 0;  // Void ones included.
     std::uint64_t duplicates = 0;
   };
 
@@ -100,13 +93,13 @@ class Replica {
       CommitDone done,
       const std::function<void(const Committed&, WriteBatch&)>& rows = {});
 
-  // Takes in frames that a peer sent, in its log order, after checking all of
-  // them: checksums, form, gaps, and that each chain of hashes arrives at
-  // `chains`. `done` comes when they are durable. Known entries are skipped.
-  //   kInvalidArgument  malformed, a gap, or a context that is not covered:
-  //                     the peer is broken, nothing changed
-  //   kAborted          a hash does not chain: a fork, nothing changed
-  void Ingest(std::string_view frames, const std::vector<ChainHead>& chains,
+  // Takes in frames that a peer sent, in its log order, once CheckSegment has
+  // passed them all. `done` comes when they are durable. Known entries are
+  // skipped. Chunks that came with them must be in the chunk store already.
+  //   as CheckSegment      the peer is broken; nothing changed
+  //   kFailedPrecondition  an earlier write failed
+  //   other                this write failed
+  void Ingest(std::string_view frames, const std::vector<ChainHead>& heads,
               std::function<void(absl::StatusOr<Ingested>)> done);
 
   // Changes the strategy and proposes anew for all open conflicts.

@@ -65,7 +65,7 @@ std::string PathOfKey(std::string_view key);
 
 // `path` is `directory` or below it; everything is below "".
 bool IsAtOrBelow(std::string_view path, std::string_view directory);
-std::string JoinPath(std::string_view directory, std::string_view name);
+std::string ChildPath(std::string_view directory, std::string_view name);
 // "" for a name at the top.
 std::string_view ParentPath(std::string_view path);
 std::string_view LastName(std::string_view path);

@@ -108,7 +108,7 @@ std::shared_ptr<const IgnoreScope> IgnoreScope::Enter(
     std::shared_ptr<const IgnoreScope> parent, std::string_view name,
     Files files) {
   std::shared_ptr<IgnoreScope> scope(new IgnoreScope);
-  scope->directory_ = JoinPath(parent->directory_, name);
+  scope->directory_ = ChildPath(parent->directory_, name);
   scope->files_ = std::move(files);
   // A parent without rules need not be asked, nor kept.
   const bool bare =
@@ -119,7 +119,7 @@ std::shared_ptr<const IgnoreScope> IgnoreScope::Enter(
 
 IgnoreScope::Found IgnoreScope::Find(std::string_view name,
                                      bool is_directory) const {
-  const std::string path = JoinPath(directory_, name);
+  const std::string path = ChildPath(directory_, name);
   for (const IgnoreScope* scope = this; scope; scope = scope->parent_.get()) {
     std::string_view relative = path;
     if (!scope->directory_.empty())
@@ -150,7 +150,7 @@ IgnoreMatch IgnoreScope::Explain(std::string_view name,
   const Found found = Find(name, is_directory);
   if (!found.rule) return {};
   return {.ignored = !found.rule->negative,
-          .file = found.scope ? JoinPath(found.scope->directory_, found.file)
+          .file = found.scope ? ChildPath(found.scope->directory_, found.file)
                               : std::string(found.file),
           .line = found.rule->line,
           .pattern = found.rule->text};

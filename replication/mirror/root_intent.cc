@@ -190,7 +190,7 @@ absl::StatusOr<std::string> GiveBack(RootDir::Impl& root, int private_dir,
     if (error == EEXIST) {
       error = Beside(root, private_dir, object, place->parent.get(),
                      place->name, beside);
-      path = JoinPath(ParentPath(intent.path), beside);
+      path = ChildPath(ParentPath(intent.path), beside);
     }
     if (error == 0) {
       DropIntent(private_dir, object);

@@ -131,7 +131,7 @@ absl::StatusOr<IgnoreScope::Files> Walk::ReadRules(const std::string& path,
   const auto read =
       [&](std::string_view name,
           bool want) -> absl::StatusOr<std::shared_ptr<const IgnoreFile>> {
-    const auto text = root_.ReadSmallFile(JoinPath(path, name), kRuleFileBytes);
+    const auto text = root_.ReadSmallFile(ChildPath(path, name), kRuleFileBytes);
     // Absent, or no regular file: such rules git does not read either.
     if (!want && (absl::IsNotFound(text.status()) ||
                   absl::IsFailedPrecondition(text.status())))
@@ -229,7 +229,7 @@ absl::StatusOr<Scope> Walk::ScopeOf(std::string_view directory,
         path.empty()
             ? absl::StatusOr<std::string>(
                   absl::NotFoundError("the root itself"))
-            : root_.ReadSmallFile(JoinPath(path, kRootMarker), kRuleFileBytes);
+            : root_.ReadSmallFile(ChildPath(path, kRootMarker), kRuleFileBytes);
     if (absl::IsUnavailable(marked.status())) return marked.status();
     if (marked.ok()) {
       found.state = ScanState::kOtherMirror;
@@ -248,7 +248,7 @@ absl::StatusOr<Scope> Walk::ScopeOf(std::string_view directory,
     const std::size_t begin = path.empty() ? 0 : path.size() + 1;
     const std::string name(
         directory.substr(begin, directory.find('/', begin) - begin));
-    path = JoinPath(path, name);
+    path = ChildPath(path, name);
     if (scope->Ignores(name, true)) {
       found.state = ScanState::kIgnored;
       found.match = scope->Explain(name, true);
@@ -297,7 +297,7 @@ absl::StatusOr<ScanCounts> Walk::Run(std::string_view path) {
     const Child child = std::move(top.children[top.next++]);
     const Scope scope = top.scope;
     SYNCLINE_RETURN_IF_ERROR(
-        Visit(JoinPath(top.path, child.name), child, scope, whole, stack));
+        Visit(ChildPath(top.path, child.name), child, scope, whole, stack));
   }
   return counts_;
 }

@@ -239,7 +239,7 @@ void Watcher::Impl::OnEvent(const inotify_event& event, std::string_view name) {
   // A directory that moved away, or made way for another, takes its watches
   // along; under its new name it is to be added anew.
   if ((event.mask & IN_ISDIR) != 0 && (event.mask & IN_MOVED_FROM) != 0)
-    table.RemoveTree(JoinPath(path, name));
+    table.RemoveTree(ChildPath(path, name));
   MarkName(path, name);
 }
 

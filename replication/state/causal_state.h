@@ -1,13 +1,11 @@
 #pragma once
 
-#include <compare>
 #include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
-#include <variant>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -19,90 +17,9 @@
 #include "kv/store.h"
 #include "log/entry.h"
 #include "log/path_change.h"
+#include "replication/state/row.h"
 
 namespace syncline {
-
-// A register: the place, content or one attribute of an item, or a document.
-struct RegisterId {
-  enum class Field : std::uint8_t { kAttr, kContent, kDoc, kPlace };
-
-  Field field = Field::kContent;
-  ItemId item;             // Not for kDoc.
-  std::string name_space;  // kDoc only.
-  std::string key;         // Attribute or document key.
-
-  friend bool operator==(const RegisterId&, const RegisterId&) = default;
-  friend auto operator<=>(const RegisterId&, const RegisterId&) = default;
-};
-
-// Total order of heads, for display among concurrent ones: newest is largest.
-struct HeadOrder {
-  Hlc hlc;
-  Origin origin;
-  std::uint64_t counter = 0;
-  std::uint32_t index = 0;  // Effect index.
-  friend bool operator==(const HeadOrder&, const HeadOrder&) = default;
-  friend auto operator<=>(const HeadOrder&, const HeadOrder&) = default;
-  [[nodiscard]] Dot dot() const { return {origin, counter}; }
-};
-
-// One live value of a register.
-struct Head {
-  HeadOrder order;
-  int generation = 0;  // 0 human, 1 automatic.
-  // kPlace: a location. Else the payload, attribute value or document.
-  std::variant<std::string, Location> value;
-  std::optional<Location> hint;  // kContent.
-  Attrs attrs;                   // kContent.
-  Dots sources;                  // kContent, kDoc.
-  std::uint64_t arrival = 0;     // Record that brought it. Local.
-  friend bool operator==(const Head&, const Head&) = default;
-};
-
-// A live content head (or document head) at a visible path.
-struct Sibling {
-  RegisterId reg;
-  Head head;
-  [[nodiscard]] const std::string& payload() const {
-    return std::get<std::string>(head.value);
-  }
-};
-
-// One visible path or document.
-struct Row {
-  std::optional<ItemKind> kind;   // Nothing for a document.
-  std::vector<ItemId> items;      // Ascending; merged directories, or a slot.
-  std::vector<Sibling> siblings;  // By ascending order; none for directories.
-  std::size_t shown = 0;          // Index of the shown sibling.
-  Attrs attrs;
-  bool revived = false;
-
-  // Several distinct values, at least one of them human.
-  [[nodiscard]] bool conflict() const;
-  [[nodiscard]] bool IsDirectory() const {
-    return kind == ItemKind::kDirectory;
-  }
-  // Requires (checked): not a directory.
-  [[nodiscard]] const Sibling& shown_sibling() const;
-  // The shown item, or the smallest id of a merged directory.
-  [[nodiscard]] const ItemId& item() const;
-};
-
-// What a reader saw at a path: the only source of every `supersedes` list.
-// A mirror keeps the token of what it wrote to or accepted from the disk.
-struct Token {
-  ItemId item;  // The shown one.
-  std::vector<ItemId> items;
-  std::vector<Location> locations;  // Of `items`, in the same order.
-  Attrs attrs;
-  std::vector<std::pair<RegisterId, Dot>> heads;  // Sorted.
-
-  [[nodiscard]] Dots DotsOf(const ItemId& of, RegisterId::Field field) const;
-  friend bool operator==(const Token&, const Token&) = default;
-};
-std::string EncodeToken(const Token& token);
-//   kInvalidArgument  malformed
-absl::StatusOr<Token> DecodeToken(std::string_view bytes);
 
 enum class ApplyOutcome : std::uint8_t {
   kApplied,
@@ -167,8 +84,11 @@ class CausalState {
   virtual absl::StatusOr<Applied> Apply(const Entry& entry,
                                         std::uint64_t arrival,
                                         std::int64_t now_ms) = 0;
-  // An entry of the log's tail after a crash: applied at frontier already.
-  virtual absl::Status Replay(const Entry& entry, std::uint64_t arrival) = 0;
+  // An entry of the log's tail after a crash: the frontier covers it already.
+  // `now_ms` says which stamps the clock believes, as in Apply().
+  //   kInvalidArgument  the frontier does not cover it
+  virtual absl::Status Replay(const Entry& entry, std::uint64_t arrival,
+                              std::int64_t now_ms) = 0;
 
   // Installs another replica's state (rule X4); idempotent. The changes are
   // those of all items that it touched.
@@ -190,9 +110,10 @@ class CausalState {
   // Equal on two replicas exactly when their registers are (a set hash over
   // the live heads, kept up to date).
   [[nodiscard]] virtual Hash Digest() const = 0;
-  // Visible items (rows with content or directories, merged ones once per
-  // id) and open conflicts, kept up to date.
+  // Visible items: files and symlinks, merged ones each, and directories once
+  // per id. Kept up to date, as is the number of rows in open conflict.
   [[nodiscard]] virtual std::uint64_t item_count() const = 0;
+  [[nodiscard]] virtual std::uint64_t conflict_count() const = 0;
 
   // ---- the view
   // The row at `path`; nothing if there is none. The root is a directory row
@@ -220,6 +141,20 @@ class CausalState {
   // unless `all_siblings`. Nothing if there is no row.
   virtual absl::StatusOr<std::optional<Token>> Read(
       std::string_view path, bool all_siblings) const = 0;
+
+  // ---- what edits by path need
+  // Where a new item at `path` goes (rule P3).
+  //   kNotFound         no parent directory
+  //   kInvalidArgument  an illegal name, or too deep
+  virtual absl::StatusOr<Location> Locate(std::string_view path) const = 0;
+  // Where the view has `item` (after cycles were broken, under its own name
+  // and not a made-up one); nothing if it is not alive.
+  virtual absl::StatusOr<std::optional<Location>> LocationOf(
+      const ItemId& item) const = 0;
+  // The directory that is shown at the root because `item` and it lie on one
+  // cycle of parents; nothing if `item` lies on none.
+  virtual absl::StatusOr<std::optional<ItemId>> ShownAtRootFor(
+      const ItemId& item) const = 0;
 
   // Live heads of one register, by dot.
   virtual absl::StatusOr<std::vector<Head>> Heads(

@@ -70,8 +70,8 @@ TEST_CASE("disk_entry: only names that an item may have are legal",
 }
 
 TEST_CASE("disk_entry: paths are taken apart and put together", "[mirror]") {
-  CHECK(JoinPath("", "a") == "a");
-  CHECK(JoinPath("a/b", "c") == "a/b/c");
+  CHECK(ChildPath("", "a") == "a");
+  CHECK(ChildPath("a/b", "c") == "a/b/c");
   CHECK(ParentPath("a/b/c") == "a/b");
   CHECK(ParentPath("a").empty());
   CHECK(LastName("a/b") == "b");

@@ -134,7 +134,7 @@ class Oracle {
   void NewRules() {
     files_.clear();
     for (const auto& [path, is_directory] : tree_) {
-      const std::string file = repository_ / JoinPath(path, ".gitignore");
+      const std::string file = repository_ / ChildPath(path, ".gitignore");
       if (!is_directory) continue;
       std::remove(file.c_str());
       if (!path.empty() && random_.Below(4) != 0) continue;
@@ -208,7 +208,7 @@ class Oracle {
   void Grow(const std::string& directory, int depth) {
     tree_[directory] = true;
     for (std::uint64_t i = 4 + random_.Below(6); i > 0; --i) {
-      const std::string path = JoinPath(directory, Name());
+      const std::string path = ChildPath(directory, Name());
       if (tree_.contains(path)) continue;
       if (depth > 0 && random_.Below(2)) {
         ::mkdir((repository_ / path).c_str(), 0755);

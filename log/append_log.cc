@@ -1,0 +1,128 @@
+#include "log/append_log.h"
+
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "base/status.h"
+#include "log/log_core.h"
+#include "log/log_rows.h"
+#include "log/log_tables.h"
+
+namespace syncline {
+namespace {
+
+class LogWaiter final : public AppendLog::Waiter {
+ public:
+  LogWaiter(const std::shared_ptr<LogCore>& core, std::uint64_t waiter)
+      : core_(core), waiter_(waiter) {}
+  ~LogWaiter() override {
+    if (const auto core = core_.lock()) core->RemoveWaiter(waiter_);
+  }
+
+ private:
+  const std::weak_ptr<LogCore> core_;
+  const std::uint64_t waiter_;
+};
+
+absl::StatusOr<LogTables> OpenTables(Store& store, ProjectNumber project,
+                                     RandomSource& random) {
+  SYNCLINE_ASSIGN_OR_RETURN(std::optional<LogTables> tables,
+                            LoadLogTables(store, project));
+  if (tables) {
+    // What is there may have been written without a sync.
+    SYNCLINE_RETURN_IF_ERROR(store.Sync());
+    return *std::move(tables);
+  }
+  LogTables fresh;
+  fresh.id.bytes = random.Bytes(kLogIdBytes);
+  WriteBatch batch;
+  batch.Put(Column::kProjects, HeadKey(project), EncodeHead({fresh.id, {0}}));
+  SYNCLINE_RETURN_IF_ERROR(store.Write(batch, true));
+  return fresh;
+}
+
+}  // namespace
+
+struct AppendLog::Impl {
+  std::shared_ptr<LogCore> core;
+};
+
+absl::StatusOr<std::unique_ptr<AppendLog>> AppendLog::Open(
+    Store& store, SyncThread& sync_thread,
+    boost::asio::any_io_executor executor, ProjectNumber project,
+    RandomSource& random, const Options& options) {
+  absl::StatusOr<LogTables> tables = OpenTables(store, project, random);
+  if (!tables.ok()) {
+    return Annotate(tables.status(),
+                    "log of project " + std::to_string(project.value));
+  }
+  auto impl = std::make_unique<Impl>();
+  impl->core =
+      std::make_shared<LogCore>(store, sync_thread, std::move(executor),
+                                project, options, *std::move(tables));
+  return std::unique_ptr<AppendLog>(new AppendLog(std::move(impl)));
+}
+
+AppendLog::AppendLog(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+
+AppendLog::~AppendLog() { impl_->core->Close(); }
+
+void AppendLog::Append(std::vector<Draft> drafts, WriteBatch rows,
+                       Durability durability, AppendDone done) {
+  impl_->core->Append(std::move(drafts), std::move(rows), durability,
+                      std::move(done));
+}
+
+absl::Status AppendLog::TruncateThrough(Seq through) {
+  return impl_->core->TruncateThrough(through);
+}
+
+std::unique_ptr<AppendLog::Reader> AppendLog::Read(
+    const ReadOptions& options) const {
+  return impl_->core->Read(options);
+}
+
+CursorState AppendLog::Check(const LogId& log, Seq since) const {
+  if (log != id() || since > head()) return CursorState::kInvalid;
+  return since < horizon() ? CursorState::kBehindHorizon : CursorState::kValid;
+}
+
+std::unique_ptr<AppendLog::Waiter> AppendLog::Wait(
+    std::function<void()> on_durable) {
+  return std::make_unique<LogWaiter>(
+      impl_->core, impl_->core->AddWaiter(std::move(on_durable)));
+}
+
+absl::StatusOr<std::optional<Seq>> AppendLog::Find(const Dot& dot) const {
+  return impl_->core->Find(dot);
+}
+
+Hash AppendLog::ChainOf(const Origin& origin) const {
+  return impl_->core->ChainOf(origin);
+}
+
+absl::StatusOr<Hash> AppendLog::ChainAt(const Dot& dot) const {
+  return impl_->core->ChainAt(dot);
+}
+
+const LogId& AppendLog::id() const { return impl_->core->id(); }
+Seq AppendLog::head() const { return impl_->core->head(); }
+Seq AppendLog::durable() const { return impl_->core->durable(); }
+Seq AppendLog::horizon() const { return impl_->core->horizon(); }
+
+const VersionVector& AppendLog::frontier() const {
+  return impl_->core->frontier();
+}
+
+const VersionVector& AppendLog::durable_frontier() const {
+  return impl_->core->durable_frontier();
+}
+
+const VersionVector& AppendLog::truncated() const {
+  return impl_->core->truncated();
+}
+
+absl::Status AppendLog::health() const { return impl_->core->health(); }
+
+}  // namespace syncline

@@ -1,0 +1,448 @@
+#include "log/log_core.h"
+
+#include <algorithm>
+#include <condition_variable>
+#include <iterator>
+#include <mutex>
+#include <string>
+
+#include <boost/asio/execution/outstanding_work.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/prefer.hpp>
+
+#include "base/status.h"
+#include "log/frame.h"
+#include "log/log_reader.h"
+#include "log/log_runs.h"
+
+namespace syncline {
+namespace {
+
+// A group is full beyond this much; one append is never split.
+constexpr std::size_t kGroupBytesMax = 8u << 20;
+
+}  // namespace
+
+// Jobs of one log that the sync thread has. Thread-safe.
+class JobCounter {
+ public:
+  void Start() {
+    const std::scoped_lock lock(mutex_);
+    ++running_;
+  }
+  void End() {
+    const std::scoped_lock lock(mutex_);
+    --running_;
+    ended_.notify_all();
+  }
+  void AwaitNone() {
+    std::unique_lock lock(mutex_);
+    ended_.wait(lock, [this] { return running_ == 0; });
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable ended_;
+  int running_ = 0;  // Guarded by `mutex_`.
+};
+
+bool LogCore::OpenRun::TakesIn(const Dot& dot) const {
+  return dot.origin == last.origin && dot.counter == last.counter + 1 &&
+         dot.counter - first.counter < kRunEntriesMax;
+}
+
+LogCore::LogCore(Store& store, SyncThread& sync_thread,
+                 boost::asio::any_io_executor executor, ProjectNumber project,
+                 const AppendLog::Options& options, LogTables tables)
+    : store_(store),
+      sync_thread_(sync_thread),
+      executor_(std::move(executor)),
+      project_(project),
+      options_(options),
+      id_(std::move(tables.id)),
+      head_(tables.head),
+      written_(tables.head),
+      durable_(tables.head),
+      horizon_(tables.horizon),
+      frontier_(std::move(tables.frontier)),
+      durable_frontier_(frontier_),
+      truncated_(std::move(tables.truncated)),
+      jobs_(std::make_shared<JobCounter>()) {
+  for (const auto& [origin, chain] : tables.chains) {
+    chains_.emplace(origin, Chains{chain, chain});
+  }
+}
+
+void LogCore::Close() {
+  closed_ = true;
+  jobs_->AwaitNone();
+}
+
+// ---- append
+
+void LogCore::Append(std::vector<Draft> drafts, WriteBatch rows,
+                     Durability durability, AppendLog::AppendDone done) {
+  const absl::Status refusal = Validate(drafts);
+  if (!refusal.ok()) {
+    boost::asio::post(
+        executor_, [weak = weak_from_this(), refusal, done = std::move(done)] {
+          const auto self = weak.lock();
+          if (self && !self->closed_) done(refusal);
+        });
+    return;
+  }
+  Group& group = GroupFor(drafts);
+  const Seq first = drafts.empty() ? head_ : head_.next();
+  for (const Draft& draft : drafts) AddRecord(group, draft);
+  group.batch.Append(std::move(rows));
+  group.durable |= durability == Durability::kDurable;
+  group.last = head_;
+  group.acks.push_back({{first, head_}, std::move(done)});
+  ScheduleFlush();
+}
+
+absl::Status LogCore::Validate(const std::vector<Draft>& drafts) const {
+  if (!failed_.ok()) {
+    return FailedPrecondition("an earlier write failed: " + failed_.ToString());
+  }
+  if (drafts.size() > options_.batch_drafts_max) {
+    return InvalidArgument("append: too many drafts at once");
+  }
+  for (const Draft& draft : drafts) {
+    if (draft.entry.empty() || draft.entry.size() > kEntryBytesMax ||
+        draft.entry.size() + draft.changes.size() > options_.draft_bytes_max) {
+      return InvalidArgument("append: " + draft.dot.ToText() +
+                             " is empty or too long");
+    }
+  }
+  return ValidateDots(drafts);
+}
+
+absl::Status LogCore::ValidateDots(const std::vector<Draft>& drafts) const {
+  std::map<Origin, std::uint64_t> counters;  // Of origins seen before.
+  std::size_t origins = frontier_.size();
+  Dot last;
+  for (const Draft& draft : drafts) {
+    if (draft.dot.origin != last.origin || last.counter == 0) {
+      if (last.counter > 0) counters[last.origin] = last.counter;
+      const auto seen = counters.find(draft.dot.origin);
+      last = {draft.dot.origin, seen != counters.end()
+                                    ? seen->second
+                                    : frontier_.CounterOf(draft.dot.origin)};
+      if (last.counter == 0) ++origins;
+    }
+    if (draft.dot.counter != last.counter + 1) {
+      return InvalidArgument("append: " + draft.dot.ToText() +
+                             " is not the next of its origin");
+    }
+    last = draft.dot;
+  }
+  if (origins > VersionVector::kMaxSlots) {
+    return InvalidArgument("append: too many origins");
+  }
+  return absl::OkStatus();
+}
+
+LogCore::Group& LogCore::GroupFor(const std::vector<Draft>& drafts) {
+  if (pending_.empty() || pending_.back().batch.bytes() >= kGroupBytesMax ||
+      pending_.back().drafts + drafts.size() > options_.batch_drafts_max) {
+    pending_.emplace_back();
+  }
+  pending_.back().drafts += drafts.size();
+  return pending_.back();
+}
+
+void LogCore::AddRecord(Group& group, const Draft& draft) {
+  const Dot& dot = draft.dot;
+  head_ = head_.next();
+  Hash& chain = chains_[dot.origin].newest;
+  const bool starts_run = !open_run_ || !open_run_->TakesIn(dot);
+  if (starts_run) {
+    open_run_ = OpenRun{dot, dot};
+    group.batch.Put(Column::kDots, RunKey(project_, dot),
+                    EncodeRun({dot, head_, chain}));
+  }
+  open_run_->last = dot;
+  group.batch.Put(Column::kLog, RecordKey(project_, head_),
+                  EncodeRecord(dot, draft.entry, draft.changes));
+  chain = Sha256(chain.view(), draft.entry);
+  frontier_.Raise(dot.origin, dot.counter);
+  group.origins[dot.origin] = {dot.counter, chain};
+  tail_.push_back({dot, chain, starts_run});
+}
+
+void LogCore::FinishBatch(Group& group) const {
+  if (group.drafts == 0) return;
+  for (const auto& [origin, row] : group.origins) {
+    group.batch.Put(Column::kProjects, OriginKey(project_, origin),
+                    EncodeOrigin(row));
+  }
+  group.batch.Put(Column::kProjects, HeadKey(project_),
+                  EncodeHead({id_, group.last}));
+}
+
+// ---- flush
+
+// Posted rather than run at once: what is appended in the same turn of the
+// executor shares the batch.
+void LogCore::ScheduleFlush() {
+  if (flush_posted_ || writing_) return;
+  flush_posted_ = true;
+  boost::asio::post(executor_, [weak = weak_from_this()] {
+    const auto self = weak.lock();
+    if (!self || self->closed_) return;
+    self->flush_posted_ = false;
+    self->Flush();
+  });
+}
+
+// Takes only what is pending now: a callback that appends again must not keep
+// the executor from its other work.
+void LogCore::Flush() {
+  for (std::size_t left = pending_.size();
+       left > 0 && !closed_ && !writing_ && !pending_.empty(); --left) {
+    Group group = std::move(pending_.front());
+    pending_.pop_front();
+    if (!failed_.ok()) {
+      Acknowledge(std::move(group.acks), failed_);
+    } else if (group.durable) {
+      WriteThere(std::move(group));
+    } else {
+      WriteHere(std::move(group));
+    }
+  }
+}
+
+// Nobody waits for the disk: a write to the operating system is cheaper than
+// the way to another thread.
+void LogCore::WriteHere(Group group) {
+  FinishBatch(group);
+  const absl::Status status = store_.Write(group.batch, false);
+  if (status.ok()) {
+    written_ = group.last;
+    StartSync();
+  } else {
+    Fail(status);
+  }
+  Acknowledge(std::move(group.acks), status);
+}
+
+void LogCore::WriteThere(Group group) {
+  FinishBatch(group);
+  auto batch = std::make_shared<WriteBatch>(std::move(group.batch));
+  writing_ = std::move(group);
+  Submit(
+      [&store = store_, batch] {
+        absl::Status status = store.Write(*batch, false);
+        batch->Clear();
+        return status;
+      },
+      [](LogCore& self, const absl::Status& status) {
+        self.OnWritten(status);
+      });
+}
+
+void LogCore::OnWritten(const absl::Status& status) {
+  Group group = *std::move(writing_);
+  writing_.reset();
+  if (!status.ok()) Fail(status);
+  // A sync that failed meanwhile may have lost this group's pages as well.
+  const bool moved = failed_.ok() && durable_ < group.last;
+  if (failed_.ok()) {
+    written_ = group.last;
+    MoveDurable(group.last);
+  }
+  Acknowledge(std::move(group.acks), failed_);
+  Flush();  // The disk works while subscribers read.
+  if (moved) Wake();
+}
+
+// Buffered appends become durable behind their acknowledgement, as fast as the
+// disk can.
+void LogCore::StartSync() {
+  if (syncing_ || !failed_.ok() || written_ <= durable_) return;
+  syncing_ = true;
+  Submit([] { return absl::OkStatus(); },
+         [target = written_](LogCore& self, const absl::Status& status) {
+           self.OnSynced(target, status);
+         });
+}
+
+void LogCore::OnSynced(Seq target, const absl::Status& status) {
+  syncing_ = false;
+  if (!status.ok()) Fail(status);
+  if (!failed_.ok() || target <= durable_) return;
+  MoveDurable(target);
+  StartSync();
+  Wake();
+}
+
+void LogCore::Submit(std::function<absl::Status()> write,
+                     std::function<void(LogCore&, const absl::Status&)> done) {
+  jobs_->Start();
+  // Keeps the executor running until the outcome was handed to it.
+  auto executor =
+      std::make_shared<boost::asio::any_io_executor>(boost::asio::prefer(
+          executor_, boost::asio::execution::outstanding_work.tracked));
+  sync_thread_.Submit(
+      std::move(write), [&store = store_] { return store.Sync(); },
+      [weak = weak_from_this(), jobs = jobs_, executor = std::move(executor),
+       done = std::move(done)](absl::Status status) {
+        boost::asio::post(*executor, [weak, done, status = std::move(status)] {
+          const auto self = weak.lock();
+          if (self && !self->closed_) done(*self, status);
+        });
+        // Once the job has ended, log, store and executor may be gone.
+        *executor = boost::asio::any_io_executor();
+        jobs->End();
+      });
+}
+
+void LogCore::MoveDurable(Seq seq) {
+  for (; durable_ < seq; durable_ = durable_.next()) {
+    const TailRecord& record = tail_.front();
+    durable_frontier_.Raise(record.dot.origin, record.dot.counter);
+    chains_[record.dot.origin].durable = record.chain;
+    tail_.pop_front();
+  }
+}
+
+// Flush() then answers what is pending with the failure.
+void LogCore::Fail(const absl::Status& status) {
+  if (failed_.ok()) failed_ = status;
+}
+
+void LogCore::Acknowledge(std::vector<Ack> acks, const absl::Status& status) {
+  for (Ack& ack : acks) {
+    if (closed_) return;  // A callback destroyed the log.
+    if (!ack.done) continue;
+    if (status.ok()) {
+      ack.done(ack.appended);
+    } else {
+      ack.done(status);
+    }
+  }
+}
+
+// ---- waiters
+
+std::uint64_t LogCore::AddWaiter(std::function<void()> on_durable) {
+  waiters_.emplace(++last_waiter_, std::make_shared<std::function<void()>>(
+                                       std::move(on_durable)));
+  return last_waiter_;
+}
+
+// Callbacks may add and remove waiters, themselves included; those added
+// meanwhile wait for the next group.
+void LogCore::Wake() {
+  const std::uint64_t newest = last_waiter_;
+  std::uint64_t at = 0;
+  while (!closed_) {
+    const auto next = waiters_.upper_bound(at);
+    if (next == waiters_.end() || next->first > newest) return;
+    at = next->first;
+    const auto on_durable = next->second;
+    (*on_durable)();
+  }
+}
+
+// ---- reading
+
+std::unique_ptr<AppendLog::Reader> LogCore::Read(
+    const AppendLog::ReadOptions& options) const {
+  if (options.since < horizon_) {
+    return NewEndedReader(
+        NotFound("project " + std::to_string(project_.value) + ", seq " +
+                 std::to_string(options.since.next().value) +
+                 ": truncated up to " + std::to_string(horizon_.value)));
+  }
+  const Seq last = std::min(options.until.value_or(durable_), durable_);
+  if (last <= options.since) return NewEndedReader(absl::OkStatus());
+  RecordRange range{options.since.next(), last};
+  if (options.reverse) std::swap(range.from, range.to);
+  return NewLogReader(store_, project_, range);
+}
+
+const LogCore::TailRecord* LogCore::FindTail(const Dot& dot, Seq* seq) const {
+  const auto found =
+      std::find_if(tail_.begin(), tail_.end(),
+                   [&](const TailRecord& record) { return record.dot == dot; });
+  if (found == tail_.end()) return nullptr;
+  if (seq != nullptr) {
+    seq->value =
+        durable_.value + 1 + static_cast<std::uint64_t>(found - tail_.begin());
+  }
+  return &*found;
+}
+
+absl::StatusOr<std::optional<Seq>> LogCore::Find(const Dot& dot) const {
+  if (dot.counter == 0 || truncated_.Covers(dot)) return std::optional<Seq>();
+  if (!durable_frontier_.Covers(dot)) {
+    Seq seq;
+    return FindTail(dot, &seq) == nullptr ? std::nullopt : std::optional(seq);
+  }
+  SYNCLINE_ASSIGN_OR_RETURN(const Run run, FindRun(store_, project_, dot));
+  return std::optional(run.SeqOf(dot.counter));
+}
+
+Hash LogCore::ChainOf(const Origin& origin) const {
+  const auto found = chains_.find(origin);
+  return found == chains_.end() ? Hash() : found->second.newest;
+}
+
+absl::StatusOr<Hash> LogCore::ChainAt(const Dot& dot) const {
+  if (dot.counter == 0) return Hash();
+  const auto chains = chains_.find(dot.origin);
+  if (chains == chains_.end() || !frontier_.Covers(dot)) {
+    return NotFound("chain: not reached yet");
+  }
+  if (dot.counter == frontier_.CounterOf(dot.origin)) {
+    return chains->second.newest;
+  }
+  const std::uint64_t durable = durable_frontier_.CounterOf(dot.origin);
+  if (dot.counter > durable) return FindTail(dot, nullptr)->chain;
+  if (dot.counter == durable) return chains->second.durable;
+  const std::uint64_t truncated = truncated_.CounterOf(dot.origin);
+  if (dot.counter < truncated) return NotFound("chain: truncated");
+  if (dot.counter == truncated) {
+    // Truncation leaves a run that starts right behind it.
+    SYNCLINE_ASSIGN_OR_RETURN(
+        const Run next,
+        FindRun(store_, project_, {dot.origin, dot.counter + 1}));
+    return next.before;
+  }
+  SYNCLINE_ASSIGN_OR_RETURN(const Run run, FindRun(store_, project_, dot));
+  return HashForward(store_, project_, run, dot.counter);
+}
+
+// ---- truncation
+
+absl::Status LogCore::TruncateThrough(Seq through) {
+  if (through <= horizon_) return absl::OkStatus();
+  if (!failed_.ok()) {
+    return FailedPrecondition("an earlier write failed: " + failed_.ToString());
+  }
+  if (through > durable_) {
+    return InvalidArgument("truncate: beyond the durable head");
+  }
+  SYNCLINE_ASSIGN_OR_RETURN(
+      Truncation plan,
+      PlanTruncation(store_, project_, through, durable_, durable_frontier_));
+  if (through == durable_ && !tail_.empty() && !tail_.front().starts_run) {
+    const Dot& dot = tail_.front().dot;
+    plan.batch.Put(
+        Column::kDots, RunKey(project_, dot),
+        EncodeRun({dot, through.next(), chains_[dot.origin].durable}));
+  }
+  const absl::Status status = store_.Write(plan.batch, false);
+  if (!status.ok()) {
+    Fail(status);
+    return status;
+  }
+  if (through == head_) open_run_.reset();
+  horizon_ = through;
+  truncated_.Join(plan.truncated);
+  return absl::OkStatus();
+}
+
+}  // namespace syncline

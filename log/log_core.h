@@ -1,0 +1,146 @@
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "log/append_log.h"
+#include "log/log_rows.h"
+#include "log/log_tables.h"
+
+namespace syncline {
+
+class JobCounter;
+
+// What stands behind an AppendLog: owned by it, and shared for the length of a
+// call with the handlers that it posted.
+//
+// Appends go through three places: `pending_` (groups that still gather), at
+// most one group at the sync thread (or written here, if nobody waits for the
+// disk), and `tail_` until they are durable.
+class LogCore : public std::enable_shared_from_this<LogCore> {
+ public:
+  LogCore(Store& store, SyncThread& sync_thread,
+          boost::asio::any_io_executor executor, ProjectNumber project,
+          const AppendLog::Options& options, LogTables tables);
+
+  // No callback comes any more; waits for what the sync thread has of this
+  // log. Must come before destruction.
+  void Close();
+
+  void Append(std::vector<Draft> drafts, WriteBatch rows, Durability durability,
+              AppendLog::AppendDone done);
+  absl::Status TruncateThrough(Seq through);
+  std::unique_ptr<AppendLog::Reader> Read(
+      const AppendLog::ReadOptions& options) const;
+  absl::StatusOr<std::optional<Seq>> Find(const Dot& dot) const;
+  absl::StatusOr<Hash> ChainAt(const Dot& dot) const;
+  Hash ChainOf(const Origin& origin) const;
+
+  std::uint64_t AddWaiter(std::function<void()> on_durable);
+  void RemoveWaiter(std::uint64_t waiter) { waiters_.erase(waiter); }
+
+  const LogId& id() const { return id_; }
+  Seq head() const { return head_; }
+  Seq durable() const { return durable_; }
+  Seq horizon() const { return horizon_; }
+  const VersionVector& frontier() const { return frontier_; }
+  const VersionVector& durable_frontier() const { return durable_frontier_; }
+  const VersionVector& truncated() const { return truncated_; }
+  const absl::Status& health() const { return failed_; }
+
+ private:
+  struct Ack {
+    AppendLog::Appended appended;
+    AppendLog::AppendDone done;
+  };
+
+  // Appends that are written in one batch.
+  struct Group {
+    WriteBatch batch;
+    std::map<Origin, OriginRow> origins;  // As of its last record.
+    std::vector<Ack> acks;
+    std::size_t drafts = 0;
+    Seq last;
+    bool durable = false;  // Somebody waits for the disk.
+  };
+
+  // A record that is not yet durable.
+  struct TailRecord {
+    Dot dot;
+    Hash chain;
+    bool starts_run;
+  };
+
+  struct Chains {
+    Hash newest;
+    Hash durable;
+  };
+
+  // Of the last record given out: what a next record may continue.
+  struct OpenRun {
+    Dot first;
+    Dot last;
+    [[nodiscard]] bool TakesIn(const Dot& dot) const;
+  };
+
+  absl::Status Validate(const std::vector<Draft>& drafts) const;
+  absl::Status ValidateDots(const std::vector<Draft>& drafts) const;
+  Group& GroupFor(const std::vector<Draft>& drafts);
+  void AddRecord(Group& group, const Draft& draft);
+  void FinishBatch(Group& group) const;
+
+  void ScheduleFlush();
+  void Flush();
+  void WriteHere(Group group);
+  void WriteThere(Group group);
+  void OnWritten(const absl::Status& status);
+  void StartSync();
+  void OnSynced(Seq target, const absl::Status& status);
+  // Runs `write` and a sync on the sync thread, then `done` here.
+  void Submit(std::function<absl::Status()> write,
+              std::function<void(LogCore&, const absl::Status&)> done);
+  void MoveDurable(Seq seq);
+  void Fail(const absl::Status& status);
+  void Acknowledge(std::vector<Ack> acks, const absl::Status& status);
+  void Wake();
+
+  const TailRecord* FindTail(const Dot& dot, Seq* seq) const;
+
+  Store& store_;
+  SyncThread& sync_thread_;
+  const boost::asio::any_io_executor executor_;
+  const ProjectNumber project_;
+  const AppendLog::Options options_;
+  const LogId id_;
+
+  Seq head_;     // Given out.
+  Seq written_;  // In the store, perhaps not synced.
+  Seq durable_;
+  Seq horizon_;
+  VersionVector frontier_;
+  VersionVector durable_frontier_;
+  VersionVector truncated_;
+  std::unordered_map<Origin, Chains> chains_;
+  std::optional<OpenRun> open_run_;
+
+  std::deque<Group> pending_;
+  std::deque<TailRecord> tail_;  // From after `durable_` to `head_`.
+  bool flush_posted_ = false;
+  std::optional<Group> writing_;  // At the sync thread.
+  bool syncing_ = false;          // A sync without a group is.
+  bool closed_ = false;
+  absl::Status failed_;
+
+  std::map<std::uint64_t, std::shared_ptr<std::function<void()>>> waiters_;
+  std::uint64_t last_waiter_ = 0;
+  std::shared_ptr<JobCounter> jobs_;
+};
+
+}  // namespace syncline

@@ -1,0 +1,212 @@
+#include "log/log_rows.h"
+
+#include "base/bytes.h"
+#include "base/status.h"
+#include "log/frame.h"
+
+namespace syncline {
+namespace {
+
+constexpr std::uint64_t kFormat = 1;
+constexpr std::size_t kLocalHeaderBytes = 8;
+
+// Parts of kProjects; the first keeps clear of other users of the column.
+constexpr char kLogRows = 'l';
+constexpr char kHead = 'a';
+constexpr char kHorizon = 'h';
+constexpr char kOrigin = 'o';
+constexpr char kTruncated = 't';
+
+std::string LogRowKey(ProjectNumber project, char part) {
+  return LogRowsPrefix(project) + part;
+}
+
+// The local part of a record: {length, checksum} of dot and changes.
+std::string EncodeLocal(const Dot& dot, std::string_view changes) {
+  std::string body;
+  body.reserve(Origin::kBytes + 10 + changes.size());
+  body += dot.origin.view();
+  AppendVarint(body, dot.counter);
+  body += changes;
+  return body;
+}
+
+}  // namespace
+
+std::string LogRowsPrefix(ProjectNumber project) {
+  return ProjectPrefix(project) + kLogRows;
+}
+
+std::string RecordKey(ProjectNumber project, Seq seq) {
+  std::string key = ProjectPrefix(project);
+  AppendU64(key, seq.value);
+  return key;
+}
+
+std::string EncodeRecord(const Dot& dot, std::string_view entry,
+                         std::string_view changes) {
+  const std::string local = EncodeLocal(dot, changes);
+  std::string out;
+  out.reserve(FrameBytes(entry.size()) + kLocalHeaderBytes + local.size());
+  AppendFrame(out, entry);
+  AppendU32(out, static_cast<std::uint32_t>(local.size()));
+  AppendU32(out, Crc32c(local));
+  out += local;
+  return out;
+}
+
+absl::StatusOr<RecordView> DecodeRecord(Seq seq, std::string_view bytes) {
+  const absl::StatusOr<Frame> frame = ParseFrame(bytes);
+  if (!frame.ok()) return DataLoss(FromAbsl(frame.status().message()));
+  ByteReader reader(bytes.substr(frame->bytes));
+  const std::uint32_t length = reader.U32();
+  const std::uint32_t checksum = reader.U32();
+  if (!reader.ok() || reader.rest().size() != length) {
+    return DataLoss("record: cut off, or bytes left over");
+  }
+  if (Crc32c(reader.rest()) != checksum) {
+    return DataLoss("record: checksum of the local part does not match");
+  }
+  const auto origin = Origin::FromBytes(reader.Bytes(Origin::kBytes));
+  const std::uint64_t counter = reader.Varint();
+  if (!origin || !reader.ok()) return DataLoss("record: malformed dot");
+  return RecordView{seq,
+                    {*origin, counter},
+                    bytes.substr(0, frame->bytes),
+                    frame->entry,
+                    reader.rest()};
+}
+
+std::string RunKey(ProjectNumber project, const Dot& first) {
+  std::string key = OriginRunsPrefix(project, first.origin);
+  AppendU64(key, first.counter);
+  return key;
+}
+
+std::string OriginRunsPrefix(ProjectNumber project, const Origin& origin) {
+  std::string prefix = ProjectPrefix(project);
+  prefix += origin.view();
+  return prefix;
+}
+
+std::string EncodeRun(const Run& run) {
+  std::string out;
+  AppendU64(out, run.seq.value);
+  out += run.before.view();
+  return out;
+}
+
+absl::StatusOr<Run> DecodeRun(std::string_view key, std::string_view value) {
+  ByteReader keys(key);
+  keys.U32();
+  const auto origin = Origin::FromBytes(keys.Bytes(Origin::kBytes));
+  const std::uint64_t counter = keys.U64();
+  ByteReader values(value);
+  const Seq seq{values.U64()};
+  const auto before = Hash::FromBytes(values.Bytes(Hash::kBytes));
+  if (!origin || !before || !keys.AtEnd() || !values.AtEnd()) {
+    return DataLoss("log: malformed run");
+  }
+  return Run{{*origin, counter}, seq, *before};
+}
+
+std::string HeadKey(ProjectNumber project) { return LogRowKey(project, kHead); }
+
+std::string EncodeHead(const HeadRow& row) {
+  std::string out;
+  AppendVarint(out, kFormat);
+  out += row.id.bytes;
+  AppendU64(out, row.head.value);
+  return out;
+}
+
+absl::StatusOr<HeadRow> DecodeHead(std::string_view value) {
+  ByteReader reader(value);
+  const std::uint64_t format = reader.Varint();
+  if (reader.ok() && format > kFormat) {
+    return FailedPrecondition("log: written by a newer version");
+  }
+  HeadRow row;
+  row.id.bytes = reader.Bytes(kLogIdBytes);
+  row.head.value = reader.U64();
+  if (!reader.AtEnd() || format != kFormat) {
+    return DataLoss("log: malformed head row");
+  }
+  return row;
+}
+
+std::string HorizonKey(ProjectNumber project) {
+  return LogRowKey(project, kHorizon);
+}
+
+std::string EncodeHorizon(Seq horizon) {
+  std::string out;
+  AppendU64(out, horizon.value);
+  return out;
+}
+
+absl::StatusOr<Seq> DecodeHorizon(std::string_view value) {
+  ByteReader reader(value);
+  const Seq horizon{reader.U64()};
+  if (!reader.AtEnd()) return DataLoss("log: malformed horizon row");
+  return horizon;
+}
+
+std::string OriginRowsPrefix(ProjectNumber project) {
+  return LogRowKey(project, kOrigin);
+}
+
+std::string OriginKey(ProjectNumber project, const Origin& origin) {
+  return OriginRowsPrefix(project).append(origin.view());
+}
+
+std::string EncodeOrigin(const OriginRow& row) {
+  std::string out;
+  AppendVarint(out, row.counter);
+  out += row.chain.view();
+  return out;
+}
+
+absl::StatusOr<OriginRow> DecodeOrigin(std::string_view value) {
+  ByteReader reader(value);
+  const std::uint64_t counter = reader.Varint();
+  const auto chain = Hash::FromBytes(reader.Bytes(Hash::kBytes));
+  if (!chain || !reader.AtEnd() || counter == 0) {
+    return DataLoss("log: malformed origin row");
+  }
+  return OriginRow{counter, *chain};
+}
+
+std::string TruncatedRowsPrefix(ProjectNumber project) {
+  return LogRowKey(project, kTruncated);
+}
+
+std::string TruncatedKey(ProjectNumber project, const Origin& origin) {
+  return TruncatedRowsPrefix(project).append(origin.view());
+}
+
+std::string EncodeTruncated(std::uint64_t counter) {
+  std::string out;
+  AppendVarint(out, counter);
+  return out;
+}
+
+absl::StatusOr<std::uint64_t> DecodeTruncated(std::string_view value) {
+  ByteReader reader(value);
+  const std::uint64_t counter = reader.Varint();
+  if (!reader.AtEnd() || counter == 0) {
+    return DataLoss("log: malformed truncation row");
+  }
+  return counter;
+}
+
+absl::StatusOr<Origin> OriginOfKey(std::string_view prefix,
+                                   std::string_view key) {
+  const auto origin = key.starts_with(prefix)
+                          ? Origin::FromBytes(key.substr(prefix.size()))
+                          : std::nullopt;
+  if (!origin) return DataLoss("log: malformed key of an origin's row");
+  return *origin;
+}
+
+}  // namespace syncline

@@ -1,0 +1,80 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "absl/status/statusor.h"
+#include "base/hash.h"
+#include "clock/dot.h"
+#include "kv/keys.h"
+#include "log/append_log.h"
+
+// Keys and values of the log's rows: log/FORMAT.md. All readers take bytes
+// that may be anything and answer kDataLoss when they are malformed.
+
+namespace syncline {
+
+// In kProjects a log owns every key that starts with this.
+std::string LogRowsPrefix(ProjectNumber project);
+
+// ---- kLog: one record for each seq
+std::string RecordKey(ProjectNumber project, Seq seq);
+std::string EncodeRecord(const Dot& dot, std::string_view entry,
+                         std::string_view changes);
+// The record at `seq`; its views are into `bytes`.
+absl::StatusOr<RecordView> DecodeRecord(Seq seq, std::string_view bytes);
+
+// ---- kDots: one row for each run, that is, consecutive counters of one
+// origin at consecutive seqs
+struct Run {
+  Dot first;
+  Seq seq;      // Of `first`.
+  Hash before;  // Chain hash of the origin before `first`.
+
+  [[nodiscard]] Seq SeqOf(std::uint64_t counter) const {
+    return {seq.value + (counter - first.counter)};
+  }
+};
+std::string RunKey(ProjectNumber project, const Dot& first);
+std::string OriginRunsPrefix(ProjectNumber project, const Origin& origin);
+std::string EncodeRun(const Run& run);
+absl::StatusOr<Run> DecodeRun(std::string_view key, std::string_view value);
+
+// ---- kProjects: the log itself
+inline constexpr std::size_t kLogIdBytes = 16;
+struct HeadRow {
+  LogId id;
+  Seq head;
+};
+std::string HeadKey(ProjectNumber project);
+std::string EncodeHead(const HeadRow& row);
+//   kFailedPrecondition  written by a newer format
+absl::StatusOr<HeadRow> DecodeHead(std::string_view value);
+
+std::string HorizonKey(ProjectNumber project);
+std::string EncodeHorizon(Seq horizon);
+absl::StatusOr<Seq> DecodeHorizon(std::string_view value);
+
+// ---- kProjects: one row for each origin appended
+struct OriginRow {
+  std::uint64_t counter = 0;
+  Hash chain;
+};
+std::string OriginRowsPrefix(ProjectNumber project);
+std::string OriginKey(ProjectNumber project, const Origin& origin);
+std::string EncodeOrigin(const OriginRow& row);
+absl::StatusOr<OriginRow> DecodeOrigin(std::string_view value);
+
+// ---- kProjects: one row for each origin truncated
+std::string TruncatedRowsPrefix(ProjectNumber project);
+std::string TruncatedKey(ProjectNumber project, const Origin& origin);
+std::string EncodeTruncated(std::uint64_t counter);
+absl::StatusOr<std::uint64_t> DecodeTruncated(std::string_view value);
+
+// The origin at the end of a key of the last two kinds.
+absl::StatusOr<Origin> OriginOfKey(std::string_view prefix,
+                                   std::string_view key);
+
+}  // namespace syncline

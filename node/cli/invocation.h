@@ -1,0 +1,56 @@
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include <CLI/CLI.hpp>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "node/cli/exit_code.h"
+#include "node/cli/session.h"
+
+namespace syncline::cli {
+
+// What the command line asks for: filled in by the parser, run by main.
+struct Invocation {
+  std::string home;  // Of --home or SYNCLINE_HOME; empty: the default.
+  bool json = false;
+  std::string what;  // For the line of an error: "put tree a.txt".
+  std::function<absl::StatusOr<ExitCode>()> run;
+
+  // The home to use, absolute.
+  [[nodiscard]] std::filesystem::path Home() const;
+  // A session with that home.
+  absl::StatusOr<std::unique_ptr<Session>> Open(std::string name = {}) const;
+};
+
+// Adds the commands of one area each to the program.
+void AddNodeCommands(CLI::App& app, Invocation& in);
+void AddServeCommand(CLI::App& app, Invocation& in);
+void AddVerifyCommand(CLI::App& app, Invocation& in);
+void AddProjectCommands(CLI::App& app, Invocation& in);
+void AddMirrorCommands(CLI::App& app, Invocation& in);
+void AddDeviceCommands(CLI::App& app, Invocation& in);
+void AddFileCommands(CLI::App& app, Invocation& in);
+void AddPutCommand(CLI::App& app, Invocation& in);
+void AddTreeCommands(CLI::App& app, Invocation& in);
+void AddLogCommand(CLI::App& app, Invocation& in);
+void AddConflictCommands(CLI::App& app, Invocation& in);
+
+// The whole program: global flags and every command. Borrows `in`.
+std::unique_ptr<CLI::App> MakeApp(Invocation& in);
+
+// A command with its examples, one a line.
+CLI::App* AddCommand(CLI::App& parent, const std::string& name,
+                     const std::string& description,
+                     const std::string& examples);
+
+// "500ms", "15m", "2d", "90" (seconds) in milliseconds.
+//   kInvalidArgument  anything else
+absl::StatusOr<std::int64_t> ParseDuration(std::string_view text);
+
+}  // namespace syncline::cli

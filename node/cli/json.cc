@@ -1,0 +1,218 @@
+#include "node/cli/json.h"
+
+#include "base/bytes.h"
+#include "node/cli/output.h"
+
+namespace syncline::cli {
+namespace {
+
+using boost::json::object;
+
+// Bytes of the UTF-8 character that `text` starts with; 0 if it is none.
+std::size_t CharacterBytes(std::string_view text) {
+  const auto byte = [&](std::size_t i) {
+    return i < text.size() ? static_cast<unsigned char>(text[i]) : 0u;
+  };
+  const auto follows = [&](std::size_t i) { return (byte(i) & 0xc0) == 0x80; };
+  const unsigned first = byte(0);
+  if (first < 0x80) return 1;
+  if (first >= 0xc2 && first <= 0xdf) return follows(1) ? 2 : 0;
+  if (first >= 0xe0 && first <= 0xef) {
+    const bool overlong = first == 0xe0 && byte(1) < 0xa0;
+    const bool surrogate = first == 0xed && byte(1) > 0x9f;
+    return follows(1) && follows(2) && !overlong && !surrogate ? 3 : 0;
+  }
+  if (first >= 0xf0 && first <= 0xf4) {
+    const bool overlong = first == 0xf0 && byte(1) < 0x90;
+    const bool too_large = first == 0xf4 && byte(1) > 0x8f;
+    return follows(1) && follows(2) && follows(3) && !overlong && !too_large
+               ? 4
+               : 0;
+  }
+  return 0;
+}
+
+boost::json::value TimeOrNull(std::int64_t ms) {
+  if (ms == 0) return nullptr;
+  return boost::json::value(TimeText(ms));
+}
+
+boost::json::object ChangeToJson(control::Change::Reader in) {
+  object out;
+  SetText(out, "type", in.getType());
+  SetText(out, "path", in.getPath());
+  if (in.getFrom().size() > 0) SetText(out, "from", in.getFrom());
+  if (in.getItem().size() > 0) {
+    SetText(out, "item", in.getItem());
+    SetText(out, "kind", in.getKind());
+  }
+  if (in.getHash().size() > 0 || in.getSize() > 0) {
+    out["size"] = in.getSize();
+  }
+  if (in.getHash().size() > 0) SetText(out, "hash", in.getHash());
+  if (in.getVersion().size() > 0) SetText(out, "version", in.getVersion());
+  return out;
+}
+
+object SiblingToJson(control::Sibling::Reader in) {
+  object out;
+  SetText(out, "version", in.getVersion());
+  SetText(out, "device", in.getDevice());
+  SetText(out, "origin", in.getOrigin());
+  out["time"] = TimeText(in.getTimeMs());
+  SetText(out, "kind", in.getKind());
+  out["size"] = in.getSize();
+  SetText(out, "hash", in.getHash());
+  out["shown"] = in.getShown();
+  out["automatic"] = in.getAutomatic();
+  return out;
+}
+
+object ToJson(control::LogInfo::Reader in) {
+  object out;
+  SetText(out, "id", in.getId());
+  out["head"] = in.getHead();
+  out["durable"] = in.getDurable();
+  out["horizon"] = in.getHorizon();
+  return out;
+}
+
+}  // namespace
+
+void SetText(object& out, std::string_view key, std::string_view text) {
+  constexpr std::string_view kReplacement = "\xef\xbf\xbd";
+  std::string clean;
+  bool valid = true;
+  for (std::size_t i = 0; i < text.size();) {
+    const std::size_t bytes = CharacterBytes(text.substr(i));
+    if (bytes == 0) {
+      clean += kReplacement;
+      valid = false;
+      ++i;
+    } else {
+      clean += text.substr(i, bytes);
+      i += bytes;
+    }
+  }
+  out[key] = clean;
+  if (!valid) out[std::string(key) + "_hex"] = ToHex(text);
+}
+
+object ToJson(control::Mirror::Reader in) {
+  object out;
+  SetText(out, "dir", in.getDir());
+  SetText(out, "state", in.getState());
+  out["scanned_files"] = in.getScannedFiles();
+  out["pending"] = in.getPending();
+  SetText(out, "error", in.getError());
+  return out;
+}
+
+object ToJson(control::Project::Reader in) {
+  object out;
+  SetText(out, "name", in.getName());
+  SetText(out, "id", in.getId());
+  out["mirrors"] = ToJsonList(in.getMirrors());
+  out["log"] = ToJson(in.getLog());
+  object frontier;
+  for (const auto slot : in.getFrontier()) {
+    frontier[FromKj(slot.getOrigin())] = slot.getCounter();
+  }
+  out["frontier"] = std::move(frontier);
+  SetText(out, "digest", in.getDigest());
+  out["items"] = in.getItems();
+  out["bytes"] = in.getBytes();
+  out["conflicts"] = in.getConflicts();
+  out["missing_chunks"] = in.getMissingChunks();
+  SetText(out, "strategy", in.getStrategy());
+  SetText(out, "error", in.getError());
+  return out;
+}
+
+object ToJson(control::Peer::Reader in) {
+  object out;
+  SetText(out, "id", in.getId());
+  SetText(out, "name", in.getName());
+  SetText(out, "address", in.getAddress());
+  SetText(out, "state", in.getState());
+  boost::json::array projects;
+  for (const auto name : in.getProjects()) {
+    projects.emplace_back(FromKj(name));
+  }
+  out["projects"] = std::move(projects);
+  SetText(out, "last_error", in.getLastError());
+  out["retry_at"] = TimeOrNull(in.getRetryAtMs());
+  if (in.getRttMs() >= 0) {
+    out["rtt_ms"] = in.getRttMs();
+  } else {
+    out["rtt_ms"] = nullptr;
+  }
+  out["sent_bytes"] = in.getSentBytes();
+  out["received_bytes"] = in.getReceivedBytes();
+  return out;
+}
+
+object ToJson(control::Status::Reader in) {
+  object out;
+  object device;
+  SetText(device, "id", in.getDevice().getId());
+  SetText(device, "name", in.getDevice().getName());
+  out["device"] = std::move(device);
+  SetText(out, "version", in.getVersion());
+  out["uptime_s"] = in.getUptimeS();
+  out["serving"] = in.getServing();
+  out["projects"] = ToJsonList(in.getProjects());
+  out["peers"] = ToJsonList(in.getPeers());
+  return out;
+}
+
+object ToJson(control::FileInfo::Reader in) {
+  object out;
+  SetText(out, "path", in.getPath());
+  SetText(out, "kind", in.getKind());
+  out["size"] = in.getSize();
+  SetText(out, "hash", in.getHash());
+  SetText(out, "version", in.getVersion());
+  SetText(out, "item", in.getItem());
+  out["mtime"] = TimeOrNull(in.getMtimeMs());
+  out["exec"] = in.getExec();
+  out["conflict"] = in.getConflict();
+  if (in.getKind() == "symlink") SetText(out, "target", in.getTarget());
+  return out;
+}
+
+object ToJson(control::Written::Reader in) {
+  object out;
+  out["seq"] = in.getSeq();
+  SetText(out, "version", in.getVersion());
+  return out;
+}
+
+object ToJson(control::Record::Reader in) {
+  object out;
+  out["seq"] = in.getSeq();
+  out["time"] = TimeText(in.getTimeMs());
+  SetText(out, "device", in.getDevice());
+  SetText(out, "origin", in.getOrigin());
+  out["counter"] = in.getCounter();
+  SetText(out, "cause", in.getCause());
+  boost::json::array changes;
+  for (const auto change : in.getChanges()) {
+    changes.push_back(ChangeToJson(change));
+  }
+  out["changes"] = std::move(changes);
+  return out;
+}
+
+object ToJson(control::Conflict::Reader in) {
+  object out;
+  SetText(out, "path", in.getPath());
+  boost::json::array siblings;
+  for (const auto sibling : in.getSiblings()) {
+    siblings.push_back(SiblingToJson(sibling));
+  }
+  out["siblings"] = std::move(siblings);
+  return out;
+}
+
+}  // namespace syncline::cli

@@ -1,0 +1,168 @@
+// log.
+
+#include <fmt/format.h>
+
+#include <boost/json/serialize.hpp>
+
+#include "base/status.h"
+#include "node/cli/invocation.h"
+#include "node/cli/json.h"
+#include "node/cli/output.h"
+
+namespace syncline::cli {
+namespace {
+
+struct Args {
+  std::string project;
+  std::optional<std::uint64_t> since;
+  std::uint64_t until = 0;
+  std::uint64_t limit = 0;
+  bool reverse = false;
+  bool follow = false;
+  std::string path;
+  std::string log_id;
+  std::vector<std::string> kinds;
+};
+
+std::string ChangeText(control::Change::Reader change) {
+  const std::string type = FromKj(change.getType());
+  const std::string path = Shown(FromKj(change.getPath()));
+  if (change.getFrom().size() > 0) {
+    return fmt::format("{} {} -> {}", type, Shown(FromKj(change.getFrom())),
+                       path);
+  }
+  return fmt::format("{} {}", type, path);
+}
+
+void PrintRecord(control::Record::Reader record) {
+  constexpr std::size_t kShortId = 9;
+  const std::string head = fmt::format(
+      "{:>6}  {}  {:<9}", record.getSeq(), TimeText(record.getTimeMs()),
+      FromKj(record.getDevice()).substr(0, kShortId));
+  const std::string cause = FromKj(record.getCause());
+  const auto changes = record.getChanges();
+  const std::string first =
+      changes.size() == 0 ? std::string("-") : ChangeText(changes[0]);
+  PrintLine(head + "  " + first +
+            (cause == "user" ? "" : Paint(Tone::kFaint, "  (" + cause + ")")));
+  for (unsigned i = 1; i < changes.size(); ++i) {
+    PrintLine(std::string(head.size() + 2, ' ') + ChangeText(changes[i]));
+  }
+}
+
+class Printer final : public control::LogSink::Server {
+ public:
+  explicit Printer(bool json) : json_(json) {}
+
+ protected:
+  kj::Promise<void> deliver(DeliverContext context) override {
+    for (const auto record : context.getParams().getRecords()) {
+      if (json_) {
+        PrintLine(boost::json::serialize(ToJson(record)));
+      } else {
+        PrintRecord(record);
+      }
+    }
+    FlushOutput();
+    return kj::READY_NOW;
+  }
+
+ private:
+  bool json_;
+};
+
+void FillQuery(control::LogQuery::Builder query, const Args& args) {
+  query.setSince(args.since.value_or(0));
+  query.setResume(args.since.has_value());
+  query.setUntil(args.until);
+  query.setLimit(args.limit);
+  query.setReverse(args.reverse);
+  query.setFollow(args.follow);
+  query.setPath(ToKj(args.path));
+  query.setLogId(ToKj(args.log_id));
+  auto kinds = query.initKinds(static_cast<unsigned>(args.kinds.size()));
+  for (unsigned i = 0; i < kinds.size(); ++i) {
+    kinds.set(i, ToKj(args.kinds[i]));
+  }
+}
+
+absl::StatusOr<ExitCode> Refuse(const Invocation& in, const char* error,
+                                control::Horizon::Reader horizon,
+                                const char* why) {
+  if (in.json) {
+    PrintJson({{"error", error},
+               {"horizon", horizon.getHorizon()},
+               {"head", horizon.getHead()}});
+    FlushOutput();
+  }
+  return FailedPrecondition(fmt::format("{}: the log has {} to {}", why,
+                                        horizon.getHorizon() + 1,
+                                        horizon.getHead()));
+}
+
+absl::StatusOr<ExitCode> Log(const Invocation& in, const Args& args) {
+  SYNCLINE_ASSIGN_OR_RETURN(std::unique_ptr<Session> session, in.Open());
+  if (args.follow) session->CancelOnSignal();
+  auto answer = session->Call([&](auto& client) {
+    auto request = client.readLogRequest();
+    request.setProject(ToKj(args.project));
+    FillQuery(request.initQuery(), args);
+    request.setSink(kj::heap<Printer>(in.json));
+    return request.send();
+  });
+  if (args.follow && absl::IsCancelled(answer.status())) {
+    return ExitCode::kDone;  // As asked for, by SIGINT.
+  }
+  SYNCLINE_RETURN_IF_ERROR(answer.status());
+  const auto end = (*answer)->getResult().getValue();
+  switch (end.which()) {
+    case control::LogEnd::LAST:
+      return ExitCode::kDone;
+    case control::LogEnd::BEHIND_HORIZON:
+      return Refuse(in, "behind_horizon", end.getBehindHorizon(),
+                    "the position was truncated away");
+    case control::LogEnd::CURSOR_INVALID:
+      return Refuse(in, "cursor_invalid", end.getCursorInvalid(),
+                    "the position is not one of this log");
+  }
+  return Internal("an answer of a newer program");
+}
+
+}  // namespace
+
+void AddLogCommand(CLI::App& app, Invocation& in) {
+  CLI::App* log = AddCommand(app, "log", "What changed, in order",
+                             "syncline log notes\n"
+                             "syncline log notes --since 120 --follow --json\n"
+                             "syncline log notes --reverse --limit 10\n"
+                             "syncline log notes --path 'drafts/**' --kind "
+                             "delete");
+  auto args = std::make_shared<Args>();
+  log->add_option("PROJECT", args->project, "The project")->required();
+  log->add_option("--since", args->since, "Behind this position")
+      ->type_name("SEQ");
+  log->add_option("--until", args->until, "Up to this position")
+      ->type_name("SEQ");
+  log->add_option("--limit", args->limit, "At most so many records")
+      ->type_name("N");
+  log->add_flag("--reverse", args->reverse, "Newest first");
+  log->add_option("--path", args->path,
+                  "Only changes at paths like this (*, ?, **)")
+      ->type_name("GLOB");
+  log->add_option("--kind", args->kinds, "Only changes of this type")
+      ->type_name("KIND")
+      ->allow_extra_args(false)
+      ->check(CLI::IsMember({"create", "update", "delete", "rename", "mkdir",
+                             "rmdir", "attr", "conflict", "resolve", "doc",
+                             "event", "subtree"}));
+  log->add_option("--log-id", args->log_id,
+                  "The log that --since is a position of")
+      ->type_name("ID");
+  log->add_flag("--follow", args->follow, "Then stay, and show what comes");
+  log->callback([&in, args] {
+    in.what = "log " + args->project;
+    in.run = [&in, args] { return Log(in, *args); };
+  });
+}
+
+}  // namespace syncline::cli

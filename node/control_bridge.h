@@ -1,0 +1,133 @@
+#pragma once
+
+#include <capnp/capability.h>
+#include <kj/async.h>
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "absl/functional/function_ref.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "base/text.h"
+#include "node/types.h"
+#include "proto/kj_loop.h"
+
+namespace syncline {
+
+// From callbacks on the node's loop to kj promises. What still waits when the
+// bridge goes is rejected; callbacks may come after that and do nothing.
+// Create, use and destroy inside `loop`.
+class ControlBridge {
+ public:
+  explicit ControlBridge(KjLoop& loop)
+      : waiting_(std::make_shared<Waiting>(Waiting{loop, {}, 0})) {}
+
+  // Calls `start` with a callback, whose argument the promise gives.
+  template <typename T>
+  kj::Promise<absl::StatusOr<T>> Await(
+      absl::FunctionRef<void(Callback<T>)> start) {
+    using Result = absl::StatusOr<T>;
+    auto pair = kj::newPromiseAndFulfiller<Result>();
+    const std::uint64_t id = waiting_->next_id++;
+    auto holder = std::make_unique<Holder<Result>>();
+    holder->fulfiller = kj::mv(pair.fulfiller);
+    waiting_->fulfillers.emplace(id, std::move(holder));
+    start([weak = std::weak_ptr<Waiting>(waiting_), id](Result result) {
+      Fulfill<Result>(weak, id, std::move(result));
+    });
+    return kj::mv(pair.promise);
+  }
+
+  [[nodiscard]] KjLoop& loop() const { return waiting_->loop; }
+
+  // The same for calls without a value.
+  kj::Promise<absl::StatusOr<bool>> AwaitStatus(
+      absl::FunctionRef<void(StatusCallback)> start) {
+    return Await<bool>([&](Callback<bool> done) {
+      start([done](absl::Status status) {
+        if (!status.ok()) return done(status);
+        done(true);
+      });
+    });
+  }
+
+ private:
+  struct AnyHolder {
+    // A fulfiller's destructor may throw by its type; it does not.
+    virtual ~AnyHolder() noexcept(false) = default;
+  };
+  template <typename Result>
+  struct Holder final : AnyHolder {
+    kj::Own<kj::PromiseFulfiller<Result>> fulfiller;
+  };
+  struct Waiting {
+    KjLoop& loop;
+    std::map<std::uint64_t, std::unique_ptr<AnyHolder>> fulfillers;
+    std::uint64_t next_id;
+  };
+
+  // In a handler of its own: the callback may come from inside another loop.
+  template <typename Result>
+  static void Fulfill(const std::weak_ptr<Waiting>& weak, std::uint64_t id,
+                      Result result) {
+    const std::shared_ptr<Waiting> waiting = weak.lock();
+    if (!waiting) return;
+    auto shared = std::make_shared<Result>(std::move(result));
+    waiting->loop.Post([weak, id, shared] {
+      const std::shared_ptr<Waiting> still = weak.lock();
+      if (!still) return;
+      const auto found = still->fulfillers.find(id);
+      if (found == still->fulfillers.end()) return;
+      const std::unique_ptr<AnyHolder> holder = std::move(found->second);
+      still->fulfillers.erase(found);
+      static_cast<Holder<Result>&>(*holder).fulfiller->fulfill(
+          std::move(*shared));
+    });
+  }
+
+  std::shared_ptr<Waiting> waiting_;
+};
+
+inline kj::StringPtr ToKj(const std::string& text) {
+  return {text.c_str(), text.size()};
+}
+inline std::string FromKj(capnp::Text::Reader text) {
+  return {text.cStr(), text.size()};
+}
+
+// Fills a Result of proto/control.capnp with why there is no value.
+template <typename ResultBuilder>
+void FillFailure(ResultBuilder result, const absl::Status& status) {
+  auto failure = result.initFailure();
+  failure.setCode(static_cast<std::uint16_t>(status.code()));
+  failure.setMessage(ToKj(std::string(FromAbsl(status.message()))));
+}
+
+// Answers a call with a Result: the failure, or what `fill(builder, value)`
+// puts into the value.
+template <typename Context, typename T, typename Fill>
+void Answer(Context& context, const absl::StatusOr<T>& value, Fill fill) {
+  auto result = context.getResults().initResult();
+  if (!value.ok()) return FillFailure(result, value.status());
+  fill(result.initValue(), *value);
+}
+template <typename Context, typename T, typename Fill>
+kj::Promise<void> AnswerLater(Context context,
+                              kj::Promise<absl::StatusOr<T>> promise,
+                              Fill fill) {
+  return promise.then(
+      [context, fill = std::move(fill)](absl::StatusOr<T> value) mutable {
+        Answer(context, value, std::move(fill));
+      });
+}
+
+// For values that say nothing.
+inline constexpr auto kFillNothing = [](auto&&, const auto&) {};
+
+}  // namespace syncline

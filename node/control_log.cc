@@ -1,0 +1,146 @@
+// The log as a stream, and open conflicts.
+
+#include <memory>
+#include <utility>
+
+#include "base/bytes.h"
+#include "base/status.h"
+#include "node/conflict_ops.h"
+#include "node/control_fill.h"
+#include "node/control_service.h"
+#include "node/control_texts.h"
+#include "node/log_stream.h"
+
+namespace syncline {
+namespace {
+
+absl::StatusOr<PathChange::Type> TypeFromName(const std::string& name) {
+  constexpr int kLast = static_cast<int>(PathChange::Type::kSubtree);
+  for (int i = 0; i <= kLast; ++i) {
+    const auto type = static_cast<PathChange::Type>(i);
+    if (PathChangeTypeName(type) == name) return type;
+  }
+  return InvalidArgument("'" + name + "' is no kind of change");
+}
+
+absl::StatusOr<LogQuery> QueryOf(control::LogQuery::Reader in) {
+  LogQuery query;
+  if (in.getResume()) query.since = Seq{in.getSince()};
+  if (in.getUntil() != 0) query.until = Seq{in.getUntil()};
+  query.limit = in.getLimit();
+  query.reverse = in.getReverse();
+  query.follow = in.getFollow();
+  query.path = FromKj(in.getPath());
+  for (const std::string& name : Texts(in.getKinds())) {
+    SYNCLINE_ASSIGN_OR_RETURN(PathChange::Type type, TypeFromName(name));
+    query.kinds.push_back(type);
+  }
+  if (in.getLogId().size() > 0) {
+    const std::optional<std::string> id = FromHex(FromKj(in.getLogId()));
+    if (!id) return InvalidArgument("the log's id is not hexadecimal");
+    query.log = LogId{*id};
+  }
+  if (query.follow && query.reverse) {
+    return InvalidArgument("a log cannot be followed backwards");
+  }
+  return query;
+}
+
+// Hands batches to a sink that may be far away, one at a time. Ends the stream
+// when it is dropped.
+class Delivery {
+ public:
+  Delivery(KjLoop& loop, control::LogSink::Client sink)
+      : loop_(loop), sink_(kj::mv(sink)) {}
+  ~Delivery() {
+    if (stream_) stream_->Stop();
+  }
+
+  void Follow(std::shared_ptr<LogStream> stream) {
+    stream_ = std::move(stream);
+  }
+
+  void Deliver(const LogStream::Batch& batch, std::function<void()> next) {
+    loop_.Enter([&] {
+      auto request = sink_.deliverRequest();
+      auto records = request.initRecords(static_cast<unsigned>(batch.size()));
+      for (unsigned i = 0; i < records.size(); ++i) Fill(records[i], batch[i]);
+      // A sink that fails gets no more; its caller is about to drop the call.
+      call_ = request.send()
+                  .ignoreResult()
+                  .then([next = std::move(next)] { next(); },
+                        [](kj::Exception&&) {})
+                  .eagerlyEvaluate(nullptr);
+    });
+  }
+
+ private:
+  KjLoop& loop_;
+  control::LogSink::Client sink_;
+  std::shared_ptr<LogStream> stream_;
+  kj::Promise<void> call_ = nullptr;
+};
+
+}  // namespace
+
+kj::Promise<void> ControlService::readLog(ReadLogContext context) {
+  const auto params = context.getParams();
+  const absl::StatusOr<ProjectRuntime*> project =
+      core_.Find(FromKj(params.getProject()));
+  absl::StatusOr<LogQuery> query = QueryOf(params.getQuery());
+  if (!project.ok() || !query.ok()) {
+    FillFailure(context.getResults().initResult(),
+                project.ok() ? query.status() : project.status());
+    return kj::READY_NOW;
+  }
+  auto delivery = kj::heap<Delivery>(bridge_.loop(), params.getSink());
+  Delivery& target = *delivery;
+  return AnswerLater(context, bridge_.Await<LogEnd>([&](Callback<LogEnd> done) {
+           target.Follow(LogStream::Start(
+               core_, (*project)->number, *std::move(query),
+               [&target](LogStream::Batch batch, auto next) {
+                 target.Deliver(batch, std::move(next));
+               },
+               std::move(done)));
+         }),
+                     [](auto out, const LogEnd& in) { Fill(out, in); })
+      .attach(kj::mv(delivery));
+}
+
+kj::Promise<void> ControlService::conflicts(ConflictsContext context) {
+  const std::string name = FromKj(context.getParams().getProject());
+  const std::string path = FromKj(context.getParams().getPath());
+  const auto collect = [&]() -> absl::StatusOr<std::vector<ConflictInfo>> {
+    std::vector<std::string> names;
+    if (!name.empty()) names.push_back(name);
+    SYNCLINE_ASSIGN_OR_RETURN(std::vector<ProjectRuntime*> selected,
+                              core_.Select(names));
+    std::vector<ConflictInfo> all;
+    for (ProjectRuntime* runtime : selected) {
+      SYNCLINE_ASSIGN_OR_RETURN(
+          std::vector<ConflictInfo> some,
+          ListConflicts(*runtime->replica, core_.NameOf(*runtime), path));
+      for (ConflictInfo& one : some) all.push_back(std::move(one));
+    }
+    return all;
+  };
+  Answer(context, collect(), [](auto out, const auto& in) {
+    auto list = out.initConflicts(static_cast<unsigned>(in.size()));
+    for (unsigned i = 0; i < list.size(); ++i) Fill(list[i], in[i]);
+  });
+  return kj::READY_NOW;
+}
+
+kj::Promise<void> ControlService::resolve(ResolveContext context) {
+  const auto params = context.getParams();
+  return AnswerLater(context,
+                     Change(params.getProject(),
+                            [&](Replica& replica, Callback<Written> done) {
+                              ResolveConflict(replica, FromKj(params.getPath()),
+                                              FromKj(params.getTake()),
+                                              std::move(done));
+                            }),
+                     [](auto out, const Written& in) { Fill(out, in); });
+}
+
+}  // namespace syncline

@@ -1,0 +1,73 @@
+#pragma once
+
+#include <memory>
+
+#include "node/control_bridge.h"
+#include "node/node_core.h"
+#include "proto/control.capnp.h"
+#include "proto/kj_loop.h"
+
+namespace syncline {
+
+// The control interface (proto/control.capnp) over a node. One object serves
+// all connections of the socket, and the program itself where no node serves.
+// Create, use and destroy inside the node's KJ loop; borrows `core`.
+class ControlService final : public control::Control::Server {
+ public:
+  explicit ControlService(NodeCore& core) : core_(core), bridge_(core.loop()) {}
+
+ protected:
+  // node/control_node.cc
+  kj::Promise<void> version(VersionContext context) override;
+  kj::Promise<void> status(StatusContext context) override;
+  kj::Promise<void> wait(WaitContext context) override;
+  kj::Promise<void> verify(VerifyContext context) override;
+
+  // node/control_projects.cc
+  kj::Promise<void> createProject(CreateProjectContext context) override;
+  kj::Promise<void> projects(ProjectsContext context) override;
+  kj::Promise<void> project(ProjectContext context) override;
+  kj::Promise<void> removeProject(RemoveProjectContext context) override;
+  kj::Promise<void> strategy(StrategyContext context) override;
+  kj::Promise<void> setStrategy(SetStrategyContext context) override;
+  kj::Promise<void> addMirror(AddMirrorContext context) override;
+  kj::Promise<void> mirrors(MirrorsContext context) override;
+  kj::Promise<void> removeMirror(RemoveMirrorContext context) override;
+  kj::Promise<void> pauseMirror(PauseMirrorContext context) override;
+  kj::Promise<void> scanMirror(ScanMirrorContext context) override;
+
+  // node/control_devices.cc
+  kj::Promise<void> device(DeviceContext context) override;
+  kj::Promise<void> renameSelf(RenameSelfContext context) override;
+  kj::Promise<void> devices(DevicesContext context) override;
+  kj::Promise<void> removeDevice(RemoveDeviceContext context) override;
+  kj::Promise<void> renameDevice(RenameDeviceContext context) override;
+  kj::Promise<void> invite(InviteContext context) override;
+  kj::Promise<void> join(JoinContext context) override;
+
+  // node/control_files.cc
+  kj::Promise<void> stat(StatContext context) override;
+  kj::Promise<void> list(ListContext context) override;
+  kj::Promise<void> read(ReadContext context) override;
+  kj::Promise<void> put(PutContext context) override;
+  kj::Promise<void> remove(RemoveContext context) override;
+  kj::Promise<void> move(MoveContext context) override;
+  kj::Promise<void> makeDirectory(MakeDirectoryContext context) override;
+  kj::Promise<void> makeSymlink(MakeSymlinkContext context) override;
+
+  // node/control_log.cc
+  kj::Promise<void> readLog(ReadLogContext context) override;
+  kj::Promise<void> conflicts(ConflictsContext context) override;
+  kj::Promise<void> resolve(ResolveContext context) override;
+
+ private:
+  // Calls `change(replica, done)` for the project `name`; its Written.
+  kj::Promise<absl::StatusOr<Written>> Change(
+      capnp::Text::Reader name,
+      absl::FunctionRef<void(Replica&, Callback<Written>)> change);
+
+  NodeCore& core_;
+  ControlBridge bridge_;
+};
+
+}  // namespace syncline

@@ -1,0 +1,249 @@
+// The devices of a node: listing, inviting, joining.
+
+#include <algorithm>
+#include <memory>
+#include <utility>
+
+#include "base/status.h"
+#include "node/node_core.h"
+#include "node/paths.h"
+#include "replication/mirror/paths.h"
+
+namespace syncline {
+namespace {
+
+// Where `syncline serve` listens unless it is told otherwise.
+constexpr char kDefaultAddress[] = "127.0.0.1:22067";
+constexpr std::size_t kNameBytesMax = 255;
+
+std::string Compact(std::string_view text) {
+  std::string result;
+  for (const char c : text) {
+    if (c == '-' || c == ' ') continue;
+    result += static_cast<char>(c >= 'a' && c <= 'z' ? c - 'a' + 'A' : c);
+  }
+  return result;
+}
+
+absl::Status CheckDeviceName(const std::string& name) {
+  if (name.empty() || name.size() > kNameBytesMax) {
+    return InvalidArgument("a device's name has 1 to 255 bytes");
+  }
+  return absl::OkStatus();
+}
+
+// An answer of the inviter, as it is to be understood by the joiner.
+absl::Status JoinError(const absl::Status& status) {
+  if (absl::IsNotFound(status)) {
+    return absl::PermissionDeniedError(
+        "the other device does not know the invitation (ask for a new one)");
+  }
+  if (absl::IsDeadlineExceeded(status)) {
+    return FailedPrecondition(FromAbsl(status.message()));
+  }
+  return status;
+}
+
+}  // namespace
+
+void NodeCore::SetName(std::string name, StatusCallback done) {
+  const absl::Status valid = CheckDeviceName(name);
+  if (!valid.ok()) return done(valid);
+  self_->name = name;
+  settings_->SetName(std::move(name), std::move(done));
+}
+
+absl::StatusOr<PeerRow> NodeCore::FindPeer(const std::string& id) const {
+  const std::string wanted = Compact(id);
+  std::optional<PeerRow> found;
+  for (const auto& [device, row] : settings_->peers()) {
+    if (!Compact(device.ToText()).starts_with(wanted)) continue;
+    if (found) {
+      return FailedPrecondition("'" + id + "' stands for several devices");
+    }
+    found = row;
+  }
+  if (!found || wanted.empty()) return NotFound("no device '" + id + "'");
+  return *std::move(found);
+}
+
+void NodeCore::RemoveDevice(const std::string& id, StatusCallback done) {
+  const absl::StatusOr<PeerRow> row = FindPeer(id);
+  if (!row.ok()) return done(row.status());
+  settings_->RemovePeer(row->id, std::move(done));
+  if (serving_) peers_->RemovePeer(row->id);
+}
+
+void NodeCore::RenameDevice(const std::string& id, const std::string& name,
+                            StatusCallback done) {
+  absl::StatusOr<PeerRow> row = FindPeer(id);
+  if (row.ok()) {
+    const absl::Status valid = CheckDeviceName(name);
+    if (!valid.ok()) return done(valid);
+    row->name = name;
+    row->renamed = true;
+    settings_->PutPeer(*row, std::move(done));
+    PeerChanged(row->id);
+    return;
+  }
+  done(row.status());
+}
+
+void NodeCore::Invite(const std::vector<std::string>& projects,
+                      std::int64_t expires_ms,
+                      std::vector<std::string> addresses,
+                      Callback<InvitationReport> done) {
+  Invitation invitation;
+  invitation.device_name = settings_->name();
+  invitation.device = self_->identity.id();
+  if (addresses.empty()) addresses = listening_;
+  if (addresses.empty()) addresses.emplace_back(kDefaultAddress);
+  invitation.addresses = std::move(addresses);
+  InvitationRow row;
+  for (const std::string& name : projects) {
+    const ProjectRow* project = settings_->FindProject(name);
+    if (project == nullptr) return done(NotFound("no project '" + name + "'"));
+    invitation.projects.push_back({project->id, project->name});
+    row.projects.push_back(project->id);
+  }
+  invitation.secret = NewInvitationSecret(random_);
+  const absl::StatusOr<std::string> code = invitation.Encode();
+  if (!code.ok()) return done(code.status());
+  row.id = InvitationIdOf(invitation.secret);
+  row.secret = invitation.secret;
+  row.expires_ms = time_.NowMs() + expires_ms;
+  const InvitationReport report{*code, row.expires_ms};
+  settings_->PutInvitation(row, time_.NowMs(),
+                           [done, report](const absl::Status& written) {
+                             if (!written.ok()) return done(written);
+                             done(report);
+                           });
+}
+
+absl::Status NodeCore::CheckJoinDirs(
+    const Invitation& invitation, const std::vector<std::string>& dirs) const {
+  if (dirs.size() > invitation.projects.size()) {
+    return InvalidArgument("there are more folders than projects");
+  }
+  for (std::size_t i = 0; i < dirs.size(); ++i) {
+    const std::string dir = CanonicalDir(dirs[i]);
+    SYNCLINE_RETURN_IF_ERROR(CheckMirrorDir(dir));
+    for (std::size_t k = 0; k < i; ++k) {
+      if (PathsOverlap(CanonicalDir(dirs[k]), dir)) {
+        return FailedPrecondition("a folder inside another mirrored folder");
+      }
+    }
+  }
+  return absl::OkStatus();
+}
+
+void NodeCore::Join(const std::string& code,
+                    const std::vector<std::string>& dirs,
+                    Callback<JoinReport> done) {
+  const absl::StatusOr<Invitation> invitation = Invitation::Decode(code);
+  if (!invitation.ok()) return done(invitation.status());
+  // Before the invitation is spent.
+  const absl::Status allowed = CheckJoinDirs(*invitation, dirs);
+  if (!allowed.ok()) return done(allowed);
+  peers_->Join(*invitation, [weak = weak_from_this(), dirs,
+                             done](absl::StatusOr<PeerManager::Joined> joined) {
+    const auto self = weak.lock();
+    if (!self || self->closing_) {
+      return done(absl::CancelledError("the node was closed"));
+    }
+    if (!joined.ok()) return done(JoinError(joined.status()));
+    JoinReport report;
+    report.device_id = joined->inviter.id.ToText();
+    report.device_name = joined->inviter.name;
+    for (std::size_t i = 0; i < joined->projects.size(); ++i) {
+      const ProjectRow* row =
+          self->settings_->FindProject(joined->projects[i].id);
+      if (row == nullptr) continue;
+      report.places.push_back({row->name, i < dirs.size() ? dirs[i] : ""});
+    }
+    self->PeerChanged(joined->inviter.id);
+    self->MirrorJoined(std::move(report), 0, done);
+  });
+}
+
+void NodeCore::MirrorJoined(JoinReport report, std::size_t next,
+                            Callback<JoinReport> done) {
+  while (next < report.places.size() && report.places[next].dir.empty()) {
+    ++next;
+  }
+  if (next == report.places.size()) return done(std::move(report));
+  const JoinReport::Place place = report.places[next];
+  AddMirror(place.project, place.dir, true,
+            [weak = weak_from_this(), report = std::move(report), next,
+             done](const absl::StatusOr<MirrorReport>& mirror) {
+              const auto self = weak.lock();
+              if (!mirror.ok() || !self) return done(mirror.status());
+              JoinReport so_far = report;
+              so_far.places[next].dir = mirror->dir;
+              self->MirrorJoined(std::move(so_far), next + 1, done);
+            });
+}
+
+std::vector<PeerReport> NodeCore::Peers() const {
+  std::map<DeviceId, PeerStatus> running;
+  if (serving_) {
+    for (PeerStatus& status : peers_->Status()) {
+      running.emplace(status.id, std::move(status));
+    }
+  }
+  std::vector<PeerReport> reports;
+  for (const auto& [id, row] : settings_->peers()) {
+    PeerReport report;
+    report.id = id.ToText();
+    report.name = row.name;
+    report.state = PeerStateName(PeerStatus::State::kOffline);
+    if (!row.addresses.empty()) report.address = row.addresses.front();
+    for (const ProjectInfo& info : InfoOf(row.projects)) {
+      report.projects.push_back(info.name);
+    }
+    const auto found = running.find(id);
+    if (found != running.end()) {
+      const PeerStatus& status = found->second;
+      report.state = PeerStateName(status.state);
+      if (!status.address.empty()) report.address = status.address;
+      report.last_error = FromAbsl(status.last_error.message());
+      report.retry_at_ms = status.retry_at_ms.value_or(0);
+      report.rtt_ms = status.rtt_ms.value_or(-1);
+      report.sent_bytes = status.sent_bytes;
+      report.received_bytes = status.received_bytes;
+    }
+    reports.push_back(std::move(report));
+  }
+  std::sort(reports.begin(), reports.end(),
+            [](const auto& a, const auto& b) { return a.id < b.id; });
+  return reports;
+}
+
+std::string NodeCore::PeerLag(const ProjectId& project, bool grace) const {
+  if (!serving_) return {};
+  for (const PeerStatus& peer : peers_->Status()) {
+    const auto row = settings_->peers().find(peer.id);
+    if (row == settings_->peers().end()) continue;
+    const std::vector<ProjectId>& shared = row->second.projects;
+    if (std::find(shared.begin(), shared.end(), project) == shared.end()) {
+      continue;
+    }
+    if (peer.state == PeerStatus::State::kConnecting) {
+      return "connecting to '" + row->second.name + "'";
+    }
+    if (peer.state != PeerStatus::State::kConnected) continue;
+    const auto link = std::find_if(
+        peer.projects.begin(), peer.projects.end(),
+        [&](const ProjectLink::Status& s) { return s.project == project; });
+    const bool lags = link == peer.projects.end() ? grace : !link->in_sync;
+    if (!lags) continue;
+    std::string text = "'" + row->second.name + "' is not in sync";
+    if (link != peer.projects.end() && !link->error.ok()) {
+      text += " (" + std::string(FromAbsl(link->error.message())) + ")";
+    }
+    return text;
+  }
+  return {};
+}
+
+}  // namespace syncline

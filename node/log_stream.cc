@@ -1,0 +1,201 @@
+#include "node/log_stream.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/status.h"
+#include "node/node_core.h"
+#include "node/path_glob.h"
+#include "proto/entry_codec.h"
+#include "replication/peer/device_identity.h"
+
+namespace syncline {
+namespace {
+
+constexpr std::size_t kBatchRecords = 256;
+constexpr std::size_t kBatchBytes = 256u << 10;
+constexpr std::size_t kLookedAtMax = 2048;  // Records in one turn.
+
+std::size_t BytesOf(const LogRecord& record) {
+  constexpr std::size_t kFixed = 200;
+  std::size_t bytes = kFixed;
+  for (const PathChange& change : record.changes) {
+    bytes += kFixed + change.path.size() + change.from.size();
+  }
+  return bytes;
+}
+
+}  // namespace
+
+absl::StatusOr<LogRecord> DescribeRecord(const Replica& replica,
+                                         const RecordView& view) {
+  LogRecord record;
+  record.seq = view.seq;
+  record.dot = view.dot;
+  SYNCLINE_ASSIGN_OR_RETURN(DecodedEntry decoded, DecodeEntry(view.entry));
+  record.time_ms = static_cast<std::int64_t>(decoded.entry.hlc.milliseconds());
+  record.cause = std::move(decoded.entry.cause);
+  SYNCLINE_ASSIGN_OR_RETURN(record.changes, DecodePathChanges(view.changes));
+  const std::string key = replica.DeviceOf(view.dot.origin);
+  if (!key.empty()) record.device = DeviceId::Of(key).ToText();
+  return record;
+}
+
+LogStream::LogStream(NodeCore& core, ProjectNumber project, LogQuery query,
+                     Deliver deliver, Callback<LogEnd> done)
+    : core_(core.weak_from_this()),
+      project_(project),
+      query_(std::move(query)),
+      deliver_(std::move(deliver)),
+      done_(std::move(done)) {}
+
+LogStream::~LogStream() = default;
+
+std::shared_ptr<LogStream> LogStream::Start(NodeCore& core,
+                                            ProjectNumber project,
+                                            LogQuery query, Deliver deliver,
+                                            Callback<LogEnd> done) {
+  std::shared_ptr<LogStream> stream(new LogStream(
+      core, project, std::move(query), std::move(deliver), std::move(done)));
+  core.AddStream(stream);
+  stream->busy_ = true;
+  core.Later([stream] { stream->Begin(); });
+  return stream;
+}
+
+void LogStream::Stop() {
+  ended_ = true;
+  waiter_.reset();
+  deliver_ = nullptr;
+  done_ = nullptr;
+}
+
+void LogStream::Close() {
+  Finish(absl::CancelledError("the node or the project was closed"));
+}
+
+Replica* LogStream::Find() const {
+  const std::shared_ptr<NodeCore> core = core_.lock();
+  if (!core) return nullptr;
+  ProjectRuntime* runtime = core->Find(project_);
+  return runtime == nullptr ? nullptr : runtime->replica.get();
+}
+
+Seq LogStream::End(const AppendLog& log) const {
+  return query_.until ? std::min(*query_.until, log.durable()) : log.durable();
+}
+
+void LogStream::Begin() {
+  busy_ = false;
+  if (ended_) return;
+  Replica* replica = Find();
+  if (replica == nullptr) return Close();
+  AppendLog& log = replica->log();
+  if (query_.since) {
+    const CursorState state =
+        log.Check(query_.log.value_or(log.id()), *query_.since);
+    if (state != CursorState::kValid) {
+      return Finish(LogEnd{state, {}, log.horizon(), log.durable()});
+    }
+  } else {
+    query_.since = log.horizon();
+  }
+  if (query_.follow) {
+    waiter_ = log.Wait([weak = weak_from_this()] {
+      const auto self = weak.lock();
+      if (self && !self->ended_ && !self->busy_) self->PumpLater();
+    });
+  }
+  last_ = query_.reverse ? End(log).next() : *query_.since;
+  Pump();
+}
+
+absl::StatusOr<bool> LogStream::ReadBatch(Replica& replica, Batch& batch) {
+  AppendLog& log = replica.log();
+  AppendLog::ReadOptions options;
+  options.reverse = query_.reverse;
+  options.since = query_.reverse ? *query_.since : *last_;
+  options.until = query_.reverse ? Seq{last_->value - 1} : End(log);
+  if (options.until->value <= options.since.value) return false;
+  std::size_t bytes = 0;
+  std::size_t looked_at = 0;
+  const auto reader = log.Read(options);
+  for (; reader->Valid(); reader->Next()) {
+    if (batch.size() >= kBatchRecords || bytes >= kBatchBytes ||
+        looked_at++ >= kLookedAtMax) {
+      return true;
+    }
+    SYNCLINE_ASSIGN_OR_RETURN(LogRecord record,
+                              DescribeRecord(replica, reader->record()));
+    last_ = record.seq;
+    SYNCLINE_ASSIGN_OR_RETURN(bool wanted, Matches(record));
+    if (!wanted) continue;
+    bytes += BytesOf(record);
+    batch.push_back(std::move(record));
+    if (query_.limit != 0 && ++delivered_ == query_.limit) return false;
+  }
+  SYNCLINE_RETURN_IF_ERROR(reader->status());
+  return false;
+}
+
+absl::StatusOr<bool> LogStream::Matches(LogRecord& record) const {
+  if (query_.path.empty() && query_.kinds.empty()) return true;
+  std::erase_if(record.changes, [this](const PathChange& change) {
+    if (!query_.kinds.empty() &&
+        std::find(query_.kinds.begin(), query_.kinds.end(), change.type) ==
+            query_.kinds.end()) {
+      return true;
+    }
+    return !query_.path.empty() && !GlobMatches(query_.path, change.path) &&
+           (change.from.empty() || !GlobMatches(query_.path, change.from));
+  });
+  return !record.changes.empty();
+}
+
+void LogStream::Pump() {
+  if (busy_ || ended_) return;
+  Replica* replica = Find();
+  if (replica == nullptr) return Close();
+  if (query_.limit != 0 && delivered_ >= query_.limit) {
+    return Finish(LogEnd{CursorState::kValid, *last_, {}, {}});
+  }
+  AppendLog& log = replica->log();
+  // What the reader has not got yet may have been truncated since.
+  if (!query_.reverse && *last_ < log.horizon()) {
+    return Finish(
+        LogEnd{CursorState::kBehindHorizon, {}, log.horizon(), log.durable()});
+  }
+  Batch batch;
+  const absl::StatusOr<bool> more = ReadBatch(*replica, batch);
+  if (!more.ok()) return Finish(more.status());
+  if (!batch.empty()) {
+    busy_ = true;
+    return deliver_(std::move(batch), [weak = weak_from_this()] {
+      const auto self = weak.lock();
+      if (self && !self->ended_) self->PumpLater();
+    });
+  }
+  if (*more) return PumpLater();
+  const bool until_reached = query_.until && *last_ >= *query_.until;
+  if (query_.follow && !until_reached) return;
+  Finish(LogEnd{CursorState::kValid, *last_, {}, {}});
+}
+
+void LogStream::PumpLater() {
+  const std::shared_ptr<NodeCore> core = core_.lock();
+  if (!core) return Close();
+  busy_ = true;
+  core->Later([self = shared_from_this()] {
+    self->busy_ = false;
+    self->Pump();
+  });
+}
+
+void LogStream::Finish(absl::StatusOr<LogEnd> end) {
+  if (ended_) return;
+  const Callback<LogEnd> done = std::move(done_);
+  Stop();
+  if (done) done(std::move(end));
+}
+
+}  // namespace syncline

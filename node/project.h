@@ -1,0 +1,213 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <boost/asio/io_context.hpp>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "node/async.h"
+#include "node/types.h"
+
+namespace syncline {
+
+class NodeCore;
+class LogStream;
+
+// One project of a node, by name: a value that may be copied and kept while
+// the node's io_context lives. See Node for how its operations are called; all
+// changes answer when they are durable.
+class Project {
+ public:
+  class Files;
+  class Documents;
+  class Log;
+  class Conflicts;
+  class Sync;
+
+  Project(boost::asio::io_context& io, std::weak_ptr<NodeCore> core,
+          std::string name)
+      : io_(&io), core_(std::move(core)), name_(std::move(name)) {}
+
+  [[nodiscard]] const std::string& name() const { return name_; }
+  [[nodiscard]] Files files() const;
+  [[nodiscard]] Documents documents() const;
+  [[nodiscard]] Log log() const;
+  [[nodiscard]] Conflicts conflicts() const;
+  [[nodiscard]] Sync sync() const;
+
+ protected:
+  template <typename Result, typename Token>
+  auto Async(Starter<Result> start, Token&& token) const {
+    return InitiateAsync<Result>(*io_, std::move(start),
+                                 std::forward<Token>(token));
+  }
+  template <typename Result>
+  Result Block(Starter<Result> start) const {
+    return BlockOn<Result>(*io_, std::move(start));
+  }
+
+  boost::asio::io_context* io_;
+  std::weak_ptr<NodeCore> core_;
+  std::string name_;
+};
+
+// Values under (namespace, key), replicated without a place in the tree.
+class Project::Documents : private Project {
+ public:
+  explicit Documents(const Project& project) : Project(project) {}
+
+  template <typename Token>
+  auto AsyncGet(std::string name_space, std::string key, Token&& token) const {
+    return Async(GetOf(std::move(name_space), std::move(key)),
+                 std::forward<Token>(token));
+  }
+  absl::StatusOr<std::string> Get(std::string name_space,
+                                  std::string key) const {
+    return Block(GetOf(std::move(name_space), std::move(key)));
+  }
+
+  // Nothing: removes it.
+  template <typename Token>
+  auto AsyncPut(std::string name_space, std::string key,
+                std::optional<std::string> value, Token&& token) const {
+    return Async(PutOf(std::move(name_space), std::move(key), std::move(value)),
+                 std::forward<Token>(token));
+  }
+  absl::StatusOr<Written> Put(std::string name_space, std::string key,
+                              std::optional<std::string> value) const {
+    return Block(
+        PutOf(std::move(name_space), std::move(key), std::move(value)));
+  }
+
+ private:
+  Starter<absl::StatusOr<std::string>> GetOf(std::string name_space,
+                                             std::string key) const;
+  Starter<absl::StatusOr<Written>> PutOf(
+      std::string name_space, std::string key,
+      std::optional<std::string> value) const;
+};
+
+// What changed, in this node's order.
+class Project::Log : private Project {
+ public:
+  explicit Log(const Project& project) : Project(project) {}
+
+  // Ends when it is destroyed, on the loop: no call comes after that.
+  class Subscription {
+   public:
+    explicit Subscription(std::shared_ptr<LogStream> stream);
+    ~Subscription();
+    Subscription(Subscription&&) noexcept;
+    Subscription& operator=(Subscription&&) noexcept;
+
+   private:
+    std::shared_ptr<LogStream> stream_;
+  };
+
+  struct Page {
+    std::vector<LogRecord> records;
+    LogEnd end;
+  };
+
+  // Records that match, at most `query.limit` or 1000 of them. A position that
+  // cannot be read from is told in `end`.
+  template <typename Token>
+  auto AsyncRead(LogQuery query, Token&& token) const {
+    return Async(ReadOf(std::move(query)), std::forward<Token>(token));
+  }
+  absl::StatusOr<Page> Read(LogQuery query) const {
+    return Block(ReadOf(std::move(query)));
+  }
+
+  // Calls `deliver` with batches, on the loop: the next one comes after the
+  // `next` of the one before was called. With `query.follow` it stays.
+  // `ended`: see LogStream::Start. Call on the loop.
+  absl::StatusOr<Subscription> Subscribe(
+      LogQuery query,
+      std::function<void(std::vector<LogRecord>, std::function<void()> next)>
+          deliver,
+      Callback<LogEnd> ended) const;
+
+ private:
+  Starter<absl::StatusOr<Page>> ReadOf(LogQuery query) const;
+};
+
+class Project::Conflicts : private Project {
+ public:
+  explicit Conflicts(const Project& project) : Project(project) {}
+
+  // All open ones, by path.
+  template <typename Token>
+  auto AsyncList(Token&& token) const {
+    return Async(ListAll(), std::forward<Token>(token));
+  }
+  absl::StatusOr<std::vector<ConflictInfo>> List() const {
+    return Block(ListAll());
+  }
+
+  // Settles one with "local" (first to arrive here), "remote" (last) or the
+  // version of a sibling. To settle one with other content, put it with
+  // PutOptions::resolve.
+  template <typename Token>
+  auto AsyncResolve(std::string path, std::string take, Token&& token) const {
+    return Async(ResolveOf(std::move(path), std::move(take)),
+                 std::forward<Token>(token));
+  }
+  absl::StatusOr<Written> Resolve(std::string path, std::string take) const {
+    return Block(ResolveOf(std::move(path), std::move(take)));
+  }
+
+ private:
+  Starter<absl::StatusOr<std::vector<ConflictInfo>>> ListAll() const;
+  Starter<absl::StatusOr<Written>> ResolveOf(std::string path,
+                                             std::string take) const;
+};
+
+// Folders and peers.
+class Project::Sync : private Project {
+ public:
+  explicit Sync(const Project& project) : Project(project) {}
+
+  // Keeps the folder `dir` equal to the project from now on.
+  //   kFailedPrecondition  inside or around another mirrored folder
+  template <typename Token>
+  auto AsyncAddMirror(std::string dir, bool create, Token&& token) const {
+    return Async(AddMirrorOf(std::move(dir), create),
+                 std::forward<Token>(token));
+  }
+  absl::StatusOr<MirrorReport> AddMirror(std::string dir,
+                                         bool create = false) const {
+    return Block(AddMirrorOf(std::move(dir), create));
+  }
+
+  // Until folders and connected devices are in step; below 0: no limit.
+  //   kDeadlineExceeded  they are not; the message says what is left
+  template <typename Token>
+  auto AsyncWait(std::int64_t timeout_ms, Token&& token) const {
+    return Async(WaitOf(timeout_ms), std::forward<Token>(token));
+  }
+  absl::StatusOr<WaitReport> Wait(std::int64_t timeout_ms = -1) const {
+    return Block(WaitOf(timeout_ms));
+  }
+
+  template <typename Token>
+  auto AsyncReport(Token&& token) const {
+    return Async(ReportOf(), std::forward<Token>(token));
+  }
+  absl::StatusOr<ProjectReport> Report() const { return Block(ReportOf()); }
+
+ private:
+  Starter<absl::StatusOr<MirrorReport>> AddMirrorOf(std::string dir,
+                                                    bool create) const;
+  Starter<absl::StatusOr<WaitReport>> WaitOf(std::int64_t timeout_ms) const;
+  Starter<absl::StatusOr<ProjectReport>> ReportOf() const;
+};
+
+}  // namespace syncline

@@ -1,0 +1,154 @@
+// Opening, making and removing projects.
+
+#include <utility>
+
+#include "base/status.h"
+#include "node/log_stream.h"
+#include "node/node_core.h"
+
+namespace syncline {
+
+absl::Status NodeCore::OpenProject(const ProjectRow& row) {
+  Replica::Environment environment{*store_, *sync_thread_, *chunks_,
+                                   random_, time_,         io_.get_executor()};
+  Replica::Identity identity{row.id, row.number, settings_->origin(),
+                             self_->identity.public_key()};
+  Replica::Options options;
+  options.strategy = row.strategy;
+  absl::StatusOr<std::unique_ptr<Replica>> replica =
+      Replica::Open(environment, identity, options);
+  if (!replica.ok()) {
+    return Annotate(replica.status(), "project '" + row.name + "'");
+  }
+  ProjectRuntime& runtime = projects_[row.number];
+  runtime.number = row.number;
+  runtime.replica = *std::move(replica);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<ProjectRuntime*> NodeCore::Find(std::string_view name) {
+  const ProjectRow* row = settings_->FindProject(name);
+  ProjectRuntime* runtime = row == nullptr ? nullptr : Find(row->number);
+  if (runtime == nullptr) {
+    return NotFound("no project '" + std::string(name) + "'");
+  }
+  return runtime;
+}
+
+ProjectRuntime* NodeCore::Find(ProjectNumber number) {
+  const auto found = projects_.find(number);
+  return found == projects_.end() ? nullptr : &found->second;
+}
+
+const std::string& NodeCore::NameOf(const ProjectRuntime& project) const {
+  return settings_->projects().at(project.number).name;
+}
+
+absl::StatusOr<std::vector<ProjectRuntime*>> NodeCore::Select(
+    const std::vector<std::string>& names) {
+  std::vector<ProjectRuntime*> selected;
+  if (names.empty()) {
+    for (auto& [number, runtime] : projects_) selected.push_back(&runtime);
+    return selected;
+  }
+  for (const std::string& name : names) {
+    SYNCLINE_ASSIGN_OR_RETURN(ProjectRuntime * runtime, Find(name));
+    selected.push_back(runtime);
+  }
+  return selected;
+}
+
+void NodeCore::CreateProject(const std::string& name, StatusCallback done) {
+  constexpr std::size_t kIdBytes = 16;
+  AddProject(name, ProjectId{random_.Bytes(kIdBytes)}, std::move(done));
+}
+
+void NodeCore::AddProject(const std::string& name, const ProjectId& id,
+                          StatusCallback done) {
+  const absl::StatusOr<ProjectNumber> number = settings_->AddProject(
+      name, id,
+      [weak = weak_from_this(), name, done](const absl::Status& written) {
+        const auto self = weak.lock();
+        if (!written.ok() || !self) return done(written);
+        const ProjectRow* row = self->settings_->FindProject(name);
+        if (row == nullptr) return done(NotFound("it was removed again"));
+        done(self->OpenProject(*row));
+      });
+  if (!number.ok()) done(number.status());
+}
+
+void NodeCore::RemoveProject(const std::string& name, StatusCallback done) {
+  const absl::StatusOr<ProjectRuntime*> found = Find(name);
+  if (!found.ok()) return done(found.status());
+  ProjectRuntime& project = **found;
+  if (project.verifying) {
+    return done(absl::AbortedError("it is being verified (try again later)"));
+  }
+  const ProjectNumber number = project.number;
+  std::vector<MirrorRow> mirrors;
+  for (const auto& [id, row] : settings_->mirrors()) {
+    if (row.project == number) mirrors.push_back(row);
+  }
+  EndStreams(number);
+  project.mirrors.clear();
+  // Peers let go of the replica before it goes.
+  std::unique_ptr<Replica> replica = std::move(project.replica);
+  projects_.erase(number);
+  if (peers_) peers_->ProjectsChanged();
+  replica->Flush([weak = weak_from_this(), number, mirrors, done,
+                  held = std::shared_ptr<Replica>(std::move(replica))](
+                     const absl::Status&) mutable {
+    const auto self = weak.lock();
+    if (!self) return;
+    // Not within the replica's own call.
+    self->Later([weak, number, mirrors, done, held]() mutable {
+      held.reset();
+      if (const auto core = weak.lock()) {
+        core->ForgetProject(number, mirrors, done);
+      }
+    });
+  });
+}
+
+void NodeCore::ForgetProject(ProjectNumber number,
+                             const std::vector<MirrorRow>& mirrors,
+                             StatusCallback done) {
+  OnPool<bool>(
+      [&store = *store_, mirrors]() -> absl::StatusOr<bool> {
+        for (const MirrorRow& row : mirrors) {
+          SYNCLINE_RETURN_IF_ERROR(
+              Mirror::Forget(store, row.project, row.id, row.dir));
+        }
+        return true;
+      },
+      [weak = weak_from_this(), number, done](absl::StatusOr<bool> forgotten) {
+        const auto self = weak.lock();
+        if (!forgotten.ok() || !self) return done(forgotten.status());
+        self->settings_->RemoveProject(number, done);
+      });
+}
+
+void NodeCore::SetStrategy(const std::string& name, Strategy strategy,
+                           StatusCallback done) {
+  const absl::StatusOr<ProjectRuntime*> found = Find(name);
+  if (!found.ok()) return done(found.status());
+  ProjectRow row = settings_->projects().at((*found)->number);
+  row.strategy = strategy;
+  (*found)->replica->SetStrategy(strategy);
+  settings_->PutProject(row, std::move(done));
+}
+
+void NodeCore::AddStream(const std::shared_ptr<LogStream>& stream) {
+  std::erase_if(streams_, [](const auto& weak) { return weak.expired(); });
+  streams_.push_back(stream);
+}
+
+void NodeCore::EndStreams(std::optional<ProjectNumber> project) {
+  const std::vector<std::weak_ptr<LogStream>> streams = streams_;
+  for (const std::weak_ptr<LogStream>& weak : streams) {
+    const std::shared_ptr<LogStream> stream = weak.lock();
+    if (stream && (!project || stream->project() == *project)) stream->Close();
+  }
+}
+
+}  // namespace syncline

@@ -1,0 +1,129 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <boost/asio/any_io_executor.hpp>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "base/random.h"
+#include "clock/origin.h"
+#include "kv/keys.h"
+#include "kv/store.h"
+#include "log/sync_thread.h"
+#include "node/settings_rows.h"
+#include "replication/peer/device_identity.h"
+#include "replication/project_id.h"
+
+namespace syncline {
+
+// What a node knows besides its projects' logs: who it is, which projects and
+// mirrors it has, which devices it talks to and whom it invited. Rows of the
+// store (node/FORMAT.md), all of them in memory too.
+//
+// A change shows at once; `done` comes when it is durable, and nothing may be
+// promised to anybody before that. After a failed write memory and disk may
+// differ: the node must be opened again.
+//
+// Bound to the executor given to Open(); callbacks come there.
+class Settings {
+ public:
+  using Done = std::function<void(absl::Status)>;
+
+  // Number of the row formats; a store with a higher one is refused.
+  static constexpr std::uint32_t kFormat = 1;
+
+  // Reads the rows, or makes them (blocking) in a store that has none: a new
+  // origin, named `default_name`. Borrows `store` and `sync_thread`.
+  //   kFailedPrecondition  written by a newer format than this build knows
+  //   kDataLoss            rows that cannot be read
+  static absl::StatusOr<std::unique_ptr<Settings>> Open(
+      Store& store, SyncThread& sync_thread,
+      boost::asio::any_io_executor executor, RandomSource& random,
+      std::string_view default_name);
+
+  ~Settings();
+  Settings(const Settings&) = delete;
+  Settings& operator=(const Settings&) = delete;
+
+  [[nodiscard]] const Origin& origin() const { return origin_; }
+  [[nodiscard]] const std::string& name() const { return name_; }
+  void SetName(std::string name, Done done);
+
+  // ---- projects, by number
+  [[nodiscard]] const std::map<ProjectNumber, ProjectRow>& projects() const {
+    return projects_;
+  }
+  [[nodiscard]] const ProjectRow* FindProject(std::string_view name) const;
+  [[nodiscard]] const ProjectRow* FindProject(const ProjectId& id) const;
+  // Adds a project under a number that was never used before.
+  //   kAlreadyExists    the name or the id is taken
+  //   kInvalidArgument  see CheckProjectName
+  absl::StatusOr<ProjectNumber> AddProject(std::string_view name,
+                                           const ProjectId& id, Done done);
+  void PutProject(const ProjectRow& row, Done done);
+  // Deletes every row of the project in every column, its mirrors, and its
+  // place in peers and invitations. Its replica must be gone.
+  void RemoveProject(ProjectNumber number, Done done);
+  // `wanted`, or `wanted` with the least free "-2", "-3", ... behind it.
+  [[nodiscard]] std::string FreeProjectName(std::string_view wanted) const;
+
+  // ---- mirrors, by id
+  [[nodiscard]] const std::map<std::uint32_t, MirrorRow>& mirrors() const {
+    return mirrors_;
+  }
+  // Gives out the next mirror id of the node.
+  std::uint32_t AddMirror(ProjectNumber project, std::string dir, Done done);
+  void PutMirror(const MirrorRow& row, Done done);
+  // `rows` are deleted in the same batch (the mirror's Base).
+  void RemoveMirror(std::uint32_t id, WriteBatch rows, Done done);
+
+  // ---- devices
+  [[nodiscard]] const std::map<DeviceId, PeerRow>& peers() const {
+    return peers_;
+  }
+  void PutPeer(const PeerRow& row, Done done);
+  void RemovePeer(const DeviceId& id, Done done);
+
+  // ---- invitations, by id
+  [[nodiscard]] const std::map<std::string, InvitationRow>& invitations()
+      const {
+    return invitations_;
+  }
+  // Forgets those that expired more than a day before `now_ms`.
+  void PutInvitation(const InvitationRow& row, std::int64_t now_ms, Done done);
+  // Marks an invitation as used and puts the device it admits, together.
+  void UseInvitation(const std::string& id, const PeerRow& peer, Done done);
+
+ private:
+  Settings(Store& store, SyncThread& sync_thread,
+           boost::asio::any_io_executor executor);
+  absl::Status Load();
+  absl::Status LoadNode(std::string_view key, std::string_view value);
+  absl::Status LoadPeer(std::string_view key, std::string_view value);
+  absl::Status Create(RandomSource& random, std::string_view name);
+  void Write(WriteBatch batch, Done done);
+  [[nodiscard]] std::string NodeRow() const;
+
+  Store& store_;
+  SyncThread& sync_thread_;
+  boost::asio::any_io_executor executor_;
+
+  Origin origin_;
+  std::string name_;
+  std::uint32_t next_project_ = 1;
+  std::uint32_t next_mirror_ = 1;
+  std::map<ProjectNumber, ProjectRow> projects_;
+  std::map<std::uint32_t, MirrorRow> mirrors_;
+  std::map<DeviceId, PeerRow> peers_;
+  std::map<std::string, InvitationRow> invitations_;
+};
+
+}  // namespace syncline

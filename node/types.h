@@ -1,0 +1,218 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "base/hash.h"
+#include "clock/dot.h"
+#include "clock/version_vector.h"
+#include "log/append_log.h"
+#include "log/entry.h"
+#include "log/path_change.h"
+#include "replication/project_id.h"
+#include "replication/state/strategy.h"
+
+// What a node tells and is told: plain values. Paths are below the project's
+// root with '/' between names, without one at either end; "" is the root.
+
+namespace syncline {
+
+// Receives the outcome of an asynchronous call, once, on the node's loop.
+template <typename T>
+using Callback = std::function<void(absl::StatusOr<T>)>;
+using StatusCallback = std::function<void(absl::Status)>;
+
+// ---- files
+
+// A file, directory or symlink as it is shown.
+struct FileInfo {
+  std::string path;
+  ItemKind kind = ItemKind::kFile;
+  ItemId item;
+  std::uint64_t size = 0;      // Bytes; 0 for directories.
+  Hash hash;                   // Of a file's content.
+  std::optional<Dot> version;  // Of the shown value; none for directories.
+  std::int64_t mtime_ms = 0;   // Since 1970; 0 if unknown.
+  bool exec = false;
+  bool conflict = false;  // Has open siblings.
+  bool present = true;    // All content is on this node.
+  std::string target;     // Of a symlink.
+};
+
+struct FileList {
+  std::vector<FileInfo> entries;  // By name, bytewise.
+  bool more = false;              // Ask again after the last name.
+};
+
+// A condition on the version that is replaced.
+struct IfMatch {
+  enum class Kind : std::uint8_t { kAny, kAbsent, kVersion } kind = Kind::kAny;
+  Dot version;  // kVersion.
+
+  // "" any, "none" absent, else a dot.
+  //   kInvalidArgument  anything else
+  static absl::StatusOr<IfMatch> FromText(std::string_view text);
+};
+
+struct PutOptions {
+  IfMatch if_match;
+  std::optional<bool> exec;   // Nothing: as it was, or not executable.
+  bool parents = false;       // Make missing directories above.
+  bool resolve = false;       // Supersede all siblings of an open conflict.
+  std::int64_t mtime_ms = 0;  // 0: now.
+};
+
+// What a change became. Nothing to change: no version, seq 0.
+struct Written {
+  Seq seq;
+  std::optional<Dot> version;
+};
+
+// ---- the log
+
+struct LogQuery {
+  // Exclusive; answered kBehindHorizon if it was truncated away. Nothing: from
+  // the oldest record there is.
+  std::optional<Seq> since;
+  std::optional<Seq> until;  // Inclusive.
+  std::uint64_t limit = 0;   // Records; 0 for no bound.
+  bool reverse = false;      // Newest first; not with `follow`.
+  bool follow = false;       // Stay and deliver what comes.
+  std::string path;          // Glob, see node/path_glob.h; empty: all.
+  std::vector<PathChange::Type> kinds;  // Empty: all.
+  std::optional<LogId> log;  // The log that `since` is a position of.
+};
+
+struct LogRecord {
+  Seq seq;
+  Dot dot;
+  std::int64_t time_ms = 0;  // The author's clock.
+  std::string device;        // Device id; empty if unknown.
+  std::string cause;
+  std::vector<PathChange> changes;  // Those asked for.
+};
+
+struct LogEnd {
+  CursorState state = CursorState::kValid;
+  Seq last;     // kValid: the last record looked at.
+  Seq horizon;  // Else: what there is.
+  Seq head;
+};
+
+// ---- conflicts
+
+struct SiblingInfo {
+  Dot version;
+  std::string device;  // Device id; empty if unknown.
+  std::int64_t time_ms = 0;
+  std::optional<ItemKind> kind;  // Nothing for a document.
+  std::uint64_t size = 0;
+  Hash hash;
+  bool shown = false;
+  bool automatic = false;  // Made by a strategy.
+};
+
+struct ConflictInfo {
+  std::string project;
+  std::string path;                   // Or "doc:<namespace>/<key>".
+  std::vector<SiblingInfo> siblings;  // By version.
+};
+
+// ---- the node
+
+struct MirrorReport {
+  std::string dir;
+  std::string state;  // scanning, idle, syncing, paused, error.
+  std::uint64_t scanned_files = 0;
+  std::uint64_t pending = 0;
+  std::string error;
+};
+
+struct ProjectReport {
+  std::string name;
+  ProjectId id;
+  Strategy strategy = Strategy::kMerge;
+  std::vector<MirrorReport> mirrors;
+  LogId log;
+  Seq head;
+  Seq durable;
+  Seq horizon;
+  VersionVector frontier;
+  Hash digest;
+  std::uint64_t items = 0;
+  std::uint64_t bytes = 0;
+  std::uint64_t conflicts = 0;
+  std::uint64_t missing_chunks = 0;
+  std::string error;  // Why changes are refused; else empty.
+};
+
+struct PeerReport {
+  std::string id;
+  std::string name;
+  std::string address;
+  std::string state;  // connected, connecting, offline, refused.
+  std::vector<std::string> projects;
+  std::string last_error;
+  std::int64_t retry_at_ms = 0;
+  std::int64_t rtt_ms = -1;
+  std::uint64_t sent_bytes = 0;
+  std::uint64_t received_bytes = 0;
+};
+
+struct NodeReport {
+  std::string device_id;
+  std::string device_name;
+  std::uint64_t uptime_s = 0;
+  bool serving = false;
+  std::vector<ProjectReport> projects;  // By name.
+  std::vector<PeerReport> peers;        // By id.
+};
+
+// What a sweep could not take in: path -> why.
+struct ScanReport {
+  std::vector<MirrorReport> mirrors;
+  std::vector<std::pair<std::string, std::string>> problems;
+};
+
+struct WaitReport {
+  std::uint64_t conflicts = 0;  // Open, in the projects waited for.
+};
+
+struct InvitationReport {
+  std::string code;
+  std::int64_t expires_ms = 0;  // Since 1970.
+};
+
+struct JoinReport {
+  struct Place {
+    std::string project;
+    std::string dir;  // Empty: not mirrored.
+  };
+  std::string device_id;  // Of the one who invited.
+  std::string device_name;
+  std::vector<Place> places;
+};
+
+struct Finding {
+  std::string project;
+  std::string where;  // A path, or "log <seq>".
+  std::string what;
+};
+
+struct VerifyReport {
+  static constexpr std::size_t kFindingsMax = 1000;
+  std::uint64_t projects = 0;
+  std::uint64_t records = 0;
+  std::uint64_t files = 0;
+  std::uint64_t bytes = 0;
+  std::uint64_t missing_chunks = 0;
+  std::vector<Finding> findings;
+  std::uint64_t findings_left_out = 0;
+};
+
+}  // namespace syncline

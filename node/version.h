@@ -1,0 +1,7 @@
+#pragma once
+
+namespace syncline {
+
+inline constexpr char kProgramVersion[] = SYNCLINE_VERSION;
+
+}  // namespace syncline

@@ -1,0 +1,144 @@
+// Waiting until everything that this node knows of is in step.
+
+#include <chrono>
+#include <memory>
+#include <utility>
+
+#include <boost/asio/steady_timer.hpp>
+
+#include "base/status.h"
+#include "node/node_core.h"
+
+namespace syncline {
+
+// Sweeps the mirrors first, then looks again and again whether anything is
+// left to do. Two looks in a row must find nothing.
+class NodeCore::Waiter : public std::enable_shared_from_this<Waiter> {
+ public:
+  Waiter(NodeCore& core, std::vector<ProjectNumber> projects,
+         std::int64_t timeout_ms, Callback<WaitReport> done)
+      : core_(core.weak_from_this()),
+        projects_(std::move(projects)),
+        timer_(core.io_),
+        deadline_ms_(timeout_ms < 0 ? -1 : core.time_.SteadyMs() + timeout_ms),
+        grace_ends_ms_(core.time_.SteadyMs() + kGraceMs),
+        done_(std::move(done)) {}
+
+  void Start() {
+    const std::shared_ptr<NodeCore> core = core_.lock();
+    if (core->serving_) core->peers_->RetryNow();
+    ++scans_left_;  // This call's own, given back at its end.
+    for (const ProjectNumber number : projects_) {
+      const ProjectRow& row = core->settings_->projects().at(number);
+      ++scans_left_;
+      core->ScanMirrors(row.name, "", [self = shared_from_this()](const auto&) {
+        self->Scanned();
+      });
+    }
+    --scans_left_;
+    Look();
+  }
+
+ private:
+  static constexpr std::chrono::milliseconds kPause{20};
+  // For a peer that has just connected to say what it shares.
+  static constexpr std::int64_t kGraceMs = 1000;
+
+  // What a sweep could not do shows in the mirror's status.
+  void Scanned() { --scans_left_; }
+
+  void Look() {
+    const std::shared_ptr<NodeCore> core = core_.lock();
+    if (!core || core->closing_) {
+      return Finish(absl::CancelledError("the node was closed"));
+    }
+    const std::string busy = WhatIsLeft(*core);
+    quiet_looks_ = busy.empty() ? quiet_looks_ + 1 : 0;
+    if (quiet_looks_ == 2) return Finish(Report(*core));
+    if (deadline_ms_ >= 0 && core->time_.SteadyMs() >= deadline_ms_) {
+      return Finish(absl::DeadlineExceededError(
+          busy.empty() ? "not quiet for long enough" : busy));
+    }
+    timer_.expires_after(kPause);
+    timer_.async_wait(
+        [self = shared_from_this()](const boost::system::error_code& error) {
+          if (!error) self->Look();
+        });
+  }
+
+  std::string WhatIsLeft(NodeCore& core) {
+    if (scans_left_ > 0) return "folders are still being looked at";
+    for (const ProjectNumber number : projects_) {
+      ProjectRuntime* project = core.Find(number);
+      if (project == nullptr) continue;
+      const std::string left = LeftOf(core, *project);
+      if (!left.empty()) {
+        return "project '" + core.NameOf(*project) + "': " + left;
+      }
+    }
+    return {};
+  }
+
+  std::string LeftOf(NodeCore& core, ProjectRuntime& project) {
+    Replica& replica = *project.replica;
+    if (!replica.health().ok()) return std::string(replica.health().message());
+    if (replica.log().durable() != replica.log().head()) {
+      return "changes are being written";
+    }
+    if (replica.wants().size() > 0) {
+      return std::to_string(replica.wants().size()) +
+             " pieces of content are missing";
+    }
+    for (const auto& [id, why] : project.mirror_errors) return why;
+    for (const auto& [id, mirror] : project.mirrors) {
+      const Mirror::Status status = mirror->status();
+      if (status.state == Mirror::State::kPaused) continue;
+      if (!status.error.empty()) return status.dir + ": " + status.error;
+      if (!mirror->idle()) return status.dir + " is being worked on";
+    }
+    return core.PeerLag(replica.identity().project,
+                        core.time_.SteadyMs() < grace_ends_ms_);
+  }
+
+  absl::StatusOr<WaitReport> Report(NodeCore& core) {
+    WaitReport report;
+    for (const ProjectNumber number : projects_) {
+      ProjectRuntime* project = core.Find(number);
+      if (project == nullptr) continue;
+      SYNCLINE_ASSIGN_OR_RETURN(std::vector<std::string> conflicts,
+                                project->replica->state().Conflicts());
+      report.conflicts += conflicts.size();
+    }
+    return report;
+  }
+
+  void Finish(absl::StatusOr<WaitReport> result) {
+    const Callback<WaitReport> done = std::move(done_);
+    done_ = nullptr;
+    if (done) done(std::move(result));
+  }
+
+  std::weak_ptr<NodeCore> core_;
+  std::vector<ProjectNumber> projects_;
+  boost::asio::steady_timer timer_;
+  std::int64_t deadline_ms_;  // Steady clock; below 0 for none.
+  std::int64_t grace_ends_ms_;
+  Callback<WaitReport> done_;
+  std::size_t scans_left_ = 0;
+  int quiet_looks_ = 0;
+};
+
+void NodeCore::Wait(const std::vector<std::string>& names,
+                    std::int64_t timeout_ms, Callback<WaitReport> done) {
+  const absl::StatusOr<std::vector<ProjectRuntime*>> selected = Select(names);
+  if (!selected.ok()) return done(selected.status());
+  std::vector<ProjectNumber> numbers;
+  for (const ProjectRuntime* project : *selected) {
+    numbers.push_back(project->number);
+  }
+  std::make_shared<Waiter>(*this, std::move(numbers), timeout_ms,
+                           std::move(done))
+      ->Start();
+}
+
+}  // namespace syncline

@@ -1,0 +1,496 @@
+@0xb4dbb201f1897cec;
+# The control interface of a node: what the `syncline` program asks of it, over
+# the Unix socket in the node's home or in one process. Trusted: who may open
+# the socket may do everything.
+#
+# Every outcome that a caller should expect is a member of a union; a rejected
+# call means that the connection or the node broke. Nothing here is bounded by
+# the size of a file, a directory or a log: long answers come in pieces that
+# the receiver asks for or acknowledges one by one.
+
+using Cxx = import "/capnp/c++.capnp";
+$Cxx.namespace("syncline::control");
+
+# ---- results
+
+struct Failure {
+  code @0 :UInt16;     # An absl::StatusCode; never 0 (OK).
+  message @1 :Text;    # What failed and why, for people; never parsed.
+}
+
+struct Result(Value) {
+  union {
+    failure @0 :Failure;
+    value @1 :Value;
+  }
+}
+
+struct Done {
+  # The value of operations that give none.
+}
+
+# ---- the node
+
+struct VersionInfo {
+  program @0 :Text;     # Version of the program that serves.
+  format @1 :UInt32;    # Format number of the store.
+}
+
+struct Device {
+  id @0 :Text;      # Base32 groups of the hash of the public key.
+  name @1 :Text;    # Given by its owner; not unique.
+}
+
+struct Slot {
+  origin @0 :Text;       # 32 hex digits.
+  counter @1 :UInt64;    # Highest counter of the origin that was applied.
+}
+
+struct LogInfo {
+  id @0 :Text;           # 32 hex digits; new when the log is made anew.
+  head @1 :UInt64;       # Last seq given out.
+  durable @2 :UInt64;    # Last seq that survives loss of power.
+  horizon @3 :UInt64;    # Last seq truncated away; 0 if none.
+}
+
+struct Mirror {
+  dir @0 :Text;              # Absolute path.
+  state @1 :Text;            # scanning, idle, syncing, paused or error.
+  scannedFiles @2 :UInt64;   # Files and directories seen by the last sweep.
+  pending @3 :UInt64;        # Paths not yet brought in step.
+  error @4 :Text;            # Why the state is error; else empty.
+}
+
+struct Project {
+  name @0 :Text;                 # Of this node; unique on it.
+  id @1 :Text;                   # 32 hex digits; the same on all nodes.
+  mirrors @2 :List(Mirror);      # Folders kept equal to it on this node.
+  log @3 :LogInfo;               # This node's log of it.
+  frontier @4 :List(Slot);       # What was applied, by origin.
+  digest @5 :Text;               # Equal exactly where the states are equal.
+  items @6 :UInt64;              # Visible files, links and directories.
+  bytes @7 :UInt64;              # Size of the visible files together.
+  conflicts @8 :UInt64;          # Open conflicts.
+  missingChunks @9 :UInt64;      # Pieces of content still to be fetched.
+  strategy @10 :Text;            # How this node resolves conflicts.
+  error @11 :Text;               # Why changes are refused; else empty.
+}
+
+struct Peer {
+  id @0 :Text;                   # Device id.
+  name @1 :Text;                 # As told by its owner or renamed here.
+  address @2 :Text;              # Last address used, HOST:PORT, or empty.
+  state @3 :Text;                # connected, connecting, offline, refused.
+  projects @4 :List(Text);       # Names here of the projects shared with it.
+  lastError @5 :Text;            # Why the last session ended, or empty.
+  retryAtMs @6 :Int64;           # Next attempt, ms since 1970; 0 if none.
+  rttMs @7 :Int64;               # Last round trip; -1 if unknown.
+  sentBytes @8 :UInt64;          # In this and earlier sessions.
+  receivedBytes @9 :UInt64;      # In this and earlier sessions.
+}
+
+struct Status {
+  device @0 :Device;             # This node.
+  version @1 :Text;              # Version of the program that serves.
+  uptimeS @2 :UInt64;            # Seconds since the node was opened.
+  projects @3 :List(Project);    # By name.
+  peers @4 :List(Peer);          # By id.
+  serving @5 :Bool;              # Whether it listens for peers.
+}
+
+struct Settled {
+  conflicts @0 :UInt64;          # Open, in the projects waited for.
+}
+
+struct Finding {
+  project @0 :Text;    # Name of the project.
+  where @1 :Text;      # A path, or "log <seq>".
+  what @2 :Text;       # What is wrong with it.
+}
+
+struct VerifyReport {
+  projects @0 :UInt64;              # Checked.
+  records @1 :UInt64;               # Log records read.
+  files @2 :UInt64;                 # Files whose content was read.
+  bytes @3 :UInt64;                 # Bytes of content read.
+  missingChunks @4 :UInt64;         # Not fetched yet: not a finding.
+  findings @5 :List(Finding);       # Empty if all is well.
+  findingsLeftOut @6 :UInt64;       # Findings beyond those listed.
+}
+
+interface NodeControl {
+  version @0 () -> (result :Result(VersionInfo));
+
+  status @1 (
+    projects :List(Text)    # Names to report; empty for all.
+  ) -> (result :Result(Status));
+
+  # Answers when all mirrors have seen what is on the disk at the call and are
+  # idle, no content is missing and every connected peer is in sync.
+  # kDeadlineExceeded says what was still under way.
+  wait @2 (
+    projects :List(Text),   # Names to wait for; empty for all.
+    timeoutMs :Int64        # Below 0 for no limit.
+  ) -> (result :Result(Settled));
+
+  verify @3 (
+    projects :List(Text)    # Names to check; empty for all.
+  ) -> (result :Result(VerifyReport));
+}
+
+# ---- projects and mirrors
+
+struct ProjectList {
+  projects @0 :List(Project);    # By name.
+}
+
+struct MirrorList {
+  mirrors @0 :List(Mirror);      # In the order they were added.
+}
+
+struct ScanResult {
+  struct Problem {
+    path @0 :Text;                 # Below the mirror's folder.
+    why @1 :Text;                  # Why it could not be taken in.
+  }
+  mirrors @0 :List(Mirror);        # Those swept.
+  problems @1 :List(Problem);      # By path.
+}
+
+struct StrategyName {
+  name @0 :Text;    # local-wins, remote-wins, newest-wins, ...
+}
+
+interface ProjectControl {
+  createProject @0 (
+    name :Text              # No '/', not empty, unique on this node.
+  ) -> (result :Result(Project));
+
+  projects @1 () -> (result :Result(ProjectList));
+
+  project @2 (
+    name :Text              # Of this node.
+  ) -> (result :Result(Project));
+
+  # Forgets the project here: its log, state and mirrors. Folders and other
+  # nodes keep their files.
+  removeProject @3 (
+    name :Text              # Of this node.
+  ) -> (result :Result(Done));
+
+  strategy @4 (
+    project :Text           # Name of the project.
+  ) -> (result :Result(StrategyName));
+
+  setStrategy @5 (
+    project :Text,          # Name of the project.
+    strategy :Text          # One of StrategyName.
+  ) -> (result :Result(Done));
+
+  addMirror @6 (
+    project :Text,          # Name of the project.
+    dir :Text,              # Absolute path of the folder.
+    create :Bool            # Make the folder if it is missing.
+  ) -> (result :Result(Mirror));
+
+  mirrors @7 (
+    project :Text           # Name of the project; empty for all.
+  ) -> (result :Result(MirrorList));
+
+  # Ends the mirror; the folder keeps its files.
+  removeMirror @8 (
+    project :Text,          # Name of the project.
+    dir :Text               # Absolute path; empty for its only mirror.
+  ) -> (result :Result(Done));
+
+  pauseMirror @9 (
+    project :Text,          # Name of the project.
+    dir :Text,              # Absolute path; empty for all its mirrors.
+    paused :Bool            # False: go on.
+  ) -> (result :Result(Done));
+
+  # Sweeps the folder now and answers when its changes are in the log.
+  scanMirror @10 (
+    project :Text,          # Name of the project.
+    dir :Text               # Absolute path; empty for all its mirrors.
+  ) -> (result :Result(ScanResult));
+}
+
+# ---- devices
+
+struct DeviceList {
+  peers @0 :List(Peer);      # By id.
+}
+
+struct Invitation {
+  code @0 :Text;             # One line; pairs one device, once.
+  expiresMs @1 :Int64;       # Milliseconds since 1970.
+}
+
+struct Joined {
+  struct Place {
+    project @0 :Text;        # Name of the project here.
+    dir @1 :Text;            # Folder it is mirrored to; empty if none.
+  }
+  peer @0 :Device;           # Who invited.
+  places @1 :List(Place);    # In the order of the invitation.
+}
+
+interface DeviceControl {
+  device @0 () -> (result :Result(Device));
+
+  renameSelf @1 (
+    name :Text               # New name of this device.
+  ) -> (result :Result(Done));
+
+  devices @2 () -> (result :Result(DeviceList));
+
+  # Stops sharing with the device and forgets its key.
+  removeDevice @3 (
+    id :Text                 # Device id, or a prefix that names just one.
+  ) -> (result :Result(Done));
+
+  renameDevice @4 (
+    id :Text,                # Device id, or a prefix that names just one.
+    name :Text               # New name, on this node only.
+  ) -> (result :Result(Done));
+
+  invite @5 (
+    projects :List(Text),    # Names of the projects to share.
+    expiresMs :Int64,        # From now.
+    addresses :List(Text)    # HOST:PORT of this node; empty: where it listens.
+  ) -> (result :Result(Invitation));
+
+  join @6 (
+    code :Text,              # From invite.
+    dirs :List(Text)         # Folders for its projects, in order; may be fewer.
+  ) -> (result :Result(Joined));
+}
+
+# ---- files
+
+struct FileInfo {
+  path @0 :Text;         # Below the project's root, no leading '/'.
+  kind @1 :Text;         # file, dir or symlink.
+  size @2 :UInt64;       # Bytes; 0 for directories.
+  hash @3 :Text;         # SHA-256 of a file's content in hex; else empty.
+  version @4 :Text;      # Dot of the shown value; empty for directories.
+  item @5 :Text;         # The item's id.
+  mtimeMs @6 :Int64;     # Milliseconds since 1970; 0 if unknown.
+  exec @7 :Bool;         # A file that may be executed.
+  conflict @8 :Bool;     # Has open siblings.
+  target @9 :Text;       # Of a symlink.
+  present @10 :Bool;     # All content is on this node.
+}
+
+struct FileList {
+  entries @0 :List(FileInfo);    # By name, bytewise.
+  more @1 :Bool;                 # Ask again with the last name as `after`.
+}
+
+interface ByteSource {
+  # Pieces of one file, in order, each verified. Drop it to stop early.
+  next @0 () -> (result :Result(Piece));
+
+  struct Piece {
+    bytes @0 :Data;      # At most 1 MiB; empty at the end and only there.
+  }
+}
+
+struct Opened {
+  info @0 :FileInfo;         # What is being read.
+  source @1 :ByteSource;     # Its content.
+}
+
+struct Written {
+  seq @0 :UInt64;        # Record in this node's log; 0: nothing changed.
+  version @1 :Text;      # Dot of the entry; empty if nothing changed.
+}
+
+interface ByteSink {
+  # Takes a file in order. Drop it to give up: nothing was changed then.
+  add @0 (
+    bytes :Data            # At most 1 MiB. Send the next after the answer.
+  ) -> (result :Result(Done));
+
+  # Makes the content durable and commits it as one entry.
+  finish @1 () -> (result :Result(Written));
+}
+
+enum Bit {
+  keep @0;     # As it was; off where there was nothing.
+  set @1;      # On.
+  clear @2;    # Off.
+}
+
+struct Sink {
+  sink @0 :ByteSink;    # To be finished or dropped.
+}
+
+interface FileControl {
+  stat @0 (
+    project :Text,       # Name of the project.
+    path :Text           # Empty for the root.
+  ) -> (result :Result(FileInfo));
+
+  list @1 (
+    project :Text,       # Name of the project.
+    path :Text,          # Of a directory; empty for the root.
+    after :Text,         # Continue behind this name; empty to begin.
+    limit :UInt32        # At most this many; 0 for the server's limit.
+  ) -> (result :Result(FileList));
+
+  read @2 (
+    project :Text,       # Name of the project.
+    path :Text,          # Of a file or symlink.
+    version :Text        # Dot of a sibling; empty for the shown one.
+  ) -> (result :Result(Opened));
+
+  put @3 (
+    project :Text,       # Name of the project.
+    path :Text,          # Where the file goes.
+    ifMatch :Text,       # Refuse unless this is the shown version; "none":
+                         # refuse if the path exists; empty: no condition.
+    exec :Bit,           # Whether the file may be executed.
+    parents :Bool,       # Make missing directories above it.
+    mtimeMs :Int64,      # 0 for now.
+    resolve :Bool        # Supersede all siblings of an open conflict.
+  ) -> (result :Result(Sink));
+
+  remove @4 (
+    project :Text,       # Name of the project.
+    path :Text,          # What to remove; never the root.
+    recursive :Bool,     # Needed for a directory.
+    ifMatch :Text        # As in put, without "none".
+  ) -> (result :Result(Written));
+
+  move @5 (
+    project :Text,       # Name of the project.
+    from :Text,          # What to move.
+    to :Text             # New path; a directory: moves into it.
+  ) -> (result :Result(Written));
+
+  makeDirectory @6 (
+    project :Text,       # Name of the project.
+    path :Text,          # Of the directory.
+    parents :Bool        # Make those above too; existing ones are no error.
+  ) -> (result :Result(Written));
+
+  makeSymlink @7 (
+    project :Text,       # Name of the project.
+    path :Text,          # Of the link.
+    target :Text,        # What it says; not looked at.
+    parents :Bool        # Make missing directories above it.
+  ) -> (result :Result(Written));
+}
+
+# ---- the log
+
+struct Change {
+  type @0 :Text;         # create, update, delete, rename, mkdir, rmdir, ...
+  path @1 :Text;         # Below the root; of an event, its topic.
+  from @2 :Text;         # Of a rename; else empty.
+  item @3 :Text;         # Item id, or empty.
+  kind @4 :Text;         # file, dir or symlink, or empty.
+  size @5 :UInt64;       # Of the content shown, with `hash`.
+  hash @6 :Text;         # SHA-256 of a file's content in hex, or empty.
+  version @7 :Text;      # Dot of the shown value, or empty.
+}
+
+struct Record {
+  seq @0 :UInt64;              # Position in this node's log.
+  timeMs @1 :Int64;            # The author's clock, ms since 1970.
+  device @2 :Text;             # Device id of the origin; empty if unknown.
+  origin @3 :Text;             # 32 hex digits.
+  counter @4 :UInt64;          # With `origin`, the entry's dot.
+  cause @5 :Text;              # user, or auto:<strategy>.
+  changes @6 :List(Change);    # What it changed here; those asked for.
+}
+
+struct LogQuery {
+  since @0 :UInt64;         # Exclusive; read only with `resume`.
+  until @1 :UInt64;         # Inclusive; 0 for no bound.
+  limit @2 :UInt64;         # Records; 0 for no bound.
+  reverse @3 :Bool;         # Newest first; not with follow.
+  path @4 :Text;            # Glob that a change's path or from must match:
+                            # * and ? within a name, ** across; empty: all.
+  kinds @5 :List(Text);     # Types of changes wanted; empty for all.
+  follow @6 :Bool;          # Stay and deliver what comes.
+  logId @7 :Text;           # Of the caller's position; empty if not known.
+  resume @8 :Bool;          # From `since`, and say so if it was truncated
+                            # away; else from the oldest record there is.
+}
+
+interface LogSink {
+  # Takes the next records. The next batch comes after the answer.
+  deliver @0 (
+    records :List(Record)    # In order, at least one.
+  ) -> ();
+}
+
+struct Horizon {
+  horizon @0 :UInt64;    # Last seq truncated away.
+  head @1 :UInt64;       # Last seq there is.
+}
+
+struct LogEnd {
+  union {
+    last @0 :UInt64;               # All was delivered; the last seq looked at.
+    behindHorizon @1 :Horizon;     # `since` was truncated away.
+    cursorInvalid @2 :Horizon;     # Beyond the head, or of another log.
+  }
+}
+
+interface LogControl {
+  # Answers after everything was delivered; with `follow`, when the node stops.
+  # Drop the call to end it.
+  readLog @0 (
+    project :Text,        # Name of the project.
+    query :LogQuery,      # Which records.
+    sink :LogSink         # Takes them.
+  ) -> (result :Result(LogEnd));
+}
+
+# ---- conflicts
+
+struct Sibling {
+  version @0 :Text;      # Dot of the value.
+  device @1 :Text;       # Id of its author's device; empty if unknown.
+  origin @2 :Text;       # 32 hex digits.
+  timeMs @3 :Int64;      # The author's clock.
+  size @4 :UInt64;       # Bytes.
+  hash @5 :Text;         # SHA-256 of a file's content in hex.
+  shown @6 :Bool;        # The one that mirrors and readers get.
+  kind @7 :Text;         # file or symlink; empty for a document.
+  automatic @8 :Bool;    # Made by a strategy, not by a person.
+}
+
+struct Conflict {
+  path @0 :Text;                  # Or "doc:<namespace>/<key>".
+  siblings @1 :List(Sibling);     # By version.
+  project @2 :Text;               # Name of the project.
+}
+
+struct ConflictList {
+  conflicts @0 :List(Conflict);    # By project and path.
+}
+
+interface ConflictControl {
+  conflicts @0 (
+    project :Text,       # Name of the project; empty for all.
+    path :Text           # Only this one, kNotFound if it is none; or empty.
+  ) -> (result :Result(ConflictList));
+
+  # Settles an open conflict with one of its values.
+  resolve @1 (
+    project :Text,       # Name of the project.
+    path :Text,          # Of the conflict.
+    take :Text           # local (first to arrive here), remote (last to
+                         # arrive here) or the version of a sibling.
+  ) -> (result :Result(Written));
+}
+
+interface Control extends (NodeControl, ProjectControl, DeviceControl,
+    FileControl, LogControl, ConflictControl) {
+  # All of it: what the socket offers.
+}

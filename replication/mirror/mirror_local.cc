@@ -1,0 +1,158 @@
+#include <algorithm>
+#include <utility>
+
+#include "base/status.h"
+#include "replication/mirror/mirror_impl.h"
+
+// From the disk to the project.
+
+namespace syncline {
+namespace {
+
+// How often a file that somebody keeps writing is looked at before its status
+// says so and waiters wait for it no longer.
+constexpr int kHotAttempts = 6;
+constexpr std::int64_t kHotMs = 250;
+
+// Above what is watched, or where nothing is: sweeps replace hints.
+constexpr std::int64_t kUnwatchedSweepMs = 30'000;
+
+}  // namespace
+
+void Mirror::Impl::AddScope(const std::string& path, ScanDepth depth) {
+  const auto [scope, added] = scopes.try_emplace(path, depth);
+  if (!added) scope->second = std::max(scope->second, depth);
+}
+
+void Mirror::Impl::AddHints(const Watcher::Hints& hints) {
+  if (hints.everything) full_scan = true;
+  for (const Watcher::DirtyDir& dir : hints.dirty) {
+    if (dir.names.empty()) AddScope(dir.path, ScanDepth::kChildren);
+    for (const std::string& name : dir.names) {
+      if (IsIgnoreFileName(name)) {
+        AddScope(dir.path, ScanDepth::kTree);
+      }
+      AddScope(ChildPath(dir.path, name), ScanDepth::kSelf);
+    }
+  }
+  Step();
+}
+
+bool Mirror::Impl::StartScan() {
+  if (emitter->in_flight() > 0) return false;  // Base is read by the scan.
+  base->Settle();
+  const bool full = std::exchange(full_scan, false);
+  std::vector<ScanScope> list;
+  if (full) {
+    list.push_back({"", ScanDepth::kTree});
+    waiting = std::exchange(asked, {});
+    scanning_full = true;
+    for (auto& [path, owing] : owed) {
+      if (owing.why == Owed::Why::kError || owing.why == Owed::Why::kSkipped) {
+        MakeDirty(path, owing.whole);
+      }
+    }
+  } else {
+    for (const auto& [path, depth] : scopes) list.push_back({path, depth});
+  }
+  scopes.clear();
+  At("scan");
+  auto diff = std::make_shared<absl::StatusOr<DiskDiff>>(DiskDiff());
+  Run(
+      [this, diff, list = std::move(list)] {
+        *diff = DiffDisk(*root, *base, list, scan_options);
+      },
+      [this, diff, full] { Scanned(full, *std::move(diff)); });
+  return false;
+}
+
+void Mirror::Impl::Scanned(bool full, absl::StatusOr<DiskDiff> diff) {
+  if (absl::IsCancelled(diff.status())) return;
+  if (absl::IsUnavailable(diff.status())) return RootLost(diff.status());
+  if (absl::IsDataLoss(diff.status())) return Fail(diff.status());
+  if (!diff.ok()) return RootLost(diff.status());
+  if (full) {
+    scanned = diff->scanned;
+    const bool watched = watcher && watcher->health().ok();
+    sweep_ms =
+        Now() + (watched ? options.sweep_ms
+                         : std::min(options.sweep_ms, kUnwatchedSweepMs));
+    scan_errors.clear();
+    hot.clear();
+  }
+  for (auto& [path, why] : diff->unreadable) scan_errors[path] = why;
+  for (const std::string& path : diff->again) {
+    AddScope(path, ScanDepth::kChildren);
+  }
+  LocalPlan plan = PlanLocal(*diff, base->size(), confirmed);
+  if (full || plan.held > 0) held = plan.held;
+  if (full) confirmed = false;
+  local = std::move(plan.ops);
+  local_done = 0;
+  emitted = true;
+}
+
+bool Mirror::Impl::StartRead() {
+  At("read");
+  auto end = std::make_shared<absl::StatusOr<std::size_t>>(local_done);
+  const std::size_t begin = local_done;
+  Run(
+      [this, end, begin] {
+        ReadLimits limits;
+        limits.files = options.batch_files;
+        limits.bytes = options.batch_bytes;
+        *end =
+            ReadLocal(*root, env.replica.chunks(), local, begin, limits, stop);
+      },
+      [this, end, begin] { ReadDone(begin, *end); });
+  return false;
+}
+
+void Mirror::Impl::ReadDone(std::size_t begin,
+                            const absl::StatusOr<std::size_t>& end) {
+  if (absl::IsCancelled(end.status())) return;
+  if (absl::IsUnavailable(end.status())) return RootLost(end.status());
+  if (!end.ok()) return Fail(end.status());
+  At("emit");
+  std::vector<LocalOp> batch(
+      std::make_move_iterator(local.begin() + static_cast<long>(begin)),
+      std::make_move_iterator(local.begin() + static_cast<long>(*end)));
+  local_done = *end;
+  for (const LocalOp& op : batch) {
+    if (op.problem.ok()) {
+      hot.erase(op.step.path);
+      scan_errors.erase(op.step.path);
+    }
+  }
+  if (const absl::Status status = emitter->Emit(batch); !status.ok()) {
+    return Fail(status);
+  }
+}
+
+void Mirror::Impl::LocalProblem(const std::string& path,
+                                const absl::Status& problem) {
+  if (absl::IsPermissionDenied(problem) || absl::IsInternal(problem) ||
+      absl::IsInvalidArgument(problem)) {
+    scan_errors[path] = problem;
+    hot.erase(path);
+    return;
+  }
+  // Somebody is at it: look again, backing off.
+  Hot& at = hot[path];
+  at.due_ms = Now() + (kHotMs << std::min(at.attempts, 7));
+  if (++at.attempts <= kHotAttempts) return;
+  scan_errors[path] = Annotate(problem, "keeps changing");
+  hot.erase(path);  // The next sweep tries again.
+}
+
+void Mirror::Impl::FinishScan() {
+  emitted = false;
+  local.clear();
+  local_done = 0;
+  base->Settle();
+  scanned_once = scanned_once || scanning_full;
+  scanning_full = false;
+  for (auto& done : std::exchange(waiting, {})) done(absl::OkStatus());
+}
+
+}  // namespace syncline

@@ -1,0 +1,468 @@
+#include "replication/peer/peer_codec.h"
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <variant>
+
+#include "base/status.h"
+
+namespace syncline {
+namespace {
+
+constexpr std::size_t kDetailBytesMax = 512;
+constexpr std::size_t kLogIdBytes = 16;
+
+std::string_view View(capnp::Data::Reader data) {
+  return {reinterpret_cast<const char*>(data.begin()), data.size()};
+}
+std::string Bytes(capnp::Data::Reader data) { return std::string(View(data)); }
+
+capnp::Text::Reader TextOf(const std::string& text) {
+  return {text.c_str(), text.size()};
+}
+
+absl::Status Malformed(std::string_view what) {
+  return InvalidArgument("malformed " + std::string(what));
+}
+
+absl::StatusOr<Hash> DecodeHash(capnp::Data::Reader data) {
+  const std::optional<Hash> hash = Hash::FromBytes(View(data));
+  if (!hash) return Malformed("hash");
+  return *hash;
+}
+
+// An encoded vector that may be left out.
+absl::StatusOr<std::optional<VersionVector>> DecodeHint(
+    capnp::Data::Reader data) {
+  if (data.size() == 0) return std::optional<VersionVector>();
+  SYNCLINE_ASSIGN_OR_RETURN(VersionVector vector,
+                            VersionVector::Decode(View(data)));
+  return std::optional<VersionVector>(std::move(vector));
+}
+
+template <typename List>
+void EncodeChains(const std::vector<ChainHead>& chains, List out) {
+  unsigned at = 0;
+  for (const ChainHead& head : chains) {
+    auto wire = out[at++];
+    wire.setOrigin(DataOf(head.dot.origin.view()));
+    wire.setCounter(head.dot.counter);
+    wire.setHash(DataOf(head.hash.view()));
+  }
+}
+
+absl::StatusOr<std::vector<ChainHead>> DecodeChains(
+    capnp::List<wire::ChainHead>::Reader in) {
+  if (in.size() > kSegmentEntriesMax) return Malformed("list of chain heads");
+  std::vector<ChainHead> chains;
+  chains.reserve(in.size());
+  for (const auto wire : in) {
+    const std::optional<Origin> origin =
+        Origin::FromBytes(View(wire.getOrigin()));
+    if (!origin) return Malformed("origin");
+    SYNCLINE_ASSIGN_OR_RETURN(const Hash hash, DecodeHash(wire.getHash()));
+    chains.push_back({{*origin, wire.getCounter()}, hash});
+  }
+  return chains;
+}
+
+}  // namespace
+
+capnp::Data::Reader DataOf(std::string_view bytes) {
+  return {reinterpret_cast<const capnp::byte*>(bytes.data()), bytes.size()};
+}
+
+std::string CleanText(capnp::Text::Reader text, std::size_t bytes_max) {
+  std::string clean(text.begin(), text.size());
+  if (clean.size() > bytes_max) clean.resize(bytes_max);
+  for (char& letter : clean)
+    if (static_cast<unsigned char>(letter) < 0x20 || letter == 0x7f)
+      letter = '?';
+  return clean;
+}
+
+absl::StatusOr<ProjectId> DecodeProjectId(capnp::Data::Reader bytes) {
+  if (bytes.size() != kProjectIdBytes) return Malformed("project id");
+  return ProjectId{Bytes(bytes)};
+}
+
+void EncodeHello(const Hello& hello, wire::Hello::Builder out) {
+  out.setProtocolMin(hello.protocol_min);
+  out.setProtocolMax(hello.protocol_max);
+  out.setFeatures(hello.features);
+  out.setDeviceKey(DataOf(hello.device_key));
+  out.setDeviceName(TextOf(hello.device_name));
+  out.setOrigin(DataOf(hello.origin.view()));
+  out.setInstanceNonce(DataOf(hello.instance_nonce));
+  out.setWallClockMs(hello.wall_clock_ms);
+  out.setChallenge(DataOf(hello.challenge));
+}
+
+absl::StatusOr<Hello> DecodeHello(wire::Hello::Reader in) {
+  Hello hello;
+  hello.protocol_min = in.getProtocolMin();
+  hello.protocol_max = in.getProtocolMax();
+  hello.features = in.getFeatures();
+  hello.device_key = Bytes(in.getDeviceKey());
+  hello.device_name = CleanText(in.getDeviceName(), kDeviceNameBytesMax);
+  const std::optional<Origin> origin = Origin::FromBytes(View(in.getOrigin()));
+  if (!origin) return Malformed("origin");
+  hello.origin = *origin;
+  hello.instance_nonce = Bytes(in.getInstanceNonce());
+  hello.wall_clock_ms = in.getWallClockMs();
+  hello.challenge = Bytes(in.getChallenge());
+  return hello;
+}
+
+void EncodeRefusal(const Refusal& refusal, wire::Refusal::Builder out) {
+  switch (refusal.reason) {
+    case Refusal::Reason::kNoCommonVersion:
+      out.setNoCommonVersion();
+      break;
+    case Refusal::Reason::kNotAuthorised:
+      out.setNotAuthorised();
+      break;
+    case Refusal::Reason::kBadProof:
+      out.setBadProof();
+      break;
+    case Refusal::Reason::kInvitationUnknown:
+      out.setInvitationUnknown();
+      break;
+    case Refusal::Reason::kInvitationUsed:
+      out.setInvitationUsed();
+      break;
+    case Refusal::Reason::kInvitationExpired:
+      out.setInvitationExpired();
+      break;
+    case Refusal::Reason::kOwnDevice:
+      out.setOwnDevice();
+      break;
+    case Refusal::Reason::kClone:
+      out.setClone();
+      break;
+    case Refusal::Reason::kDuplicate:
+      out.setDuplicate();
+      break;
+    case Refusal::Reason::kMalformed:
+      out.setMalformed();
+      break;
+    case Refusal::Reason::kBusy:
+      out.setBusy();
+      break;
+  }
+  out.setDetail(TextOf(refusal.detail));
+}
+
+Refusal DecodeRefusal(wire::Refusal::Reader in) {
+  using Reason = Refusal::Reason;
+  const std::string detail = CleanText(in.getDetail(), kDetailBytesMax);
+  switch (in.which()) {
+    case wire::Refusal::NO_COMMON_VERSION:
+      return {Reason::kNoCommonVersion, detail};
+    case wire::Refusal::NOT_AUTHORISED:
+      return {Reason::kNotAuthorised, detail};
+    case wire::Refusal::BAD_PROOF:
+      return {Reason::kBadProof, detail};
+    case wire::Refusal::INVITATION_UNKNOWN:
+      return {Reason::kInvitationUnknown, detail};
+    case wire::Refusal::INVITATION_USED:
+      return {Reason::kInvitationUsed, detail};
+    case wire::Refusal::INVITATION_EXPIRED:
+      return {Reason::kInvitationExpired, detail};
+    case wire::Refusal::OWN_DEVICE:
+      return {Reason::kOwnDevice, detail};
+    case wire::Refusal::CLONE:
+      return {Reason::kClone, detail};
+    case wire::Refusal::DUPLICATE:
+      return {Reason::kDuplicate, detail};
+    case wire::Refusal::MALFORMED:
+      return {Reason::kMalformed, detail};
+    case wire::Refusal::BUSY:
+      break;
+  }
+  // Also what a newer version may add.
+  return {Reason::kBusy, detail};
+}
+
+void EncodeProof(const Proof& proof, wire::Proof::Builder out) {
+  out.setSignature(DataOf(proof.signature));
+  if (!proof.invitation) return;
+  auto invitation = out.initInvitation();
+  invitation.setId(DataOf(proof.invitation->id));
+  invitation.setMac(DataOf(proof.invitation->mac));
+}
+
+absl::StatusOr<Proof> DecodeProof(wire::Proof::Reader in) {
+  Proof proof;
+  proof.signature = Bytes(in.getSignature());
+  if (in.hasInvitation()) {
+    proof.invitation = {Bytes(in.getInvitation().getId()),
+                        Bytes(in.getInvitation().getMac())};
+    if (proof.invitation->id.size() != kInvitationIdBytes)
+      return Malformed("invitation");
+  }
+  return proof;
+}
+
+void EncodeProjects(const std::vector<ProjectInfo>& projects,
+                    capnp::List<wire::ProjectInfo>::Builder out) {
+  unsigned at = 0;
+  for (const ProjectInfo& project : projects) {
+    auto wire = out[at++];
+    wire.setId(DataOf(project.id.bytes));
+    wire.setName(TextOf(project.name));
+  }
+}
+
+absl::StatusOr<std::vector<ProjectInfo>> DecodeProjects(
+    capnp::List<wire::ProjectInfo>::Reader in) {
+  if (in.size() > kAnnouncedProjectsMax) return Malformed("list of projects");
+  std::vector<ProjectInfo> projects;
+  for (const auto wire : in) {
+    SYNCLINE_ASSIGN_OR_RETURN(ProjectId id, DecodeProjectId(wire.getId()));
+    projects.push_back(
+        {std::move(id), CleanText(wire.getName(), Invitation::kNameBytesMax)});
+  }
+  return projects;
+}
+
+void EncodeAnnouncement(const Announcement& announcement,
+                        wire::Announcement::Builder out) {
+  EncodeProjects(
+      announcement.projects,
+      out.initProjects(static_cast<unsigned>(announcement.projects.size())));
+  auto addresses =
+      out.initAddresses(static_cast<unsigned>(announcement.addresses.size()));
+  for (unsigned i = 0; i < addresses.size(); ++i)
+    addresses.set(i, TextOf(announcement.addresses[i]));
+}
+
+absl::StatusOr<Announcement> DecodeAnnouncement(wire::Announcement::Reader in) {
+  Announcement announcement;
+  SYNCLINE_ASSIGN_OR_RETURN(announcement.projects,
+                            DecodeProjects(in.getProjects()));
+  if (in.getAddresses().size() > Invitation::kAddressesMax)
+    return Malformed("list of addresses");
+  for (const auto address : in.getAddresses())
+    announcement.addresses.push_back(CleanText(address, 255));
+  return announcement;
+}
+
+void EncodeStop(const Stop& stop, wire::Stop::Builder out) {
+  switch (stop.reason) {
+    case Stop::Reason::kNotShared:
+      out.setNotShared();
+      break;
+    case Stop::Reason::kFence:
+      out.setFence();
+      break;
+    case Stop::Reason::kDiverged:
+      out.setDiverged();
+      break;
+    case Stop::Reason::kTruncated:
+      out.setTruncated();
+      break;
+    case Stop::Reason::kFull:
+      out.setFull();
+      break;
+    case Stop::Reason::kFailed:
+      out.setFailed();
+      break;
+    case Stop::Reason::kStale:
+      out.setStale();
+      break;
+  }
+  out.setDetail(TextOf(stop.detail));
+}
+
+Stop DecodeStop(wire::Stop::Reader in) {
+  using Reason = Stop::Reason;
+  const std::string detail = CleanText(in.getDetail(), kDetailBytesMax);
+  switch (in.which()) {
+    case wire::Stop::NOT_SHARED:
+      return {Reason::kNotShared, detail};
+    case wire::Stop::FENCE:
+      return {Reason::kFence, detail};
+    case wire::Stop::DIVERGED:
+      return {Reason::kDiverged, detail};
+    case wire::Stop::TRUNCATED:
+      return {Reason::kTruncated, detail};
+    case wire::Stop::FULL:
+      return {Reason::kFull, detail};
+    case wire::Stop::STALE:
+      return {Reason::kStale, detail};
+    case wire::Stop::FAILED:
+      break;
+  }
+  return {Reason::kFailed, detail};
+}
+
+void EncodePosition(const Position& position, wire::Position::Builder out) {
+  out.setFrontierHash(DataOf(position.frontier_hash.view()));
+  if (position.frontier) out.setFrontier(DataOf(position.frontier->Encode()));
+  if (position.digest) out.setDigest(DataOf(position.digest->view()));
+  EncodeChains(position.chains,
+               out.initChains(static_cast<unsigned>(position.chains.size())));
+  out.setTruncated(DataOf(position.truncated.Encode()));
+  out.setLogId(DataOf(position.log_id));
+}
+
+absl::StatusOr<Position> DecodePosition(wire::Position::Reader in) {
+  Position position;
+  SYNCLINE_ASSIGN_OR_RETURN(position.frontier_hash,
+                            DecodeHash(in.getFrontierHash()));
+  SYNCLINE_ASSIGN_OR_RETURN(position.frontier, DecodeHint(in.getFrontier()));
+  if (in.getDigest().size() > 0) {
+    SYNCLINE_ASSIGN_OR_RETURN(position.digest, DecodeHash(in.getDigest()));
+  }
+  SYNCLINE_ASSIGN_OR_RETURN(position.chains, DecodeChains(in.getChains()));
+  SYNCLINE_ASSIGN_OR_RETURN(const std::optional<VersionVector> truncated,
+                            DecodeHint(in.getTruncated()));
+  position.truncated = truncated.value_or(VersionVector());
+  if (in.getLogId().size() != kLogIdBytes) return Malformed("log id");
+  position.log_id = Bytes(in.getLogId());
+  return position;
+}
+
+void EncodeCompareAnswer(const CompareAnswer& answer,
+                         wire::CompareAnswer::Builder out) {
+  if (const auto* stop = std::get_if<Stop>(&answer))
+    EncodeStop(*stop, out.initStopped());
+  else
+    EncodePosition(std::get<Position>(answer), out.initPosition());
+}
+
+absl::StatusOr<CompareAnswer> DecodeCompareAnswer(
+    wire::CompareAnswer::Reader in) {
+  if (in.isStopped()) return CompareAnswer(DecodeStop(in.getStopped()));
+  if (!in.isPosition()) return Malformed("answer to compare");
+  SYNCLINE_ASSIGN_OR_RETURN(Position position,
+                            DecodePosition(in.getPosition()));
+  return CompareAnswer(std::move(position));
+}
+
+void EncodePullRequest(const PullRequest& request,
+                       wire::PullRequest::Builder out) {
+  out.setProject(DataOf(request.project.bytes));
+  out.setStream(request.stream);
+  out.setFrontier(DataOf(request.frontier.Encode()));
+  out.setWindowBytes(request.window_bytes);
+  out.setInlineChunkBytesMax(request.inline_chunk_bytes_max);
+}
+
+absl::StatusOr<PullRequest> DecodePullRequest(wire::PullRequest::Reader in) {
+  PullRequest request;
+  SYNCLINE_ASSIGN_OR_RETURN(request.project, DecodeProjectId(in.getProject()));
+  request.stream = in.getStream();
+  SYNCLINE_ASSIGN_OR_RETURN(const std::optional<VersionVector> frontier,
+                            DecodeHint(in.getFrontier()));
+  request.frontier = frontier.value_or(VersionVector());
+  request.window_bytes = in.getWindowBytes();
+  request.inline_chunk_bytes_max = in.getInlineChunkBytesMax();
+  return request;
+}
+
+void EncodePullAnswer(const PullAnswer& answer, wire::PullAnswer::Builder out) {
+  if (const auto* stop = std::get_if<Stop>(&answer))
+    EncodeStop(*stop, out.initStopped());
+  else
+    out.setStarted();
+}
+
+absl::StatusOr<PullAnswer> DecodePullAnswer(wire::PullAnswer::Reader in) {
+  if (in.isStarted()) return PullAnswer(PullStarted{});
+  if (!in.isStopped()) return Malformed("answer to pull");
+  return PullAnswer(DecodeStop(in.getStopped()));
+}
+
+void EncodeSegment(const Segment& segment, wire::Segment::Builder out) {
+  out.setProject(DataOf(segment.project.bytes));
+  out.setStream(segment.stream);
+  out.setFrames(DataOf(segment.frames));
+  EncodeChains(segment.chains,
+               out.initChains(static_cast<unsigned>(segment.chains.size())));
+  auto chunks = out.initChunks(static_cast<unsigned>(segment.chunks.size()));
+  for (unsigned i = 0; i < chunks.size(); ++i)
+    chunks.set(i, DataOf(segment.chunks[i]));
+  out.setLast(segment.last);
+  out.setHead(segment.head);
+  if (segment.durable) out.setDurable(DataOf(segment.durable->Encode()));
+}
+
+absl::StatusOr<Segment> DecodeSegment(wire::Segment::Reader in) {
+  Segment segment;
+  SYNCLINE_ASSIGN_OR_RETURN(segment.project, DecodeProjectId(in.getProject()));
+  segment.stream = in.getStream();
+  segment.frames = Bytes(in.getFrames());
+  SYNCLINE_ASSIGN_OR_RETURN(segment.chains, DecodeChains(in.getChains()));
+  segment.chunks.reserve(in.getChunks().size());
+  for (const auto chunk : in.getChunks())
+    segment.chunks.push_back(Bytes(chunk));
+  segment.last = in.getLast();
+  segment.head = in.getHead();
+  SYNCLINE_ASSIGN_OR_RETURN(segment.durable, DecodeHint(in.getDurable()));
+  return segment;
+}
+
+void EncodePushAnswer(const PushAnswer& answer, wire::PushAnswer::Builder out) {
+  if (const auto* stop = std::get_if<Stop>(&answer))
+    return EncodeStop(*stop, out.initStopped());
+  const auto& durable = std::get<PushDurable>(answer);
+  auto wire = out.initDurable();
+  if (durable.frontier) wire.setFrontier(DataOf(durable.frontier->Encode()));
+  wire.setWindowBytes(durable.window_bytes);
+}
+
+absl::StatusOr<PushAnswer> DecodePushAnswer(wire::PushAnswer::Reader in) {
+  if (in.isStopped()) return PushAnswer(DecodeStop(in.getStopped()));
+  if (!in.isDurable()) return Malformed("answer to push");
+  PushDurable durable;
+  SYNCLINE_ASSIGN_OR_RETURN(durable.frontier,
+                            DecodeHint(in.getDurable().getFrontier()));
+  durable.window_bytes = in.getDurable().getWindowBytes();
+  return PushAnswer(std::move(durable));
+}
+
+absl::StatusOr<std::vector<Hash>> DecodeHashes(
+    capnp::List<capnp::Data>::Reader in) {
+  if (in.size() > kChunksAskedMax) return Malformed("list of hashes");
+  std::vector<Hash> hashes;
+  hashes.reserve(in.size());
+  for (const auto bytes : in) {
+    SYNCLINE_ASSIGN_OR_RETURN(const Hash hash, DecodeHash(bytes));
+    hashes.push_back(hash);
+  }
+  return hashes;
+}
+
+void EncodeChunksAnswer(const ChunksAnswer& answer,
+                        wire::ChunksAnswer::Builder out) {
+  if (const auto* stop = std::get_if<Stop>(&answer))
+    return EncodeStop(*stop, out.initStopped());
+  const auto& results = std::get<ChunkResults>(answer);
+  auto wire = out.initResults(static_cast<unsigned>(results.size()));
+  for (unsigned i = 0; i < wire.size(); ++i) {
+    if (results[i])
+      wire[i].setData(DataOf(*results[i]));
+    else
+      wire[i].setMissing();
+  }
+}
+
+absl::StatusOr<ChunksAnswer> DecodeChunksAnswer(wire::ChunksAnswer::Reader in) {
+  if (in.isStopped()) return ChunksAnswer(DecodeStop(in.getStopped()));
+  if (!in.isResults() || in.getResults().size() > kChunksAskedMax)
+    return Malformed("answer to chunks");
+  ChunkResults results;
+  for (const auto result : in.getResults()) {
+    if (result.isData())
+      results.emplace_back(Bytes(result.getData()));
+    else
+      results.emplace_back();
+  }
+  return ChunksAnswer(std::move(results));
+}
+
+}  // namespace syncline

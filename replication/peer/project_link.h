@@ -1,0 +1,110 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/steady_timer.hpp>
+
+#include "absl/status/status.h"
+#include "base/random.h"
+#include "clock/origin.h"
+#include "clock/version_vector.h"
+#include "replication/peer/alive.h"
+#include "replication/peer/backoff.h"
+#include "replication/peer/chunk_fetcher.h"
+#include "replication/peer/chunk_server.h"
+#include "replication/peer/peer_messages.h"
+#include "replication/peer/segment_receiver.h"
+#include "replication/peer/segment_sender.h"
+#include "replication/replica.h"
+
+namespace syncline {
+
+// One project in one session: compares, pulls what this side lacks, serves
+// what the other asks for, fetches content.
+//
+//   Comparing -> Syncing -> Resting (with the reason; by itself or later again)
+//
+// Contradicting histories fence the project: nothing moves in either direction
+// and nothing is applied until a new session finds them in harmony.
+// Loop-bound.
+class ProjectLink {
+ public:
+  enum class State : std::uint8_t { kComparing, kSyncing, kResting };
+
+  // Borrowed; must outlive the link. `worker` runs what blocks on the disk.
+  struct Environment {
+    PeerCalls& peer;
+    boost::asio::any_io_executor loop;
+    boost::asio::any_io_executor worker;
+    RandomSource& random;
+    const TimeSource& time;
+    Origin peer_origin;
+    Backoff::Options backoff;
+    // The peer broke the protocol. In a turn of its own.
+    std::function<void(absl::Status)> broken;
+  };
+
+  struct Status {
+    ProjectId project;
+    State state = State::kComparing;
+    absl::Status error;  // Why it rests, or the last reason for it.
+    std::optional<std::int64_t> retry_at_ms;  // Wall clock.
+    // Both hold the same entries, durably, and this node all their content.
+    bool in_sync = false;
+  };
+
+  ProjectLink(Replica& replica, const Environment& environment);
+  ~ProjectLink();
+  ProjectLink(const ProjectLink&) = delete;
+  ProjectLink& operator=(const ProjectLink&) = delete;
+
+  // Compares and pulls anew, unless it is doing so or the project is fenced.
+  void Start();
+  [[nodiscard]] Status status() const;
+
+  // What the peer asks.
+  void OnCompare(const Position& theirs, PeerCalls::Done<CompareAnswer> done);
+  void OnPull(const PullRequest& request, PeerCalls::Done<PullAnswer> done);
+  void OnPush(Segment segment, PeerCalls::Done<PushAnswer> done);
+  void OnEnded(std::uint32_t stream, const Stop& stop);
+  void OnChunks(const std::vector<Hash>& hashes,
+                PeerCalls::Done<ChunksAnswer> done);
+  void OnMoreContent();
+
+ private:
+  void Compare();
+  void OnPosition(const Position& ours, const CompareAnswer& answer);
+  void Pull();
+  void StartSender(const PullRequest& request);
+  void StartFetcher();
+  // Stops pulling. Tries again later if that can help.
+  void Rest(const Stop& stop, bool by_peer);
+  void Fence(const Stop& stop);
+
+  Replica& replica_;
+  Environment env_;
+  State state_ = State::kResting;
+  absl::Status error_;
+  std::optional<Stop> fenced_;
+  VersionVector theirs_;  // What the peer holds durably, as far as we know.
+  std::uint32_t stream_ = 0;
+  std::unique_ptr<SegmentReceiver> receiver_;
+  std::unique_ptr<SegmentSender> sender_;
+  std::unique_ptr<ChunkFetcher> fetcher_;
+  std::unique_ptr<ChunkServer> server_;
+  Backoff backoff_;
+  boost::asio::steady_timer retry_;
+  std::optional<std::int64_t> retry_at_ms_;
+  Alive alive_;
+};
+
+// What a person reads about `stop`; the code tells whether it is an alarm
+// (kAborted, kDataLoss), a lack of space (kResourceExhausted) or other.
+absl::Status StatusOf(const Stop& stop, bool by_peer);
+
+}  // namespace syncline

@@ -1,0 +1,65 @@
+#pragma once
+
+#include <cstddef>
+#include <map>
+#include <set>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "clock/version_vector.h"
+#include "kv/file_content.h"
+#include "log/append_log.h"
+#include "replication/peer/peer_messages.h"
+
+namespace syncline {
+
+// Cuts a project's log into segments for one peer, in the log's own order and
+// only of what is durable. Bound to the log's executor.
+class SegmentReader {
+ public:
+  // What one turn may look at, so that the loop is never blocked for long.
+  static constexpr std::size_t kScanRecordsMax = kSegmentEntriesMax;
+  static constexpr std::size_t kScanBytesMax = 1u << 20;
+
+  struct Cut {
+    Segment segment;  // Without chunks; `frames` is empty if all was skipped.
+    std::vector<FileContent::Ref> small;  // Content to send along.
+    bool blocked = false;  // The next entry is larger than `bytes_max`.
+  };
+
+  // Borrows `log`. Content of up to `inline_bytes_max` is sent along.
+  SegmentReader(const AppendLog& log, std::size_t inline_bytes_max);
+
+  // Goes to where the log has something that `frontier` lacks.
+  //   kOutOfRange  truncated: the peer cannot be served from the log
+  absl::Status Start(const VersionVector& frontier);
+
+  // The next segment: entries that `covered` lacks, at most `bytes_max` bytes
+  // with their content, but one entry always if `oversize`.
+  //   kOutOfRange  truncated meanwhile
+  //   other        the log cannot be read
+  absl::StatusOr<Cut> Next(const VersionVector& covered, std::size_t bytes_max,
+                           bool oversize);
+
+  // Everything durable was looked at.
+  [[nodiscard]] bool AtHead() const;
+
+ private:
+  struct Reached {
+    std::uint64_t counter = 0;
+    Hash hash;
+  };
+
+  absl::Status Advance(const RecordView& record);
+  void AdvanceIfKnown(const RecordView& record);
+  absl::StatusOr<std::vector<FileContent::Ref>> SmallOf(
+      const RecordView& record, const std::set<Hash>& known) const;
+
+  const AppendLog& log_;
+  std::size_t inline_bytes_max_;
+  Seq position_;
+  std::map<Origin, Reached> chains_;
+};
+
+}  // namespace syncline

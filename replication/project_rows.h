@@ -1,0 +1,28 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "kv/keys.h"
+
+namespace syncline {
+
+// Rows of Column::kProjects that replication keeps beside those of the log
+// (log/FORMAT.md): project number, one letter, key.
+enum class ProjectRow : char {
+  kDevice = 'd',  // Origin -> Ed25519 public key of its device.
+  kWant = 'w',    // SHA-256 of a payload that lacks chunks -> the payload.
+};
+
+inline std::string ProjectRowPrefix(ProjectNumber project, ProjectRow row) {
+  std::string prefix = ProjectPrefix(project);
+  prefix.push_back(static_cast<char>(row));
+  return prefix;
+}
+
+inline std::string ProjectRowKey(ProjectNumber project, ProjectRow row,
+                                 std::string_view key) {
+  return ProjectRowPrefix(project, row).append(key);
+}
+
+}  // namespace syncline

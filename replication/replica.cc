@@ -1,0 +1,337 @@
+#include "replication/replica.h"
+
+#include <map>
+#include <set>
+#include <utility>
+
+#include <boost/asio/post.hpp>
+
+#include "base/status.h"
+#include "log/frame.h"
+#include "proto/entry_codec.h"
+#include "replication/project_rows.h"
+
+namespace syncline {
+namespace {
+
+// The payloads of files that an entry names: their chunks are wanted.
+std::vector<std::string_view> FilePayloads(const Entry& entry) {
+  std::vector<std::string_view> payloads;
+  for (const Effect& effect : entry.effects) {
+    const auto* content = std::get_if<ContentEffect>(&effect);
+    if (content && content->item.kind == ItemKind::kFile) {
+      payloads.push_back(content->payload);
+    }
+  }
+  return payloads;
+}
+
+}  // namespace
+
+struct Replica::Impl {
+  Impl(const Environment& environment, const Identity& id, const Options& opts)
+      : env(environment), identity(id), options(opts) {}
+
+  absl::Status OpenParts();
+  absl::Status LoadDevices();
+  absl::Status ReplayTail();
+
+  absl::StatusOr<Committed> Commit(
+      std::vector<Effect> effects, std::string cause, Durability durability,
+      CommitDone done,
+      const std::function<void(const Committed&, WriteBatch&)>& add_rows);
+  absl::StatusOr<std::vector<Draft>> ApplyAll(const CheckedSegment& segment,
+                                              WriteBatch& rows);
+  void NoteDevice(const Origin& origin, const std::string& key,
+                  WriteBatch& rows);
+  void NoteConflicts(const std::vector<std::string>& paths);
+  void ResolvePending();
+  void FlushIfLarge();
+  void Flush(std::function<void(absl::Status)> done);
+  // The state no longer matches the log: nothing may be added to either.
+  absl::Status Break(const absl::Status& why);
+  absl::Status Health() const;
+
+  Environment env;
+  Identity identity;
+  Options options;
+  std::unique_ptr<AppendLog> log;
+  std::unique_ptr<CausalState> state;
+  std::unique_ptr<ContentWants> wants;
+  std::map<Origin, std::string> devices;
+  std::set<std::string> unresolved;  // Rows that await the strategy.
+  bool resolving = false;            // ResolvePending is posted.
+  bool flushing = false;
+  absl::Status broken;
+  // Held weakly by what is posted, so that it finds out.
+  std::shared_ptr<char> alive = std::make_shared<char>();
+};
+
+absl::Status Replica::Impl::OpenParts() {
+  SYNCLINE_ASSIGN_OR_RETURN(
+      log, AppendLog::Open(env.store, env.sync_thread, env.executor,
+                           identity.number, env.random, {}));
+  SYNCLINE_ASSIGN_OR_RETURN(
+      state, CausalState::Open(env.store, identity.number, identity.self,
+                               log->frontier(), {}));
+  SYNCLINE_ASSIGN_OR_RETURN(
+      wants, ContentWants::Open(env.store, env.chunks, identity.number));
+  SYNCLINE_RETURN_IF_ERROR(LoadDevices());
+  SYNCLINE_RETURN_IF_ERROR(ReplayTail());
+  SYNCLINE_ASSIGN_OR_RETURN(const std::vector<std::string> conflicts,
+                            state->Conflicts());
+  NoteConflicts(conflicts);
+  return absl::OkStatus();
+}
+
+absl::Status Replica::Impl::LoadDevices() {
+  const std::string prefix =
+      ProjectRowPrefix(identity.number, ProjectRow::kDevice);
+  IterateOptions range;
+  range.lower_bound = prefix;
+  range.upper_bound = PrefixEnd(prefix);
+  auto rows = env.store.NewIterator(Column::kProjects, range);
+  for (rows->SeekToFirst(); rows->Valid(); rows->Next()) {
+    const std::optional<Origin> origin =
+        Origin::FromBytes(rows->key().substr(prefix.size()));
+    if (!origin) return DataLoss("project rows: malformed origin");
+    devices[*origin] = std::string(rows->value());
+  }
+  return rows->status();
+}
+
+absl::Status Replica::Impl::ReplayTail() {
+  AppendLog::ReadOptions tail;
+  tail.since = Seq{state->flushed()};
+  auto reader = log->Read(tail);
+  for (; reader->Valid(); reader->Next()) {
+    const RecordView& record = reader->record();
+    SYNCLINE_ASSIGN_OR_RETURN(const DecodedEntry decoded,
+                              DecodeEntry(record.entry));
+    SYNCLINE_RETURN_IF_ERROR(state->Replay(
+        decoded.entry, record.seq.value, env.time.NowMs()));
+  }
+  return reader->status();
+}
+
+absl::StatusOr<Replica::Committed> Replica::Impl::Commit(
+    std::vector<Effect> effects, std::string cause, Durability durability,
+    CommitDone done,
+    const std::function<void(const Committed&, WriteBatch&)>& add_rows) {
+  SYNCLINE_RETURN_IF_ERROR(Health());
+  if (effects.empty()) return InvalidArgument("an entry needs an effect");
+  const std::int64_t now = env.time.NowMs();
+  const Entry entry =
+      state->MakeEntry(std::move(effects), std::move(cause), now);
+  if (std::optional<std::string> why = CausalState::Violation(entry)) {
+    return InvalidArgument(*why);
+  }
+  Draft draft{entry.dot, {}, {}};
+  SYNCLINE_ASSIGN_OR_RETURN(
+      draft.entry,
+      EncodeEntry(
+          entry, entry.dot.counter == 1 ? identity.device_key : std::string()));
+  const Seq seq = log->head().next();
+  absl::StatusOr<CausalState::Applied> applied =
+      state->Apply(entry, seq.value, now);
+  if (!applied.ok()) return Break(applied.status());
+  if (applied->outcome != ApplyOutcome::kApplied) {
+    return Break(Internal("an own entry did not apply"));
+  }
+  Committed committed{entry.dot, seq, std::move(applied->changes)};
+  draft.changes = EncodePathChanges(committed.changes);
+  WriteBatch rows;
+  if (entry.dot.counter == 1)
+    NoteDevice(entry.dot.origin, identity.device_key, rows);
+  if (add_rows) add_rows(committed, rows);
+  std::vector<Draft> drafts;
+  drafts.push_back(std::move(draft));
+  log->Append(std::move(drafts), std::move(rows), durability,
+              [done = std::move(done)](
+                  const absl::StatusOr<AppendLog::Appended>& appended) {
+                if (done) done(appended.status());
+              });
+  NoteConflicts(applied->open_conflicts);
+  FlushIfLarge();
+  return committed;
+}
+
+absl::StatusOr<std::vector<Draft>> Replica::Impl::ApplyAll(
+    const CheckedSegment& segment, WriteBatch& rows) {
+  std::vector<Draft> drafts;
+  drafts.reserve(segment.fresh.size());
+  Seq seq = log->head();
+  const std::int64_t now = env.time.NowMs();
+  for (const CheckedEntry& checked : segment.fresh) {
+    seq = seq.next();
+    SYNCLINE_ASSIGN_OR_RETURN(const CausalState::Applied applied,
+                              state->Apply(checked.entry, seq.value, now));
+    if (applied.outcome != ApplyOutcome::kApplied &&
+        applied.outcome != ApplyOutcome::kVoid) {
+      return Internal("the state disagrees with the log about entry " +
+                      checked.entry.dot.ToText());
+    }
+    drafts.push_back({checked.entry.dot, std::string(checked.bytes),
+                      EncodePathChanges(applied.changes)});
+    if (!checked.device_key.empty()) {
+      NoteDevice(checked.entry.dot.origin, checked.device_key, rows);
+    }
+    if (applied.outcome == ApplyOutcome::kApplied) {
+      for (std::string_view payload : FilePayloads(checked.entry)) {
+        SYNCLINE_RETURN_IF_ERROR(wants->AddPayload(payload, rows));
+      }
+    }
+    NoteConflicts(applied.open_conflicts);
+  }
+  return drafts;
+}
+
+void Replica::Impl::NoteDevice(const Origin& origin, const std::string& key,
+                               WriteBatch& rows) {
+  devices[origin] = key;
+  rows.Put(Column::kProjects,
+           ProjectRowKey(identity.number, ProjectRow::kDevice, origin.view()),
+           key);
+}
+
+// Strategies run in a turn of their own: the caller's state is settled then,
+// and a segment is resolved as a whole.
+void Replica::Impl::NoteConflicts(const std::vector<std::string>& paths) {
+  unresolved.insert(paths.begin(), paths.end());
+  if (unresolved.empty() || resolving) return;
+  resolving = true;
+  boost::asio::post(env.executor, [this, token = std::weak_ptr<char>(alive)] {
+    if (!token.expired()) ResolvePending();
+  });
+}
+
+void Replica::Impl::ResolvePending() {
+  const std::set<std::string> paths = std::exchange(unresolved, {});
+  const std::string cause =
+      "auto:" + std::string(StrategyName(options.strategy));
+  for (const std::string& path : paths) {
+    absl::StatusOr<std::vector<Effect>> effects =
+        ResolveEffects(*state, path, options.strategy, nullptr);
+    if (!effects.ok()) {
+      Break(effects.status()).IgnoreError();
+      break;
+    }
+    if (effects->empty()) continue;
+    // A failed write stops the log, which says so at every later call.
+    Commit(*std::move(effects), cause, Durability::kDurable, {}, {})
+        .status()
+        .IgnoreError();
+  }
+  resolving = false;
+  // A row that an entry of ours left open waits for a human one.
+  unresolved.clear();
+}
+
+void Replica::Impl::FlushIfLarge() {
+  if (state->dirty_bytes() > options.dirty_bytes_max && !flushing) Flush({});
+}
+
+void Replica::Impl::Flush(std::function<void(absl::Status)> done) {
+  if (flushing || !Health().ok()) {
+    if (done) done(Health());
+    return;
+  }
+  flushing = true;
+  log->Append({}, state->TakeFlush(log->head().value), Durability::kBuffered,
+              [this, done = std::move(done)](
+                  const absl::StatusOr<AppendLog::Appended>& written) {
+                flushing = false;
+                if (written.ok()) state->FlushWritten();
+                if (done) done(written.status());
+              });
+}
+
+absl::Status Replica::Impl::Break(const absl::Status& why) {
+  if (broken.ok()) {
+    broken =
+        MakeStatus(absl::StatusCode::kFailedPrecondition,
+                   "the project takes no changes until it is opened again: " +
+                       std::string(FromAbsl(why.message())));
+  }
+  return why;
+}
+
+absl::Status Replica::Impl::Health() const {
+  return broken.ok() ? log->health() : broken;
+}
+
+Replica::Replica(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+
+Replica::~Replica() = default;
+
+absl::StatusOr<std::unique_ptr<Replica>> Replica::Open(
+    const Environment& environment, const Identity& identity,
+    const Options& options) {
+  auto impl = std::make_unique<Impl>(environment, identity, options);
+  SYNCLINE_RETURN_IF_ERROR(impl->OpenParts());
+  return std::unique_ptr<Replica>(new Replica(std::move(impl)));
+}
+
+absl::StatusOr<Replica::Committed> Replica::Commit(
+    std::vector<Effect> effects, std::string cause, Durability durability,
+    CommitDone done,
+    const std::function<void(const Committed&, WriteBatch&)>& rows) {
+  return impl_->Commit(std::move(effects), std::move(cause), durability,
+                       std::move(done), rows);
+}
+
+void Replica::Ingest(std::string_view frames,
+                     const std::vector<ChainHead>& heads,
+                     std::function<void(absl::StatusOr<Ingested>)> done) {
+  if (const absl::Status health = impl_->Health(); !health.ok()) {
+    return done(health);
+  }
+  const absl::StatusOr<CheckedSegment> segment =
+      CheckSegment(frames, heads, *impl_->log);
+  if (!segment.ok()) return done(segment.status());
+  WriteBatch rows;
+  absl::StatusOr<std::vector<Draft>> drafts = impl_->ApplyAll(*segment, rows);
+  if (!drafts.ok()) return done(impl_->Break(drafts.status()));
+  Ingested ingested;
+  ingested.duplicates = segment->duplicates;
+  ingested.applied = drafts->size();
+  impl_->log->Append(*std::move(drafts), std::move(rows), Durability::kDurable,
+                     [ingested, done = std::move(done)](
+                         const absl::StatusOr<AppendLog::Appended>& appended) {
+                       if (!appended.ok()) return done(appended.status());
+                       done(ingested);
+                     });
+  impl_->FlushIfLarge();
+}
+
+void Replica::SetStrategy(Strategy strategy) {
+  impl_->options.strategy = strategy;
+  const absl::StatusOr<std::vector<std::string>> open =
+      impl_->state->Conflicts();
+  if (open.ok()) impl_->NoteConflicts(*open);
+}
+
+Strategy Replica::strategy() const { return impl_->options.strategy; }
+
+void Replica::Flush(std::function<void(absl::Status)> done) {
+  impl_->Flush(std::move(done));
+}
+
+const Replica::Identity& Replica::identity() const { return impl_->identity; }
+
+const CausalState& Replica::state() const { return *impl_->state; }
+
+AppendLog& Replica::log() { return *impl_->log; }
+
+ContentWants& Replica::wants() { return *impl_->wants; }
+
+ChunkStore& Replica::chunks() { return impl_->env.chunks; }
+
+std::string Replica::DeviceOf(const Origin& origin) const {
+  const auto at = impl_->devices.find(origin);
+  return at != impl_->devices.end() ? at->second : std::string();
+}
+
+absl::Status Replica::health() const { return impl_->Health(); }
+
+}  // namespace syncline

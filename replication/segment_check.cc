@@ -1,0 +1,129 @@
+#include "replication/segment_check.h"
+
+#include <map>
+#include <optional>
+#include <utility>
+
+#include "base/status.h"
+#include "log/append_log.h"
+#include "log/frame.h"
+#include "proto/entry_codec.h"
+
+namespace syncline {
+namespace {
+
+// The log's frontier and chains as they will be after the entries so far; only
+// origins that the segment touches are kept.
+class Ahead {
+ public:
+  explicit Ahead(const AppendLog& log) : log_(log) {}
+
+  std::uint64_t CounterOf(const Origin& origin) const {
+    const auto at = touched_.find(origin);
+    return at != touched_.end() ? at->second.counter
+                                : log_.frontier().CounterOf(origin);
+  }
+
+  void Take(const Dot& dot, std::string_view bytes) {
+    const auto [at, fresh] = touched_.try_emplace(dot.origin);
+    if (fresh) at->second.hash = log_.ChainOf(dot.origin);
+    at->second.counter = dot.counter;
+    at->second.hash = Sha256(at->second.hash.view(), bytes);
+  }
+
+  // What this node will hold at `dot`; nothing if the log cannot tell.
+  absl::StatusOr<std::optional<Hash>> ChainAt(const Dot& dot) const {
+    const auto at = touched_.find(dot.origin);
+    if (at != touched_.end() && at->second.counter == dot.counter) {
+      return std::optional<Hash>(at->second.hash);
+    }
+    absl::StatusOr<Hash> known = log_.ChainAt(dot);
+    if (absl::IsNotFound(known.status())) return std::optional<Hash>();
+    SYNCLINE_RETURN_IF_ERROR(known.status());
+    return std::optional<Hash>(*known);
+  }
+
+  // Origins that no chain head has been checked for.
+  std::map<Origin, bool> Unproven() const {
+    std::map<Origin, bool> unproven;
+    for (const auto& [origin, state] : touched_) unproven[origin] = true;
+    return unproven;
+  }
+
+ private:
+  struct Reached {
+    std::uint64_t counter = 0;
+    Hash hash;
+  };
+  const AppendLog& log_;
+  std::map<Origin, Reached> touched_;
+};
+
+absl::Status CheckOrder(const Entry& entry, const Ahead& ahead) {
+  if (entry.dot.counter != ahead.CounterOf(entry.dot.origin) + 1) {
+    return InvalidArgument("a gap before entry " + entry.dot.ToText());
+  }
+  for (const VersionVector::Slot& slot : entry.context.slots()) {
+    // An origin's word about itself is judged by the state (void).
+    if (slot.origin != entry.dot.origin &&
+        ahead.CounterOf(slot.origin) < slot.counter) {
+      return InvalidArgument("entry " + entry.dot.ToText() +
+                             " came before what it builds on");
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckHeads(const std::vector<ChainHead>& heads,
+                        const Ahead& ahead) {
+  std::map<Origin, bool> unproven = ahead.Unproven();
+  for (const ChainHead& head : heads) {
+    SYNCLINE_ASSIGN_OR_RETURN(const std::optional<Hash> known,
+                              ahead.ChainAt(head.dot));
+    if (known && *known != head.hash) {
+      return MakeStatus(absl::StatusCode::kAborted,
+                        "fork: the history of origin " +
+                            head.dot.origin.ToHex() + " differs at or before " +
+                            std::to_string(head.dot.counter));
+    }
+    if (known && head.dot.counter == ahead.CounterOf(head.dot.origin)) {
+      unproven.erase(head.dot.origin);
+    }
+  }
+  if (!unproven.empty()) {
+    return InvalidArgument("no chain hash for origin " +
+                           unproven.begin()->first.ToHex());
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<CheckedSegment> CheckSegment(std::string_view frames,
+                                            const std::vector<ChainHead>& heads,
+                                            const AppendLog& log) {
+  CheckedSegment segment;
+  Ahead ahead(log);
+  for (std::size_t count = 0; !frames.empty(); ++count) {
+    if (count == kSegmentEntriesMax) {
+      return InvalidArgument("a segment of too many entries");
+    }
+    SYNCLINE_ASSIGN_OR_RETURN(const Frame frame, ParseFrame(frames));
+    frames.remove_prefix(frame.bytes);
+    SYNCLINE_ASSIGN_OR_RETURN(DecodedEntry decoded, DecodeEntry(frame.entry));
+    const Dot& dot = decoded.entry.dot;
+    if (dot.counter == 0) return InvalidArgument("an entry without a number");
+    if (dot.counter <= ahead.CounterOf(dot.origin)) {
+      ++segment.duplicates;
+      continue;
+    }
+    SYNCLINE_RETURN_IF_ERROR(CheckOrder(decoded.entry, ahead));
+    ahead.Take(dot, frame.entry);
+    segment.fresh.push_back(
+        {frame.entry, std::move(decoded.entry), std::move(decoded.device_key)});
+  }
+  SYNCLINE_RETURN_IF_ERROR(CheckHeads(heads, ahead));
+  return segment;
+}
+
+}  // namespace syncline

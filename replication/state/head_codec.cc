@@ -1,0 +1,354 @@
+#include "replication/state/head_codec.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/bytes.h"
+#include "base/check.h"
+
+namespace syncline {
+namespace {
+
+constexpr std::uint8_t kRowFormat = 1;
+
+bool BelowDot(const StoredHead& head, const Dot& dot) {
+  return head.order.dot() < dot;
+}
+
+// Heads of one item repeat few origins and locations: a row lists both once
+// and refers to them by number.
+class RowEncoder {
+ public:
+  void Number(std::uint64_t value) { AppendVarint(body_, value); }
+  void Bytes(std::string_view bytes) { AppendSized(body_, bytes); }
+
+  void OriginOf(const Origin& origin) {
+    auto at = std::find(origins_.begin(), origins_.end(), origin);
+    Number(static_cast<std::uint64_t>(at - origins_.begin()));
+    if (at == origins_.end()) origins_.push_back(origin);
+  }
+
+  void DotOf(const Dot& dot) {
+    OriginOf(dot.origin);
+    Number(dot.counter);
+  }
+
+  void At(const StoredLocation& location) {
+    auto at = std::find(locations_.begin(), locations_.end(), location);
+    Number(static_cast<std::uint64_t>(at - locations_.begin()));
+    if (at != locations_.end()) return;
+    locations_.push_back(location);
+    OriginOf(location.parent.origin);
+    Number(location.parent.counter);
+    Number(location.parent.index);
+    body_.push_back(static_cast<char>(location.parent.kind));
+    Bytes(location.name);
+    Number(location.chain.length);
+    if (location.chain.length > 0) body_ += location.chain.hash.view();
+  }
+
+  void Common(const StoredHead& head) {
+    AppendU64(body_, head.order.hlc.packed);
+    DotOf(head.order.dot());
+    Number(head.order.index);
+    Number(static_cast<std::uint64_t>(head.generation));
+    Number(head.arrival);
+  }
+
+  // Most heads are their own source: written as no sources.
+  void Sources(const StoredHead& head) {
+    const bool own =
+        head.sources.size() == 1 && head.sources[0] == head.order.dot();
+    Number(own ? 0 : head.sources.size());
+    if (own) return;
+    for (const Dot& dot : head.sources) DotOf(dot);
+  }
+
+  std::string Finish() {
+    std::string out(1, static_cast<char>(kRowFormat));
+    AppendVarint(out, origins_.size());
+    for (const Origin& origin : origins_) out += origin.view();
+    return out + body_;
+  }
+
+ private:
+  std::string body_;
+  std::vector<Origin> origins_;
+  std::vector<StoredLocation> locations_;
+};
+
+class RowDecoder {
+ public:
+  explicit RowDecoder(std::string_view bytes) : reader_(bytes) {
+    ok_ = reader_.U8() == kRowFormat;
+    const std::uint64_t count = reader_.Varint();
+    for (std::uint64_t i = 0; i < count && reader_.ok(); ++i) {
+      if (auto origin = Origin::FromBytes(reader_.Bytes(Origin::kBytes))) {
+        origins_.push_back(*origin);
+      }
+    }
+  }
+
+  std::uint64_t Number() { return reader_.Varint(); }
+  std::string Bytes() { return std::string(reader_.Sized()); }
+  [[nodiscard]] bool ok() const { return ok_ && reader_.ok(); }
+  [[nodiscard]] bool AtEnd() const { return ok_ && reader_.AtEnd(); }
+
+  Origin TakeOrigin() {
+    const std::uint64_t number = Number();
+    if (number < origins_.size()) return origins_[number];
+    ok_ = false;
+    return {};
+  }
+
+  Dot TakeDot() {
+    const Origin origin = TakeOrigin();
+    return {origin, Number()};
+  }
+
+  StoredLocation At() {
+    const std::uint64_t number = Number();
+    if (number < locations_.size()) return locations_[number];
+    StoredLocation location;
+    location.parent.origin = TakeOrigin();
+    location.parent.counter = Number();
+    location.parent.index = static_cast<std::uint32_t>(Number());
+    const auto kind = static_cast<ItemKind>(reader_.U8());
+    ok_ = ok_ && number == locations_.size() &&
+          (kind == ItemKind::kDirectory || kind == ItemKind::kFile ||
+           kind == ItemKind::kSymlink);
+    location.parent.kind = kind;
+    location.name = Bytes();
+    location.chain.length = static_cast<std::uint32_t>(Number());
+    if (location.chain.length > 0) {
+      const auto hash = Hash::FromBytes(reader_.Bytes(Hash::kBytes));
+      if (hash) location.chain.hash = *hash;
+    }
+    locations_.push_back(location);
+    return location;
+  }
+
+  StoredHead Common() {
+    StoredHead head;
+    head.order.hlc.packed = reader_.U64();
+    const Dot dot = TakeDot();
+    head.order.origin = dot.origin;
+    head.order.counter = dot.counter;
+    head.order.index = static_cast<std::uint32_t>(Number());
+    head.generation = static_cast<int>(Number());
+    head.arrival = Number();
+    return head;
+  }
+
+  Dots Sources(const StoredHead& head) {
+    const std::uint64_t count = Number();
+    if (count == 0) return {head.order.dot()};
+    Dots sources;
+    for (std::uint64_t i = 0; i < count && ok(); ++i) {
+      sources.push_back(TakeDot());
+    }
+    return sources;
+  }
+
+ private:
+  ByteReader reader_;
+  std::vector<Origin> origins_;
+  std::vector<StoredLocation> locations_;
+  bool ok_ = true;
+};
+
+void EncodeContents(RowEncoder& out, const StoredHeads& heads) {
+  out.Number(heads.size());
+  for (const StoredHead& head : heads) {
+    out.Common(head);
+    out.Bytes(head.value);
+    out.At(*head.at);
+    out.Number(head.attrs.size());
+    for (const auto& [key, value] : head.attrs) {
+      out.Bytes(key);
+      out.Bytes(value);
+    }
+    out.Sources(head);
+  }
+}
+
+StoredHeads DecodeContents(RowDecoder& in) {
+  StoredHeads heads;
+  const std::uint64_t count = in.Number();
+  for (std::uint64_t i = 0; i < count && in.ok(); ++i) {
+    StoredHead head = in.Common();
+    head.value = in.Bytes();
+    head.at = in.At();
+    const std::uint64_t attrs = in.Number();
+    for (std::uint64_t k = 0; k < attrs && in.ok(); ++k) {
+      std::string key = in.Bytes();
+      head.attrs.emplace_back(std::move(key), in.Bytes());
+    }
+    head.sources = in.Sources(head);
+    heads.push_back(std::move(head));
+  }
+  return heads;
+}
+
+// What a head is, as bytes that are equal on every replica. `arrival` is
+// local and no part of it.
+std::string CanonicalHead(const RegisterId& reg, const StoredHead& head) {
+  std::string out;
+  out.push_back(static_cast<char>(reg.field));
+  if (reg.field == RegisterId::Field::kDoc) {
+    AppendSized(out, reg.name_space);
+  } else {
+    reg.item.AppendKey(out);
+  }
+  AppendSized(out, reg.key);
+  AppendU64(out, head.order.hlc.packed);
+  out += head.order.origin.view();
+  AppendU64(out, head.order.counter);
+  AppendU32(out, head.order.index);
+  out.push_back(static_cast<char>(head.generation));
+  AppendSized(out, head.value);
+  out.push_back(head.at ? '\1' : '\0');
+  if (head.at) {
+    head.at->parent.AppendKey(out);
+    AppendSized(out, head.at->name);
+    out += head.at->chain.hash.view();
+  }
+  AppendVarint(out, head.attrs.size());
+  for (const auto& [key, value] : head.attrs) {
+    AppendSized(out, key);
+    AppendSized(out, value);
+  }
+  AppendVarint(out, head.sources.size());
+  for (const Dot& dot : head.sources) {
+    out += dot.origin.view();
+    AppendU64(out, dot.counter);
+  }
+  return out;
+}
+
+std::array<std::uint64_t, 4> LanesOf(std::string_view hash) {
+  ByteReader reader(hash);
+  std::array<std::uint64_t, 4> lanes;
+  for (std::uint64_t& lane : lanes) lane = reader.U64();
+  return lanes;
+}
+
+}  // namespace
+
+std::string EncodeItemHeads(const ItemHeads& heads) {
+  RowEncoder out;
+  out.Number(heads.places.size());
+  for (const StoredHead& head : heads.places) {
+    out.Common(head);
+    out.At(*head.at);
+  }
+  EncodeContents(out, heads.contents);
+  out.Number(heads.attrs.size());
+  for (const auto& [key, values] : heads.attrs) {
+    out.Bytes(key);
+    out.Number(values.size());
+    for (const StoredHead& head : values) {
+      out.Common(head);
+      out.Bytes(head.value);
+    }
+  }
+  return out.Finish();
+}
+
+std::optional<ItemHeads> DecodeItemHeads(std::string_view bytes) {
+  RowDecoder in(bytes);
+  ItemHeads heads;
+  const std::uint64_t places = in.Number();
+  for (std::uint64_t i = 0; i < places && in.ok(); ++i) {
+    StoredHead head = in.Common();
+    head.at = in.At();
+    heads.places.push_back(std::move(head));
+  }
+  heads.contents = DecodeContents(in);
+  const std::uint64_t keys = in.Number();
+  for (std::uint64_t i = 0; i < keys && in.ok(); ++i) {
+    StoredHeads& values = heads.attrs[in.Bytes()];
+    const std::uint64_t count = in.Number();
+    for (std::uint64_t k = 0; k < count && in.ok(); ++k) {
+      StoredHead head = in.Common();
+      head.value = in.Bytes();
+      values.push_back(std::move(head));
+    }
+    if (values.empty()) return std::nullopt;
+  }
+  if (!in.AtEnd()) return std::nullopt;
+  return heads;
+}
+
+std::string EncodeDocHeads(const StoredHeads& heads) {
+  RowEncoder out;
+  out.Number(heads.size());
+  for (const StoredHead& head : heads) {
+    out.Common(head);
+    out.Bytes(head.value);
+    out.Sources(head);
+  }
+  return out.Finish();
+}
+
+std::optional<StoredHeads> DecodeDocHeads(std::string_view bytes) {
+  RowDecoder in(bytes);
+  StoredHeads heads;
+  const std::uint64_t count = in.Number();
+  for (std::uint64_t i = 0; i < count && in.ok(); ++i) {
+    StoredHead head = in.Common();
+    head.value = in.Bytes();
+    head.sources = in.Sources(head);
+    heads.push_back(std::move(head));
+  }
+  if (!in.AtEnd() || heads.empty()) return std::nullopt;
+  return heads;
+}
+
+const StoredHead& NewestOf(const StoredHeads& heads) {
+  SYNCLINE_CHECK(!heads.empty(), "a register without heads does not exist");
+  return *std::max_element(heads.begin(), heads.end(),
+                           [](const StoredHead& a, const StoredHead& b) {
+                             return a.order < b.order;
+                           });
+}
+
+std::optional<StoredHead> TakeHead(StoredHeads& heads, const Dot& dot) {
+  auto at = std::lower_bound(heads.begin(), heads.end(), dot, BelowDot);
+  if (at == heads.end() || at->order.dot() != dot) return std::nullopt;
+  StoredHead taken = std::move(*at);
+  heads.erase(at);
+  return taken;
+}
+
+void InsertHead(StoredHeads& heads, StoredHead head) {
+  auto at =
+      std::lower_bound(heads.begin(), heads.end(), head.order.dot(), BelowDot);
+  SYNCLINE_CHECK(at == heads.end() || at->order.dot() != head.order.dot(),
+                 "one head per register and dot");
+  heads.insert(at, std::move(head));
+}
+
+void HeadDigest::Add(const RegisterId& reg, const StoredHead& head) {
+  const auto added = LanesOf(Sha256(CanonicalHead(reg, head)).view());
+  for (std::size_t i = 0; i < lanes_.size(); ++i) lanes_[i] += added[i];
+}
+
+void HeadDigest::Remove(const RegisterId& reg, const StoredHead& head) {
+  const auto removed = LanesOf(Sha256(CanonicalHead(reg, head)).view());
+  for (std::size_t i = 0; i < lanes_.size(); ++i) lanes_[i] -= removed[i];
+}
+
+Hash HeadDigest::ToHash() const {
+  std::string bytes;
+  for (const std::uint64_t lane : lanes_) AppendU64(bytes, lane);
+  return *Hash::FromBytes(bytes);
+}
+
+HeadDigest HeadDigest::FromHash(const Hash& hash) {
+  HeadDigest digest;
+  digest.lanes_ = LanesOf(hash.view());
+  return digest;
+}
+
+}  // namespace syncline

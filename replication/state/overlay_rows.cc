@@ -1,0 +1,202 @@
+#include "replication/state/overlay_rows.h"
+
+#include <utility>
+
+#include "base/check.h"
+#include "base/status.h"
+#include "kv/keys.h"
+
+namespace syncline {
+namespace {
+
+constexpr std::array<Column, 3> kColumns = {Column::kHeads, Column::kTree,
+                                            Column::kChains};
+// What a row costs beyond its bytes: two strings in a tree node.
+constexpr std::size_t kRowOverhead = 72;
+
+std::size_t IndexOf(Column column) {
+  for (std::size_t i = 0; i < kColumns.size(); ++i) {
+    if (kColumns[i] == column) return i;
+  }
+  SYNCLINE_CHECK(false, "not a column of the causal state");
+}
+
+std::size_t BytesOf(std::string_view key,
+                    const std::optional<std::string>& value) {
+  return kRowOverhead + key.size() + (value ? value->size() : 0);
+}
+
+}  // namespace
+
+const RowLayer::Map& RowLayer::map(Column column) const {
+  return maps_[IndexOf(column)];
+}
+
+void RowLayer::Set(Column column, std::string key,
+                   std::optional<std::string> value) {
+  const std::size_t added = BytesOf(key, value);
+  auto [at, inserted] =
+      maps_[IndexOf(column)].try_emplace(std::move(key), std::nullopt);
+  if (!inserted) bytes_ -= BytesOf(at->first, at->second);
+  bytes_ += added;
+  at->second = std::move(value);
+}
+
+void RowLayer::MergeFrom(RowLayer&& newer) {
+  for (std::size_t i = 0; i < maps_.size(); ++i) {
+    for (auto& [key, value] : newer.maps_[i]) {
+      Set(kColumns[i], key, std::move(value));
+    }
+  }
+  newer.Clear();
+}
+
+std::size_t RowLayer::size() const {
+  std::size_t rows = 0;
+  for (const Map& map : maps_) rows += map.size();
+  return rows;
+}
+
+void RowLayer::Clear() {
+  for (Map& map : maps_) map.clear();
+  bytes_ = 0;
+}
+
+RowCursor::RowCursor(const Store& store,
+                     std::array<const RowLayer*, kLayersMax> layers,
+                     Column column, const std::string& lower,
+                     const std::string& upper) {
+  for (std::size_t i = 0; i < layers.size(); ++i) {
+    if (layers[i] == nullptr) continue;
+    const RowLayer::Map& map = layers[i]->map(column);
+    sources_[i] = {map.lower_bound(lower),
+                   upper.empty() ? map.end() : map.lower_bound(upper)};
+  }
+  IterateOptions options;
+  options.lower_bound = lower;
+  options.upper_bound = upper;
+  store_rows_ = store.NewIterator(column, options);
+  store_rows_->SeekToFirst();
+  Settle();
+}
+
+// Finds the least key, in the newest layer that has it; passes deleted ones.
+void RowCursor::Settle() {
+  for (;;) {
+    valid_ = store_rows_->Valid();
+    if (valid_) key_ = store_rows_->key();
+    const Source* newest = nullptr;
+    for (const Source& source : sources_) {
+      if (source.at == source.end) continue;
+      if (valid_ && (source.at->first > key_ ||
+                     (newest != nullptr && source.at->first == key_))) {
+        continue;
+      }
+      valid_ = true;
+      key_ = source.at->first;
+      newest = &source;
+    }
+    if (!valid_) return;
+    if (newest == nullptr) {
+      value_ = store_rows_->value();
+      return;
+    }
+    if (newest->at->second) {
+      value_ = *newest->at->second;
+      return;
+    }
+    StepOver(newest->at->first);
+  }
+}
+
+void RowCursor::StepOver(std::string_view key) {
+  // The store moves last: `key` may be a view into its buffer.
+  const bool in_store = store_rows_->Valid() && store_rows_->key() == key;
+  for (Source& source : sources_) {
+    if (source.at != source.end && source.at->first == key) ++source.at;
+  }
+  if (in_store) store_rows_->Next();
+}
+
+void RowCursor::Next() {
+  StepOver(key_);
+  Settle();
+}
+
+absl::StatusOr<std::optional<std::string>> OverlayRows::Get(
+    Column column, std::string_view key, const RowLayer* staged) const {
+  for (const RowLayer* layer : {staged, &active_, &frozen_}) {
+    if (layer == nullptr) continue;
+    const RowLayer::Map& map = layer->map(column);
+    if (auto at = map.find(key); at != map.end()) return at->second;
+  }
+  absl::StatusOr<std::string> value = store_.Get(column, key);
+  if (value.ok()) return std::optional<std::string>(*std::move(value));
+  if (absl::IsNotFound(value.status())) return std::optional<std::string>();
+  return value.status();
+}
+
+RowCursor OverlayRows::Scan(Column column, const std::string& lower,
+                            const std::string& upper,
+                            const RowLayer* staged) const {
+  return RowCursor(store_, {staged, &active_, &frozen_}, column, lower, upper);
+}
+
+WriteBatch OverlayRows::TakeFlush() {
+  SYNCLINE_CHECK(!flushing_, "one flush at a time");
+  flushing_ = true;
+  std::swap(active_, frozen_);
+  WriteBatch batch;
+  for (const Column column : kColumns) {
+    for (const auto& [key, value] : frozen_.map(column)) {
+      if (value) {
+        batch.Put(column, key, *value);
+      } else {
+        batch.Delete(column, key);
+      }
+    }
+  }
+  return batch;
+}
+
+void OverlayRows::FlushWritten() {
+  SYNCLINE_CHECK(flushing_, "no flush is under way");
+  flushing_ = false;
+  frozen_.Clear();
+}
+
+std::optional<std::string> RowReader::Get(Column column, std::string_view key) {
+  if (!status_.ok()) return std::nullopt;
+  absl::StatusOr<std::optional<std::string>> value =
+      rows_.Get(column, key, staged_);
+  if (!value.ok()) {
+    Fail(value.status());
+    return std::nullopt;
+  }
+  return *std::move(value);
+}
+
+void RowReader::ForEach(Column column, const std::string& prefix,
+                        const Visitor& visit) {
+  if (!status_.ok()) return;
+  RowCursor cursor = Cursor(column, prefix, PrefixEnd(prefix));
+  for (; cursor.Valid(); cursor.Next()) {
+    if (!visit(cursor.key().substr(prefix.size()), cursor.value())) break;
+  }
+  Fail(cursor.status());
+}
+
+RowCursor RowReader::Cursor(Column column, const std::string& lower,
+                            const std::string& upper) {
+  return rows_.Scan(column, lower, upper, staged_);
+}
+
+void RowReader::Fail(const absl::Status& status) {
+  if (status_.ok()) status_ = status;
+}
+
+void RowReader::FailRow(std::string_view what) {
+  Fail(DataLoss("causal state: malformed " + std::string(what)));
+}
+
+}  // namespace syncline

@@ -1,0 +1,151 @@
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "absl/container/btree_map.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "kv/store.h"
+
+namespace syncline {
+
+// Changed rows of the columns kHeads, kTree and kChains: key -> new value, or
+// nothing for a deleted row.
+class RowLayer {
+ public:
+  using Map =
+      absl::btree_map<std::string, std::optional<std::string>, std::less<>>;
+
+  [[nodiscard]] const Map& map(Column column) const;
+  void Set(Column column, std::string key, std::optional<std::string> value);
+  // Puts the rows of `newer` over these.
+  void MergeFrom(RowLayer&& newer);
+  [[nodiscard]] std::size_t bytes() const { return bytes_; }
+  [[nodiscard]] std::size_t size() const;
+  void Clear();
+
+ private:
+  std::array<Map, 3> maps_;
+  std::size_t bytes_ = 0;
+};
+
+// Walks the keys in [lower, upper) of one column, newest layer first. The
+// layers must not change while it lives. Views are valid until Next().
+class RowCursor {
+ public:
+  static constexpr std::size_t kLayersMax = 3;
+
+  RowCursor(const Store& store, std::array<const RowLayer*, kLayersMax> layers,
+            Column column, const std::string& lower, const std::string& upper);
+
+  [[nodiscard]] bool Valid() const { return valid_; }
+  [[nodiscard]] std::string_view key() const { return key_; }
+  [[nodiscard]] std::string_view value() const { return value_; }
+  void Next();
+  [[nodiscard]] absl::Status status() const { return store_rows_->status(); }
+
+ private:
+  struct Source {
+    RowLayer::Map::const_iterator at;
+    RowLayer::Map::const_iterator end;
+  };
+
+  void Settle();
+  void StepOver(std::string_view key);
+
+  std::array<Source, kLayersMax> sources_;
+  std::unique_ptr<StoreIterator> store_rows_;
+  std::string_view key_;
+  std::string_view value_;
+  bool valid_ = false;
+};
+
+// The rows of one project: what the store holds, below it changes that are
+// being written, below those that are not. Bound to one thread at a time.
+class OverlayRows {
+ public:
+  explicit OverlayRows(Store& store) : store_(store) {}
+
+  absl::StatusOr<std::optional<std::string>> Get(Column column,
+                                                 std::string_view key,
+                                                 const RowLayer* staged) const;
+  [[nodiscard]] RowCursor Scan(Column column, const std::string& lower,
+                               const std::string& upper,
+                               const RowLayer* staged) const;
+  void Commit(RowLayer&& staged) { active_.MergeFrom(std::move(staged)); }
+
+  // Requires (checked): no other flush is under way.
+  [[nodiscard]] WriteBatch TakeFlush();
+  void FlushWritten();
+  [[nodiscard]] std::size_t bytes() const {
+    return active_.bytes() + frozen_.bytes();
+  }
+
+ private:
+  Store& store_;
+  RowLayer active_;
+  RowLayer frozen_;  // Being written; empty otherwise.
+  bool flushing_ = false;
+};
+
+// Reads rows for one operation. The first failure is kept and ends nothing:
+// rows read as absent from then on, and whoever uses the result checks
+// status() first. Algorithms over it must therefore end whatever they read.
+class RowReader {
+ public:
+  explicit RowReader(const OverlayRows& rows) : rows_(rows) {}
+  virtual ~RowReader() = default;
+  RowReader(const RowReader&) = delete;
+  RowReader& operator=(const RowReader&) = delete;
+
+  std::optional<std::string> Get(Column column, std::string_view key);
+  // Calls `visit` with what follows `prefix` in each key, and the value, until
+  // it returns false. `visit` must not write rows.
+  using Visitor =
+      std::function<bool(std::string_view rest, std::string_view value)>;
+  void ForEach(Column column, const std::string& prefix, const Visitor& visit);
+  // Keys in [lower, upper). Give its status() to Fail() in the end.
+  RowCursor Cursor(Column column, const std::string& lower,
+                   const std::string& upper);
+
+  [[nodiscard]] const absl::Status& status() const { return status_; }
+  void Fail(const absl::Status& status);
+  // A row that cannot be what was written.
+  void FailRow(std::string_view what);
+
+ protected:
+  const RowLayer* staged_ = nullptr;
+
+ private:
+  const OverlayRows& rows_;
+  absl::Status status_;
+};
+
+// Also writes them, into a layer of its own that a failure throws away.
+class RowWriter final : public RowReader {
+ public:
+  explicit RowWriter(OverlayRows& rows) : RowReader(rows), target_(rows) {
+    staged_ = &layer_;
+  }
+
+  void Put(Column column, std::string key, std::string value) {
+    layer_.Set(column, std::move(key), std::move(value));
+  }
+  void Delete(Column column, std::string key) {
+    layer_.Set(column, std::move(key), std::nullopt);
+  }
+  [[nodiscard]] const RowLayer& layer() const { return layer_; }
+  void Commit() { target_.Commit(std::move(layer_)); }
+
+ private:
+  OverlayRows& target_;
+  RowLayer layer_;
+};
+
+}  // namespace syncline

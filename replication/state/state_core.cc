@@ -1,0 +1,99 @@
+#include "replication/state/state_core.h"
+
+#include "base/bytes.h"
+#include "base/status.h"
+
+namespace syncline {
+namespace {
+
+constexpr std::uint8_t kMarkFormat = 1;
+
+}  // namespace
+
+Head LoadHead(RowReader& rows, ChainRows& chains, RegisterId::Field field,
+              const StoredHead& stored) {
+  Head head;
+  head.order = stored.order;
+  head.generation = stored.generation;
+  head.attrs = stored.attrs;
+  head.sources = stored.sources;
+  head.arrival = stored.arrival;
+  head.value = stored.value;
+  if (!stored.at) return head;
+  Location at{stored.at->parent, stored.at->name,
+              chains.Load(rows, stored.at->chain)};
+  if (field == RegisterId::Field::kPlace) {
+    head.value = std::move(at);
+  } else {
+    head.hint = std::move(at);
+  }
+  return head;
+}
+
+std::vector<std::pair<RegisterId, Head>> LoadAllHeads(StateCore& core,
+                                                      RowReader& rows) {
+  std::vector<std::pair<RegisterId, Head>> all;
+  const auto add = [&](const RegisterId& reg, const StoredHeads& heads) {
+    for (const StoredHead& head : heads) {
+      all.emplace_back(reg, LoadHead(rows, core.chains, reg.field, head));
+    }
+  };
+  using Field = RegisterId::Field;
+  rows.ForEach(Column::kHeads, core.keys.AllItems(),
+               [&](std::string_view rest, std::string_view value) {
+                 const auto item = ParseItemKey(rest);
+                 const auto heads = DecodeItemHeads(value);
+                 if (!item || !heads) {
+                   rows.FailRow("heads of an item");
+                   return false;
+                 }
+                 add({Field::kPlace, *item, {}, {}}, heads->places);
+                 add({Field::kContent, *item, {}, {}}, heads->contents);
+                 for (const auto& [key, values] : heads->attrs) {
+                   add({Field::kAttr, *item, {}, key}, values);
+                 }
+                 return true;
+               });
+  rows.ForEach(Column::kHeads, core.keys.AllDocs(),
+               [&](std::string_view rest, std::string_view value) {
+                 const auto doc = ParseDocKey(rest);
+                 const auto heads = DecodeDocHeads(value);
+                 if (!doc || !heads) {
+                   rows.FailRow("heads of a document");
+                   return false;
+                 }
+                 add({Field::kDoc, {}, doc->name_space, doc->key}, *heads);
+                 return true;
+               });
+  return all;
+}
+
+std::string EncodeFlushMark(const FlushMark& mark) {
+  std::string out(1, static_cast<char>(kMarkFormat));
+  AppendU64(out, mark.covered);
+  AppendU64(out, mark.hlc.packed);
+  out += mark.digest.ToHash().view();
+  AppendVarint(out, mark.counts.items);
+  AppendVarint(out, mark.counts.made_up);
+  AppendVarint(out, mark.counts.conflicts);
+  return out;
+}
+
+absl::StatusOr<FlushMark> DecodeFlushMark(std::string_view bytes) {
+  ByteReader reader(bytes);
+  FlushMark mark;
+  const bool known = reader.U8() == kMarkFormat;
+  mark.covered = reader.U64();
+  mark.hlc.packed = reader.U64();
+  const auto digest = Hash::FromBytes(reader.Bytes(Hash::kBytes));
+  mark.counts.items = reader.Varint();
+  mark.counts.made_up = reader.Varint();
+  mark.counts.conflicts = reader.Varint();
+  if (!known || !digest || !reader.AtEnd()) {
+    return DataLoss("causal state: malformed flush mark");
+  }
+  mark.digest = HeadDigest::FromHash(*digest);
+  return mark;
+}
+
+}  // namespace syncline

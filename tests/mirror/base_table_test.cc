@@ -1,0 +1,204 @@
+#include "replication/mirror/base_table.h"
+
+#include <string>
+#include <vector>
+
+#include <catch2/catch.hpp>
+
+#include "kv/memory_store.h"
+#include "replication/mirror/paths.h"
+
+namespace syncline {
+namespace {
+
+BaseEntry Entry(ItemKind kind, std::uint64_t inode,
+                const std::string& payload = "") {
+  BaseEntry entry;
+  entry.kind = kind;
+  entry.fingerprint.inode = inode;
+  entry.fingerprint.ctime_ns = 5;
+  entry.payload = payload;
+  entry.attrs = {{"exec", "1"}, {"mtime", "-7"}};
+  entry.token = "token " + payload;
+  return entry;
+}
+
+class Fixture {
+ public:
+  Fixture() { Reopen(); }
+  void Reopen() {
+    auto opened = BaseTable::Open(store_, ProjectNumber{7}, 3);
+    REQUIRE(opened.ok());
+    table_ = *std::move(opened);
+  }
+  BaseTable& operator*() { return *table_; }
+  BaseTable* operator->() { return table_.get(); }
+
+  void Write(WriteBatch& rows) {
+    REQUIRE(store_.Write(rows, false).ok());
+    rows.Clear();
+    table_->Settle();
+  }
+  std::vector<std::string> Paths(std::string_view below = "") {
+    std::vector<std::string> paths;
+    REQUIRE(table_
+                ->Walk(below,
+                       [&](const std::string& path, const BaseEntry&) {
+                         paths.push_back(path);
+                         return true;
+                       })
+                .ok());
+    return paths;
+  }
+  std::vector<std::string> Stats(std::string_view below, bool whole) {
+    std::vector<std::string> paths;
+    REQUIRE(table_
+                ->Stats(below, whole,
+                        [&](const std::string& path, const BaseStat&) {
+                          paths.push_back(path);
+                          return true;
+                        })
+                .ok());
+    return paths;
+  }
+  MemoryStore store_;
+
+ private:
+  std::unique_ptr<BaseTable> table_;
+};
+
+using Paths = std::vector<std::string>;
+constexpr ItemKind kDir = ItemKind::kDirectory;
+constexpr ItemKind kFile = ItemKind::kFile;
+
+TEST_CASE("base_table: an entry comes back as it was put", "[mirror]") {
+  Fixture base;
+  WriteBatch rows;
+  base->Put("a", Entry(kFile, 9, "p"), rows);
+  CHECK(*base->Get("a") == Entry(kFile, 9, "p"));  // Before it is written.
+  base.Write(rows);
+  base.Reopen();
+  CHECK(*base->Get("a") == Entry(kFile, 9, "p"));
+  CHECK(*base->Get("b") == std::nullopt);
+  CHECK(base->size() == 1);
+}
+
+TEST_CASE("base_table: a damaged row is told from a missing one",
+          "[mirror][fault]") {
+  Fixture base;
+  WriteBatch rows;
+  base->Put("a", Entry(kFile, 9, "p"), rows);
+  base.Write(rows);
+  const std::string good = EncodeBaseEntry(Entry(kFile, 9, "p"));
+  for (std::size_t length = 0; length < good.size(); ++length) {
+    CHECK_FALSE(DecodeBaseEntry(good.substr(0, length)).ok());
+  }
+  CHECK_FALSE(DecodeBaseEntry(good + "x").ok());
+  auto it = base.store_.NewIterator(Column::kMirror, {});
+  it->SeekToFirst();
+  WriteBatch damage;
+  damage.Put(Column::kMirror, std::string(it->key()), "?");
+  it.reset();
+  base.Write(damage);
+  CHECK(base->Get("a").status().code() == absl::StatusCode::kDataLoss);
+}
+
+TEST_CASE("base_table: walks see a directory before what is in it",
+          "[mirror]") {
+  Fixture base;
+  WriteBatch rows;
+  for (const char* path : {"a", "a/b", "a/b/c", "a!", "a-b", "aa", "z"}) {
+    base->Put(path, Entry(kDir, 1), rows);
+  }
+  const Paths all{"a", "a/b", "a/b/c", "a!", "a-b", "aa", "z"};
+  CHECK(base.Paths() == all);
+  base.Write(rows);
+  CHECK(base.Paths() == all);
+  base->Remove("a!", rows);
+  base->Put("a/a", Entry(kFile, 2), rows);
+  CHECK(base.Paths("a") == Paths{"a", "a/a", "a/b", "a/b/c"});
+  CHECK(base.Paths() == Paths{"a", "a/a", "a/b", "a/b/c", "a-b", "aa", "z"});
+  base.Write(rows);
+  CHECK(base.Stats("a", true) == Paths{"a", "a/a", "a/b", "a/b/c"});
+  CHECK(base.Stats("a", false) == Paths{"a", "a/a", "a/b"});
+  CHECK(base.Stats("", false) == Paths{"a", "a-b", "aa", "z"});
+  CHECK(base.Stats("aa", true) == Paths{"aa"});
+  CHECK(base.Stats("none", true).empty());
+  CHECK(base->size() == 7);
+}
+
+TEST_CASE("base_table: trees move and change places", "[mirror]") {
+  Fixture base;
+  WriteBatch rows;
+  base->Put("a", Entry(kDir, 1), rows);
+  base->Put("a/x", Entry(kFile, 2, "x"), rows);
+  base->Put("b", Entry(kDir, 3), rows);
+  base->Put("b/y", Entry(kFile, 4, "y"), rows);
+  base.Write(rows);
+  REQUIRE(base->MoveTrees({{"a", "b"}, {"b", "a"}}, rows).ok());
+  CHECK(base.Paths() == Paths{"a", "a/y", "b", "b/x"});
+  CHECK(*base->Get("b/x") == Entry(kFile, 2, "x"));
+  base.Write(rows);
+  base.Reopen();
+  CHECK(base.Paths() == Paths{"a", "a/y", "b", "b/x"});
+  REQUIRE(base->MoveTrees({{"a", "b/n"}}, rows).ok());
+  CHECK(base.Paths() == Paths{"b", "b/n", "b/n/y", "b/x"});
+  REQUIRE(base->MoveTrees({{"b/n/y", "b/x"}}, rows).ok());  // Replaces.
+  CHECK(base.Paths() == Paths{"b", "b/n", "b/x"});
+  CHECK((*base->Get("b/x"))->payload == "y");
+  CHECK(base->size() == 3);
+}
+
+TEST_CASE("base_table: cursor and name and pending paths are kept",
+          "[mirror]") {
+  Fixture base;
+  CHECK_FALSE(base->cursor());
+  CHECK(base->name().empty());
+  WriteBatch rows;
+  base->SetCursor({LogId{"0123456789abcdef"}, Seq{42}}, rows);
+  base->SetName("name", true, rows);
+  base->AddPending("a/b", false, rows);
+  base->AddPending("c", true, rows);
+  base->AddPending("c", false, rows);  // Does not take it back.
+  base->AddPending("d", false, rows);
+  base->RemovePending("d", rows);
+  base.Write(rows);
+  base.Reopen();
+  CHECK(base->cursor()->seq == Seq{42});
+  CHECK(base->cursor()->log.bytes == "0123456789abcdef");
+  CHECK(base->name() == "name");
+  CHECK(base->attached());
+  CHECK(base->pending() ==
+        std::map<std::string, bool>{{"a/b", false}, {"c", true}});
+  CHECK(base.Paths().empty());
+}
+
+TEST_CASE("base_table: mirrors do not see each other and can be erased",
+          "[mirror]") {
+  Fixture base;
+  WriteBatch rows;
+  base->Put("a", Entry(kFile, 1), rows);
+  base.Write(rows);
+  auto other = BaseTable::Open(base.store_, ProjectNumber{7}, 4);
+  REQUIRE(other.ok());
+  CHECK((*other)->size() == 0);
+  (*other)->Put("b", Entry(kFile, 1), rows);
+  BaseTable::Erase(ProjectNumber{7}, 3, rows);
+  base.Write(rows);
+  base.Reopen();
+  CHECK(base->size() == 0);
+  (*other)->Settle();
+  CHECK((*other)->Get("b")->has_value());
+}
+
+TEST_CASE("paths: folders overlap when one is in the other", "[mirror]") {
+  CHECK(PathsOverlap("/a", "/a"));
+  CHECK(PathsOverlap("/a", "/a/b"));
+  CHECK(PathsOverlap("/a/b/", "/a"));
+  CHECK(PathsOverlap("/", "/a"));
+  CHECK_FALSE(PathsOverlap("/a", "/ab"));
+  CHECK_FALSE(PathsOverlap("/a/b", "/a/c"));
+}
+
+}  // namespace
+}  // namespace syncline

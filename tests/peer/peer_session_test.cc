@@ -1,0 +1,143 @@
+#include "replication/peer/peer_session.h"
+
+#include <catch2/catch.hpp>
+
+#include "tests/peer/fake_peer.h"
+#include "tests/peer/peer_rig.h"
+
+namespace syncline::testing {
+namespace {
+
+struct Alone {
+  PeerWorld world;
+  PeerNode node{world, "alpha"};
+  PeerNode other{world, "beta"};
+  FakePeer peer;
+  SystemRandom random;
+  ManualTime time;
+  std::uint64_t received = 0;
+  std::vector<absl::Status> ended;
+  PeerSession session;
+
+  explicit Alone(PeerSession::Options options = {})
+      : session(
+            PeerSession::Environment{
+                node, peer, world.io.get_executor(),
+                world.worker.get_executor(), random, time,
+                [this] { return received; },
+                [] { return std::vector<std::string>{"127.0.0.1:1"}; },
+                [](const PeerRecord&) {},
+                [this](absl::Status why) { ended.push_back(std::move(why)); }},
+            PeerIdentity{MakeHello(other.self(), random, time), other.id()},
+            options) {}
+
+  void Name(const ProjectId& project) {
+    session.Announce({{{project, "theirs"}}, {}}, [](const absl::Status&) {});
+  }
+  std::optional<Stop> CompareAnswerStop(const ProjectId& project) {
+    std::optional<CompareAnswer> answer;
+    session.Compare(project, Position{},
+                    [&](auto result) { answer = *std::move(result); });
+    world.RunUntil([&] { return answer.has_value(); });
+    const auto* stop = std::get_if<Stop>(&*answer);
+    return stop ? std::optional<Stop>(*stop) : std::nullopt;
+  }
+};
+
+TEST_CASE("peer_session: a project that is not authorised is never named",
+          "[peer]") {
+  Alone alone;
+  alone.node.authorised[alone.other.id()];
+  alone.session.Start();
+  alone.Name(PeerNode::TheProject());
+  alone.world.RunAWhile();
+  for (const Announcement& announcement : alone.peer.announcements)
+    CHECK(announcement.projects.empty());
+  CHECK(alone.peer.compares.empty());
+  CHECK(alone.session.projects().empty());
+  // It cannot be told from one that does not exist.
+  const std::optional<Stop> here =
+      alone.CompareAnswerStop(PeerNode::TheProject());
+  const std::optional<Stop> nowhere =
+      alone.CompareAnswerStop({std::string(16, 'z')});
+  REQUIRE(here);
+  REQUIRE(nowhere);
+  CHECK(here->reason == Stop::Reason::kNotShared);
+  CHECK(nowhere->reason == Stop::Reason::kNotShared);
+  CHECK(here->detail == nowhere->detail);
+  std::optional<ChunksAnswer> chunks;
+  alone.session.Chunks(PeerNode::TheProject(), {Sha256("x")},
+                       [&](auto result) { chunks = *std::move(result); });
+  CHECK(std::get<Stop>(*chunks).reason == Stop::Reason::kNotShared);
+}
+
+TEST_CASE("peer_session: work starts when both sides name a project",
+          "[peer]") {
+  Alone alone;
+  alone.node.authorised[alone.other.id()].insert(PeerNode::TheProject());
+  alone.session.Start();
+  REQUIRE(alone.peer.announcements.size() == 1);
+  CHECK(alone.peer.announcements[0].projects.size() == 1);
+  CHECK(alone.peer.compares.empty());
+  SECTION("another one") {
+    alone.Name({std::string(16, 'z')});
+    CHECK(alone.peer.compares.empty());
+  }
+  SECTION("the same") {
+    alone.Name(PeerNode::TheProject());
+    REQUIRE(alone.peer.compares.size() == 1);
+    CHECK_FALSE(alone.peer.compares[0].message.second.frontier);
+    CHECK(alone.peer.compares[0].message.second.chains.size() == 2);
+  }
+}
+
+TEST_CASE("peer_session: a project authorised later is taken up", "[peer]") {
+  Alone alone;
+  alone.node.authorised[alone.other.id()];
+  alone.session.Start();
+  alone.Name(PeerNode::TheProject());
+  alone.node.authorised[alone.other.id()].insert(PeerNode::TheProject());
+  alone.session.ProjectsChanged();
+  CHECK(alone.peer.announcements.back().projects.size() == 1);
+  CHECK(alone.peer.compares.size() == 1);
+  // And dropped again.
+  alone.node.open.clear();
+  alone.session.ProjectsChanged();
+  CHECK(alone.peer.announcements.back().projects.empty());
+  CHECK(alone.session.projects().empty());
+}
+
+TEST_CASE("peer_session: a silent peer is given up", "[peer][fault]") {
+  PeerSession::Options options;
+  options.ping_ms = 1;
+  options.dead_ms = 1'000;
+  Alone alone(options);
+  alone.node.authorised[alone.other.id()];
+  alone.session.Start();
+  alone.world.RunUntil([&] { return alone.peer.pings == 1; });
+  alone.time.now_ms += 900;
+  alone.received += 10;  // Anything will do.
+  alone.world.RunAWhile();
+  alone.time.now_ms += 900;
+  alone.world.RunAWhile();
+  CHECK(alone.ended.empty());
+  alone.time.now_ms += 200;
+  alone.world.RunUntil([&] { return !alone.ended.empty(); });
+  CHECK(absl::IsDeadlineExceeded(alone.ended[0]));
+}
+
+TEST_CASE("peer_session: a position without frontier is the peer's fault",
+          "[peer][fault]") {
+  Alone alone;
+  alone.node.authorised[alone.other.id()].insert(PeerNode::TheProject());
+  alone.session.Start();
+  alone.Name(PeerNode::TheProject());
+  Position position;
+  position.frontier_hash = Sha256("another");
+  alone.peer.compares[0].done(CompareAnswer(position));
+  alone.world.RunUntil([&] { return !alone.ended.empty(); });
+  CHECK(absl::IsInvalidArgument(alone.ended[0]));
+}
+
+}  // namespace
+}  // namespace syncline::testing

@@ -1,0 +1,299 @@
+#include <catch2/catch.hpp>
+#include <string>
+
+#include "tests/peer/peer_rig.h"
+
+namespace syncline::testing {
+namespace {
+
+struct Two {
+  PeerWorld world;
+  PeerNode a{world, "alpha"};
+  PeerNode b{world, "beta"};
+
+  void Connect() {
+    a.Listen();
+    a.Trust(b);
+    b.Trust(a);
+  }
+  void RunUntilEqual() {
+    world.RunUntil([&] { return a.InSyncWith(b); });
+    RequireEqual(a, b);
+  }
+};
+
+TEST_CASE("peer_sync: what was there before meets in both directions",
+          "[peer][sync]") {
+  Two two;
+  two.a.rig().Put("from-a", "alpha's words");
+  two.a.rig().Mkdir("dir");
+  two.b.rig().Put("from-b", "beta's words");
+  two.Connect();
+  two.RunUntilEqual();
+  CHECK(two.b.rig().Show("from-a") == "alpha's words");
+  CHECK(two.a.rig().Show("from-b") == "beta's words");
+}
+
+TEST_CASE("peer_sync: changes follow live in both directions", "[peer][sync]") {
+  Two two;
+  two.Connect();
+  two.world.RunUntil([&] { return two.b.LinkTo(two.a).in_sync; });
+  for (int i = 0; i < 20; ++i) {
+    two.a.rig().Put("a" + std::to_string(i), std::string(100, 'a'));
+    two.b.rig().Put("b" + std::to_string(i), std::string(100, 'b'));
+  }
+  two.a.rig().Rename("a3", "moved");
+  two.RunUntilEqual();
+  two.b.rig().Remove("moved");
+  two.RunUntilEqual();
+  CHECK(two.a.rig().Show("moved") == "(none)");
+  CHECK(two.a.rig().Names("").size() == 39);
+}
+
+TEST_CASE("peer_sync: content of every size comes across", "[peer][sync]") {
+  Two two;
+  SeededRandom random(5);
+  two.a.rig().Put("empty", "");
+  two.a.rig().Put("small", random.Bytes(16'384));
+  two.a.rig().Put("middle", random.Bytes(16'385));
+  two.a.rig().Put("large", random.Bytes(3'000'000));
+  two.a.rig().Put("listed", random.Bytes(9'000'000));  // Chunks of chunks.
+  two.Connect();
+  two.RunUntilEqual();
+}
+
+TEST_CASE("peer_sync: a conflict is resolved alike on both nodes",
+          "[peer][sync]") {
+  Two two;
+  two.a.rig().Put("file", "by alpha");
+  two.b.rig().Put("file", "by beta");
+  two.Connect();
+  two.world.RunUntil([&] { return two.a.InSyncWith(two.b); });
+  two.world.RunAWhile();  // Strategies run a turn later.
+  two.RunUntilEqual();
+}
+
+TEST_CASE("peer_sync: a node in the middle relays", "[peer][sync]") {
+  PeerWorld world;
+  PeerNode a(world, "alpha");
+  PeerNode b(world, "beta");
+  PeerNode c(world, "gamma");
+  b.Listen();
+  SeededRandom random(6);
+  a.rig().Put("early", random.Bytes(1'000'000));
+  for (PeerNode* end : {&a, &c}) {
+    end->Trust(b);
+    b.Trust(*end);
+  }
+  c.rig().Put("from-c", "gamma's");
+  world.RunUntil([&] { return a.InSyncWith(c) && a.InSyncWith(b); });
+  RequireEqual(a, c);
+  a.rig().Put("late", random.Bytes(700'000));
+  world.RunUntil([&] { return a.InSyncWith(c) && a.InSyncWith(b); });
+  RequireEqual(a, c);
+  world.RunUntil([&] { return b.LinkTo(a).in_sync && b.LinkTo(c).in_sync; });
+}
+
+TEST_CASE("peer_sync: three nodes that all know each other settle",
+          "[peer][sync]") {
+  PeerWorld world;
+  PeerNode a(world, "alpha");
+  PeerNode b(world, "beta");
+  PeerNode c(world, "gamma");
+  for (PeerNode* node : {&a, &b, &c}) node->Listen();
+  for (PeerNode* node : {&a, &b, &c})
+    for (PeerNode* other : {&a, &b, &c})
+      if (node != other) node->Trust(*other);
+  SeededRandom random(8);
+  for (int i = 0; i < 10; ++i) {
+    a.rig().Put("a" + std::to_string(i), random.Bytes(20'000));
+    b.rig().Put("b" + std::to_string(i), random.Bytes(20'000));
+    c.rig().Put("c" + std::to_string(i), random.Bytes(20'000));
+  }
+  world.RunUntil([&] {
+    return a.InSyncWith(b) && b.InSyncWith(c) && a.LinkTo(b).in_sync &&
+           b.LinkTo(c).in_sync && c.LinkTo(a).in_sync;
+  });
+  RequireEqual(a, b);
+  RequireEqual(b, c);
+}
+
+TEST_CASE("peer_sync: a project authorised while connected is taken up",
+          "[peer][sync]") {
+  Two two;
+  two.a.rig().Put("file", "bytes");
+  two.a.authorised[two.b.id()];
+  two.b.authorised[two.a.id()];
+  two.b.manager().AddPeer([&] {
+    two.a.Listen();
+    return two.a.Record();
+  }());
+  two.world.RunUntil([&] {
+    return two.b.StatusOf(two.a).state == PeerStatus::State::kConnected;
+  });
+  two.world.RunAWhile();
+  CHECK(two.b.rig().Names("").empty());
+  CHECK(two.b.StatusOf(two.a).projects.empty());
+  two.a.authorised[two.b.id()].insert(PeerNode::TheProject());
+  two.a.manager().ProjectsChanged();
+  two.world.RunAWhile();
+  CHECK(two.b.rig().Names("").empty());
+  two.b.authorised[two.a.id()].insert(PeerNode::TheProject());
+  two.b.manager().ProjectsChanged();
+  two.RunUntilEqual();
+}
+
+// ---- histories that contradict each other
+
+// Nodes `fork` and `real` are one device; `b` has what `real` wrote.
+struct Forked {
+  PeerWorld world;
+  PeerNode real{world, "alpha"};
+  PeerNode fork{world, "alpha"};
+  PeerNode b{world, "beta"};
+
+  void ConnectFork() {
+    b.Listen();
+    b.Trust(fork);
+    fork.Trust(b);
+  }
+  void RequireFenced(PeerNode& node, PeerNode& other, absl::StatusCode code) {
+    world.RunUntil([&] { return !node.LinkTo(other).error.ok(); });
+    const ProjectLink::Status link = node.LinkTo(other);
+    INFO(link.error.ToString());
+    CHECK(link.state == ProjectLink::State::kResting);
+    CHECK(link.error.code() == code);
+    CHECK_FALSE(link.retry_at_ms.has_value());
+    CHECK_FALSE(link.in_sync);
+    CHECK_FALSE(node.StatusOf(other).last_error.ok());
+  }
+};
+
+TEST_CASE("peer_sync: the same dot with other bytes fences both sides",
+          "[peer][fault]") {
+  Forked forked;
+  forked.real.rig().Put("file", "real");
+  forked.fork.rig().Put("file", "fork");
+  if (GENERATE(false, true)) forked.fork.rig().Put("more", "fork");
+  forked.b.rig().PullFrom(forked.real.rig());
+  const VersionVector before = forked.b.rig()->log().frontier();
+  const Hash digest = forked.b.rig()->state().Digest();
+  forked.ConnectFork();
+  forked.RequireFenced(forked.b, forked.fork, absl::StatusCode::kAborted);
+  forked.RequireFenced(forked.fork, forked.b, absl::StatusCode::kAborted);
+  // Nothing moves any more, in either direction.
+  forked.fork.rig().Put("later", "x");
+  forked.b.rig().Put("mine", "y");
+  forked.world.RunAWhile();
+  CHECK(forked.b.rig()->log().frontier().CounterOf(forked.fork.self().origin) ==
+        1);
+  CHECK(forked.fork.rig()->log().frontier().CounterOf(forked.b.self().origin) ==
+        0);
+  CHECK(before.size() == 1);
+  CHECK(forked.b.rig().Show("file") == "real");
+  CHECK(digest != Hash());
+}
+
+TEST_CASE("peer_sync: a node that was set back is fenced", "[peer][fault]") {
+  Forked forked;
+  forked.real.rig().Put("one", "1");
+  forked.real.rig().Put("two", "2");
+  forked.b.rig().PullFrom(forked.real.rig());
+  forked.fork.rig().Put("other", "history");
+  forked.ConnectFork();
+  forked.RequireFenced(forked.fork, forked.b, absl::StatusCode::kAborted);
+  forked.RequireFenced(forked.b, forked.fork, absl::StatusCode::kAborted);
+}
+
+TEST_CASE("peer_sync: a node that lost its newest entries is fenced",
+          "[peer][fault]") {
+  Forked forked;
+  forked.real.rig().Put("one", "1");
+  forked.fork.rig().PullFrom(forked.real.rig());
+  forked.real.rig().Put("two", "2");
+  forked.b.rig().PullFrom(forked.real.rig());
+  forked.ConnectFork();
+  forked.RequireFenced(forked.fork, forked.b, absl::StatusCode::kAborted);
+  forked.RequireFenced(forked.b, forked.fork, absl::StatusCode::kAborted);
+  CHECK(forked.fork.rig()->log().head() == Seq{1});
+}
+
+TEST_CASE("peer_sync: a fork of a third origin is found when it streams",
+          "[peer][fault]") {
+  Forked forked;
+  PeerNode c(forked.world, "gamma");
+  forked.real.rig().Put("file", "real");
+  forked.fork.rig().Put("file", "fork");
+  forked.fork.rig().Put("more", "fork");
+  forked.b.rig().PullFrom(forked.real.rig());
+  c.rig().PullFrom(forked.fork.rig());
+  const VersionVector before = forked.b.rig()->log().frontier();
+  forked.b.Listen();
+  forked.b.Trust(c);
+  c.Trust(forked.b);
+  forked.RequireFenced(forked.b, c, absl::StatusCode::kAborted);
+  forked.RequireFenced(c, forked.b, absl::StatusCode::kAborted);
+  CHECK(forked.b.rig()->log().frontier() == before);
+}
+
+TEST_CASE("peer_sync: equal frontiers with unequal states are an alarm",
+          "[peer][fault]") {
+  Forked forked;
+  PeerNode c(forked.world, "gamma");
+  forked.real.rig().Put("file", "real");
+  forked.fork.rig().Put("file", "fork");
+  forked.b.rig().PullFrom(forked.real.rig());
+  c.rig().PullFrom(forked.fork.rig());
+  forked.b.Listen();
+  forked.b.Trust(c);
+  c.Trust(forked.b);
+  forked.RequireFenced(forked.b, c, absl::StatusCode::kDataLoss);
+  forked.RequireFenced(c, forked.b, absl::StatusCode::kDataLoss);
+}
+
+// ---- what cannot go on
+
+TEST_CASE("peer_sync: a truncated log is said so and the rest goes on",
+          "[peer][fault]") {
+  Two two;
+  two.a.rig().Put("one", "1");
+  two.a.rig().Put("two", "2");
+  REQUIRE(two.a.rig()->log().TruncateThrough(Seq{1}).ok());
+  two.b.rig().Put("mine", "3");
+  two.Connect();
+  two.world.RunUntil([&] {
+    return !two.b.LinkTo(two.a).error.ok() && two.a.rig().Show("mine") == "3";
+  });
+  CHECK(absl::IsUnimplemented(two.b.LinkTo(two.a).error));
+  CHECK(two.b.StatusOf(two.a).state == PeerStatus::State::kConnected);
+  CHECK(two.b.rig().Names("") == std::vector<std::string>{"mine"});
+}
+
+TEST_CASE("peer_sync: a peer that has all that was truncated is served",
+          "[peer][sync]") {
+  Two two;
+  two.a.rig().Put("one", "1");
+  two.b.rig().PullFrom(two.a.rig());
+  two.a.rig().Put("two", "2");
+  REQUIRE(two.a.rig()->log().TruncateThrough(Seq{1}).ok());
+  two.Connect();
+  two.RunUntilEqual();
+}
+
+TEST_CASE("peer_sync: a full disk is shown and tried again", "[peer][fault]") {
+  Two two;
+  two.a.rig().Put("large", SeededRandom(2).Bytes(200'000));
+  two.b.store().FailFrom(FaultyStore::Call::kWrite, 1,
+                         absl::ResourceExhaustedError("no space left"));
+  two.Connect();
+  two.world.RunUntil([&] { return !two.b.LinkTo(two.a).error.ok(); });
+  CHECK(absl::IsResourceExhausted(two.b.LinkTo(two.a).error));
+  two.world.RunUntil(
+      [&] { return two.b.LinkTo(two.a).retry_at_ms.has_value(); });
+  // The session lives; the other side is not blamed.
+  CHECK(two.b.StatusOf(two.a).state == PeerStatus::State::kConnected);
+  CHECK(two.a.StatusOf(two.b).state == PeerStatus::State::kConnected);
+}
+
+}  // namespace
+}  // namespace syncline::testing
