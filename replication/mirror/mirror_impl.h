@@ -105,6 +105,7 @@ struct Mirror::Impl {
   bool StartDisk();
   void DiskDone(std::vector<DiskOp> ops,
                 const absl::StatusOr<std::vector<DiskResult>>& results);
+  void PlanAnew();
   void Succeeded(const DiskOp& op, const DiskResult& result, WriteBatch& rows);
   void Failed(const DiskOp& op, const DiskResult& result, WriteBatch& rows);
   void Owe(const std::string& path, Owed owed, WriteBatch& rows);

@@ -251,16 +251,28 @@ void Mirror::Impl::DiskDone(
   if (!results.ok()) return RootLost(results.status());
   At("accept");
   WriteBatch rows;
+  bool moved_all = true;
   for (std::size_t i = 0; i < ops.size(); ++i) {
     const DiskResult& result = (*results)[i];
     if (result.status.ok()) {
       Succeeded(ops[i], result, rows);
     } else {
       Failed(ops[i], result, rows);
+      moved_all = moved_all && ops[i].from.empty();
     }
   }
+  if (!moved_all) PlanAnew();
   if (!rows.empty()) {
     emitter->WriteRows(std::move(rows), Durability::kDurable);
+  }
+}
+
+// The rest of the plan relies on moves that did not come about.
+void Mirror::Impl::PlanAnew() {
+  for (; disk_done < disk_ops.size(); ++disk_done) {
+    const DiskOp& op = disk_ops[disk_done];
+    MakeDirty(op.path, false);
+    if (!op.from.empty()) MakeDirty(op.from, true);
   }
 }
 
