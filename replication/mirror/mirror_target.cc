@@ -116,6 +116,10 @@ void Mirror::Impl::Follow(const std::string& from, const std::string& to) {
   at_or_below(recent, [](const Recent& path) { return path.whole; });
   at_or_below(owed, [](const Owed& path) { return path.whole; });
   for (const auto& [path, whole] : below) MakeDirty(path, whole);
+  for (std::size_t i = moved.size(); i-- > 0;) {
+    if (IsAtOrBelow(moved[i], from))
+      moved.push_back(Rebase(moved[i], from, to));
+  }
 }
 
 void Mirror::Impl::MakeDirty(const std::string& path, bool whole) {
