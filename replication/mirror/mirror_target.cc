@@ -53,13 +53,19 @@ bool Mirror::Impl::TakeRecords() {
   const auto reader = log.Read(read);
   for (std::size_t i = 0; i < kRecordsMax && reader->Valid(); ++i) {
     const RecordView& record = reader->record();
+    const auto changes = DecodePathChanges(record.changes);
+    if (!changes.ok()) {
+      Fail(DataLoss("a record's path changes cannot be read"));
+      return false;
+    }
     if (own.erase(record.seq.value) == 0) {
-      const auto changes = DecodePathChanges(record.changes);
-      if (!changes.ok()) {
-        Fail(DataLoss("a record's path changes cannot be read"));
-        return false;
-      }
       TakeChanges(*changes);
+    } else {
+      for (const PathChange& change : *changes) {
+        if (change.type == PathChange::Type::kRename) {
+          Follow(change.from, change.path);
+        }
+      }
     }
     taken = record.seq;
     reader->Next();
@@ -208,7 +214,7 @@ bool Mirror::Impl::PlanSlice() {
   for (const auto& [path, whole] : slice) {
     if (taken && *taken < ahead) recent[path] = {whole, ahead};
   }
-  for (const std::string& path : plan->unfold) Unfold(path);
+  unfold = std::move(plan->unfold);
   disk_ops = std::move(plan->ops);
   disk_done = 0;
   return broken.ok();
