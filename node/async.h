@@ -32,8 +32,7 @@ auto InitiateAsync(boost::asio::io_context& io, Starter<Result> start,
       [&io](auto handler, Starter<Result> begin) {
         auto work = boost::asio::make_work_guard(
             boost::asio::get_associated_executor(handler, io.get_executor()));
-        auto shared =
-            std::make_shared<decltype(handler)>(std::move(handler));
+        auto shared = std::make_shared<decltype(handler)>(std::move(handler));
         boost::asio::post(io, [begin = std::move(begin), shared, work] {
           begin([shared, work](Result result) {
             boost::asio::dispatch(
@@ -67,13 +66,13 @@ Result BlockOn(boost::asio::io_context& io, Starter<Result> start) {
   };
   auto answer = std::make_shared<Answer>();
   std::future<Result> future = answer->promise.get_future();
-  boost::asio::post(io, [start = std::move(start),
-                         answer = std::move(answer)]() mutable {
-    start([answer = std::move(answer)](Result result) {
-      answer->given = true;
-      answer->promise.set_value(std::move(result));
-    });
-  });
+  boost::asio::post(
+      io, [start = std::move(start), answer = std::move(answer)]() mutable {
+        start([answer = std::move(answer)](Result result) {
+          answer->given = true;
+          answer->promise.set_value(std::move(result));
+        });
+      });
   return future.get();
 }
 

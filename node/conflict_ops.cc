@@ -67,8 +67,8 @@ absl::StatusOr<const Sibling*> Choose(const Row& row, std::string_view take) {
     return std::tie(a.head.arrival, a.head.order) <
            std::tie(b.head.arrival, b.head.order);
   };
-  const auto [first, last] = std::minmax_element(
-      row.siblings.begin(), row.siblings.end(), by_arrival);
+  const auto [first, last] =
+      std::minmax_element(row.siblings.begin(), row.siblings.end(), by_arrival);
   if (take == "local") return &*first;
   if (take == "remote") return &*last;
   const std::optional<Dot> version = Dot::FromText(take);

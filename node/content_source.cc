@@ -48,9 +48,8 @@ absl::StatusOr<std::string> ContentSource::Cursor::Next(
       return absl::UnavailableError("its content is not on this node yet");
     }
     if (!bytes.ok() || step.level == 0) return bytes;
-    SYNCLINE_ASSIGN_OR_RETURN(
-        std::vector<FileContent::Ref> refs,
-        DecodeList(*bytes, step.level - 1, step.last));
+    SYNCLINE_ASSIGN_OR_RETURN(std::vector<FileContent::Ref> refs,
+                              DecodeList(*bytes, step.level - 1, step.last));
     Push(refs, step.level - 1, step.last);
   }
   return std::string();

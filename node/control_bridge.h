@@ -59,7 +59,8 @@ class ControlBridge {
 
  private:
   struct AnyHolder {
-    virtual ~AnyHolder() = default;
+    // A fulfiller's destructor may throw by its type; it does not.
+    virtual ~AnyHolder() noexcept(false) = default;
   };
   template <typename Result>
   struct Holder final : AnyHolder {

@@ -15,10 +15,9 @@ kj::Promise<void> ControlService::device(DeviceContext context) {
 
 kj::Promise<void> ControlService::renameSelf(RenameSelfContext context) {
   const std::string name = FromKj(context.getParams().getName());
-  return AnswerLater(context,
-                     bridge_.AwaitStatus([&](StatusCallback done) {
-                       core_.SetName(name, std::move(done));
-                     }),
+  return AnswerLater(context, bridge_.AwaitStatus([&](StatusCallback done) {
+    core_.SetName(name, std::move(done));
+  }),
                      kFillNothing);
 }
 
@@ -33,44 +32,40 @@ kj::Promise<void> ControlService::devices(DevicesContext context) {
 
 kj::Promise<void> ControlService::removeDevice(RemoveDeviceContext context) {
   const std::string id = FromKj(context.getParams().getId());
-  return AnswerLater(context,
-                     bridge_.AwaitStatus([&](StatusCallback done) {
-                       core_.RemoveDevice(id, std::move(done));
-                     }),
+  return AnswerLater(context, bridge_.AwaitStatus([&](StatusCallback done) {
+    core_.RemoveDevice(id, std::move(done));
+  }),
                      kFillNothing);
 }
 
 kj::Promise<void> ControlService::renameDevice(RenameDeviceContext context) {
   const auto params = context.getParams();
-  return AnswerLater(
-      context, bridge_.AwaitStatus([&](StatusCallback done) {
-        core_.RenameDevice(FromKj(params.getId()), FromKj(params.getName()),
-                           std::move(done));
-      }),
-      kFillNothing);
+  return AnswerLater(context, bridge_.AwaitStatus([&](StatusCallback done) {
+    core_.RenameDevice(FromKj(params.getId()), FromKj(params.getName()),
+                       std::move(done));
+  }),
+                     kFillNothing);
 }
 
 kj::Promise<void> ControlService::invite(InviteContext context) {
   const auto params = context.getParams();
-  return AnswerLater(
-      context, bridge_.Await<InvitationReport>([&](auto done) {
-        core_.Invite(Texts(params.getProjects()), params.getExpiresMs(),
-                     Texts(params.getAddresses()), std::move(done));
-      }),
-      [](auto out, const InvitationReport& in) {
-        out.setCode(ToKj(in.code));
-        out.setExpiresMs(in.expires_ms);
-      });
+  return AnswerLater(context, bridge_.Await<InvitationReport>([&](auto done) {
+    core_.Invite(Texts(params.getProjects()), params.getExpiresMs(),
+                 Texts(params.getAddresses()), std::move(done));
+  }),
+                     [](auto out, const InvitationReport& in) {
+                       out.setCode(ToKj(in.code));
+                       out.setExpiresMs(in.expires_ms);
+                     });
 }
 
 kj::Promise<void> ControlService::join(JoinContext context) {
   const auto params = context.getParams();
-  return AnswerLater(
-      context, bridge_.Await<JoinReport>([&](auto done) {
-        core_.Join(FromKj(params.getCode()), Texts(params.getDirs()),
-                   std::move(done));
-      }),
-      [](auto out, const JoinReport& in) { Fill(out, in); });
+  return AnswerLater(context, bridge_.Await<JoinReport>([&](auto done) {
+    core_.Join(FromKj(params.getCode()), Texts(params.getDirs()),
+               std::move(done));
+  }),
+                     [](auto out, const JoinReport& in) { Fill(out, in); });
 }
 
 }  // namespace syncline

@@ -13,9 +13,9 @@
 namespace syncline {
 namespace {
 
-class ByteSource final : public control::ByteSource::Server {
+class SourceServer final : public control::ByteSource::Server {
  public:
-  ByteSource(KjLoop& loop, std::shared_ptr<ContentSource> source)
+  SourceServer(KjLoop& loop, std::shared_ptr<ContentSource> source)
       : bridge_(loop), source_(std::move(source)) {}
 
  protected:
@@ -35,9 +35,9 @@ class ByteSource final : public control::ByteSource::Server {
   std::shared_ptr<ContentSource> source_;
 };
 
-class ByteSink final : public control::ByteSink::Server {
+class SinkServer final : public control::ByteSink::Server {
  public:
-  ByteSink(KjLoop& loop, std::shared_ptr<FileWriter> writer)
+  SinkServer(KjLoop& loop, std::shared_ptr<FileWriter> writer)
       : bridge_(loop), writer_(std::move(writer)) {}
 
  protected:
@@ -51,19 +51,18 @@ class ByteSink final : public control::ByteSink::Server {
     }
     std::string copy(reinterpret_cast<const char*>(bytes.begin()),
                      bytes.size());
-    return AnswerLater(context,
-                       bridge_.AwaitStatus([&](StatusCallback done) {
-                         writer_->Add(std::move(copy), std::move(done));
-                       }),
+    return AnswerLater(context, bridge_.AwaitStatus([&](StatusCallback done) {
+      writer_->Add(std::move(copy), std::move(done));
+    }),
                        kFillNothing);
   }
 
   kj::Promise<void> finish(FinishContext context) override {
-    return AnswerLater(
-        context, bridge_.Await<Written>([&](Callback<Written> done) {
-          writer_->Finish(std::move(done));
-        }),
-        [](auto out, const Written& in) { Fill(out, in); });
+    return AnswerLater(context,
+                       bridge_.Await<Written>([&](Callback<Written> done) {
+                         writer_->Finish(std::move(done));
+                       }),
+                       [](auto out, const Written& in) { Fill(out, in); });
   }
 
  private:
@@ -126,21 +125,20 @@ kj::Promise<void> ControlService::list(ListContext context) {
 
 kj::Promise<void> ControlService::read(ReadContext context) {
   const auto params = context.getParams();
-  const auto run =
-      [&]() -> absl::StatusOr<std::pair<FileInfo, std::string>> {
+  const auto run = [&]() -> absl::StatusOr<std::pair<FileInfo, std::string>> {
     SYNCLINE_ASSIGN_OR_RETURN(ProjectRuntime * project,
                               core_.Find(FromKj(params.getProject())));
     std::optional<Dot> version;
     if (params.getVersion().size() > 0) {
-      SYNCLINE_ASSIGN_OR_RETURN(
-          IfMatch wanted, IfMatch::FromText(FromKj(params.getVersion())));
+      SYNCLINE_ASSIGN_OR_RETURN(IfMatch wanted,
+                                IfMatch::FromText(FromKj(params.getVersion())));
       version = wanted.version;
     }
     return PayloadAt(*project->replica, FromKj(params.getPath()), version);
   };
   Answer(context, run(), [this](auto out, const auto& in) {
     Fill(out.initInfo(), in.first);
-    out.setSource(kj::heap<ByteSource>(
+    out.setSource(kj::heap<SourceServer>(
         bridge_.loop(), ContentSource::Open(core_, in.first, in.second)));
   });
   return kj::READY_NOW;
@@ -156,7 +154,7 @@ kj::Promise<void> ControlService::put(PutContext context) {
                             options);
   };
   Answer(context, run(), [this](auto out, const auto& writer) {
-    out.setSink(kj::heap<ByteSink>(bridge_.loop(), writer));
+    out.setSink(kj::heap<SinkServer>(bridge_.loop(), writer));
   });
   return kj::READY_NOW;
 }
@@ -178,39 +176,37 @@ kj::Promise<void> ControlService::remove(RemoveContext context) {
 
 kj::Promise<void> ControlService::move(MoveContext context) {
   const auto params = context.getParams();
-  return AnswerLater(
-      context,
-      Change(params.getProject(),
-             [&](Replica& replica, Callback<Written> done) {
-               MovePath(replica, FromKj(params.getFrom()),
-                        FromKj(params.getTo()), std::move(done));
-             }),
-      kFillWritten);
+  return AnswerLater(context,
+                     Change(params.getProject(),
+                            [&](Replica& replica, Callback<Written> done) {
+                              MovePath(replica, FromKj(params.getFrom()),
+                                       FromKj(params.getTo()), std::move(done));
+                            }),
+                     kFillWritten);
 }
 
 kj::Promise<void> ControlService::makeDirectory(MakeDirectoryContext context) {
   const auto params = context.getParams();
-  return AnswerLater(
-      context,
-      Change(params.getProject(),
-             [&](Replica& replica, Callback<Written> done) {
-               MakeDirectory(replica, FromKj(params.getPath()),
-                             params.getParents(), std::move(done));
-             }),
-      kFillWritten);
+  return AnswerLater(context,
+                     Change(params.getProject(),
+                            [&](Replica& replica, Callback<Written> done) {
+                              MakeDirectory(replica, FromKj(params.getPath()),
+                                            params.getParents(),
+                                            std::move(done));
+                            }),
+                     kFillWritten);
 }
 
 kj::Promise<void> ControlService::makeSymlink(MakeSymlinkContext context) {
   const auto params = context.getParams();
-  return AnswerLater(
-      context,
-      Change(params.getProject(),
-             [&](Replica& replica, Callback<Written> done) {
-               PutSymlink(replica, FromKj(params.getPath()),
-                          FromKj(params.getTarget()), params.getParents(),
-                          std::move(done));
-             }),
-      kFillWritten);
+  return AnswerLater(context,
+                     Change(params.getProject(),
+                            [&](Replica& replica, Callback<Written> done) {
+                              PutSymlink(replica, FromKj(params.getPath()),
+                                         FromKj(params.getTarget()),
+                                         params.getParents(), std::move(done));
+                            }),
+                     kFillWritten);
 }
 
 }  // namespace syncline

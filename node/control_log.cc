@@ -63,8 +63,7 @@ class Delivery {
   void Deliver(const LogStream::Batch& batch, std::function<void()> next) {
     loop_.Enter([&] {
       auto request = sink_.deliverRequest();
-      auto records =
-          request.initRecords(static_cast<unsigned>(batch.size()));
+      auto records = request.initRecords(static_cast<unsigned>(batch.size()));
       for (unsigned i = 0; i < records.size(); ++i) Fill(records[i], batch[i]);
       // A sink that fails gets no more; its caller is about to drop the call.
       call_ = request.send()
@@ -96,15 +95,14 @@ kj::Promise<void> ControlService::readLog(ReadLogContext context) {
   }
   auto delivery = kj::heap<Delivery>(bridge_.loop(), params.getSink());
   Delivery& target = *delivery;
-  return AnswerLater(context,
-                     bridge_.Await<LogEnd>([&](Callback<LogEnd> done) {
-                       target.Follow(LogStream::Start(
-                           core_, (*project)->number, *std::move(query),
-                           [&target](LogStream::Batch batch, auto next) {
-                             target.Deliver(batch, std::move(next));
-                           },
-                           std::move(done)));
-                     }),
+  return AnswerLater(context, bridge_.Await<LogEnd>([&](Callback<LogEnd> done) {
+           target.Follow(LogStream::Start(
+               core_, (*project)->number, *std::move(query),
+               [&target](LogStream::Batch batch, auto next) {
+                 target.Deliver(batch, std::move(next));
+               },
+               std::move(done)));
+         }),
                      [](auto out, const LogEnd& in) { Fill(out, in); })
       .attach(kj::mv(delivery));
 }
@@ -135,14 +133,14 @@ kj::Promise<void> ControlService::conflicts(ConflictsContext context) {
 
 kj::Promise<void> ControlService::resolve(ResolveContext context) {
   const auto params = context.getParams();
-  return AnswerLater(
-      context,
-      Change(params.getProject(),
-             [&](Replica& replica, Callback<Written> done) {
-               ResolveConflict(replica, FromKj(params.getPath()),
-                               FromKj(params.getTake()), std::move(done));
-             }),
-      [](auto out, const Written& in) { Fill(out, in); });
+  return AnswerLater(context,
+                     Change(params.getProject(),
+                            [&](Replica& replica, Callback<Written> done) {
+                              ResolveConflict(replica, FromKj(params.getPath()),
+                                              FromKj(params.getTake()),
+                                              std::move(done));
+                            }),
+                     [](auto out, const Written& in) { Fill(out, in); });
 }
 
 }  // namespace syncline

@@ -16,10 +16,9 @@ kj::Promise<void> ControlService::version(VersionContext context) {
 kj::Promise<void> ControlService::status(StatusContext context) {
   const std::vector<std::string> names =
       Texts(context.getParams().getProjects());
-  return AnswerLater(context,
-                     bridge_.Await<NodeReport>([&](auto done) {
-                       core_.Report(names, true, std::move(done));
-                     }),
+  return AnswerLater(context, bridge_.Await<NodeReport>([&](auto done) {
+    core_.Report(names, true, std::move(done));
+  }),
                      [](auto out, const NodeReport& in) { Fill(out, in); });
 }
 
@@ -27,22 +26,19 @@ kj::Promise<void> ControlService::wait(WaitContext context) {
   const std::vector<std::string> names =
       Texts(context.getParams().getProjects());
   const std::int64_t timeout_ms = context.getParams().getTimeoutMs();
-  return AnswerLater(context,
-                     bridge_.Await<WaitReport>([&](auto done) {
-                       core_.Wait(names, timeout_ms, std::move(done));
-                     }),
-                     [](auto out, const WaitReport& in) {
-                       out.setConflicts(in.conflicts);
-                     });
+  return AnswerLater(
+      context, bridge_.Await<WaitReport>([&](auto done) {
+        core_.Wait(names, timeout_ms, std::move(done));
+      }),
+      [](auto out, const WaitReport& in) { out.setConflicts(in.conflicts); });
 }
 
 kj::Promise<void> ControlService::verify(VerifyContext context) {
   const std::vector<std::string> names =
       Texts(context.getParams().getProjects());
-  return AnswerLater(context,
-                     bridge_.Await<VerifyReport>([&](auto done) {
-                       core_.Verify(names, std::move(done));
-                     }),
+  return AnswerLater(context, bridge_.Await<VerifyReport>([&](auto done) {
+    core_.Verify(names, std::move(done));
+  }),
                      [](auto out, const VerifyReport& in) { Fill(out, in); });
 }
 

@@ -18,10 +18,9 @@ kj::Promise<absl::StatusOr<NodeReport>> ReportOf(
 template <typename Context>
 kj::Promise<void> AnswerProject(NodeCore& core, ControlBridge& bridge,
                                 Context context, const std::string& name) {
-  return AnswerLater(context, ReportOf(core, bridge, {name}),
-                     [](auto out, const NodeReport& in) {
-                       Fill(out, in.projects.front());
-                     });
+  return AnswerLater(
+      context, ReportOf(core, bridge, {name}),
+      [](auto out, const NodeReport& in) { Fill(out, in.projects.front()); });
 }
 
 }  // namespace
@@ -32,8 +31,8 @@ kj::Promise<void> ControlService::createProject(CreateProjectContext context) {
       .AwaitStatus([&](StatusCallback done) {
         core_.CreateProject(name, std::move(done));
       })
-      .then([this, context, name](absl::StatusOr<bool> created) mutable
-            -> kj::Promise<void> {
+      .then([this, context,
+             name](absl::StatusOr<bool> created) mutable -> kj::Promise<void> {
         if (created.ok()) {
           return AnswerProject(core_, bridge_, context, name);
         }
@@ -60,10 +59,9 @@ kj::Promise<void> ControlService::project(ProjectContext context) {
 
 kj::Promise<void> ControlService::removeProject(RemoveProjectContext context) {
   const std::string name = FromKj(context.getParams().getName());
-  return AnswerLater(context,
-                     bridge_.AwaitStatus([&](StatusCallback done) {
-                       core_.RemoveProject(name, std::move(done));
-                     }),
+  return AnswerLater(context, bridge_.AwaitStatus([&](StatusCallback done) {
+    core_.RemoveProject(name, std::move(done));
+  }),
                      kFillNothing);
 }
 
@@ -71,8 +69,7 @@ kj::Promise<void> ControlService::strategy(StrategyContext context) {
   const absl::StatusOr<ProjectRuntime*> project =
       core_.Find(FromKj(context.getParams().getProject()));
   Answer(context, project, [](auto out, ProjectRuntime* runtime) {
-    out.setName(
-        ToKj(std::string(StrategyName(runtime->replica->strategy()))));
+    out.setName(ToKj(std::string(StrategyName(runtime->replica->strategy()))));
   });
   return kj::READY_NOW;
 }
@@ -86,22 +83,19 @@ kj::Promise<void> ControlService::setStrategy(SetStrategyContext context) {
                 InvalidArgument("'" + name + "' is no strategy"));
     return kj::READY_NOW;
   }
-  return AnswerLater(context,
-                     bridge_.AwaitStatus([&](StatusCallback done) {
-                       core_.SetStrategy(project, *strategy, std::move(done));
-                     }),
+  return AnswerLater(context, bridge_.AwaitStatus([&](StatusCallback done) {
+    core_.SetStrategy(project, *strategy, std::move(done));
+  }),
                      kFillNothing);
 }
 
 kj::Promise<void> ControlService::addMirror(AddMirrorContext context) {
   const auto params = context.getParams();
-  return AnswerLater(
-      context,
-      bridge_.Await<MirrorReport>([&](auto done) {
-        core_.AddMirror(FromKj(params.getProject()), FromKj(params.getDir()),
-                        params.getCreate(), std::move(done));
-      }),
-      [](auto out, const MirrorReport& in) { Fill(out, in); });
+  return AnswerLater(context, bridge_.Await<MirrorReport>([&](auto done) {
+    core_.AddMirror(FromKj(params.getProject()), FromKj(params.getDir()),
+                    params.getCreate(), std::move(done));
+  }),
+                     [](auto out, const MirrorReport& in) { Fill(out, in); });
 }
 
 kj::Promise<void> ControlService::mirrors(MirrorsContext context) {
@@ -128,32 +122,29 @@ kj::Promise<void> ControlService::mirrors(MirrorsContext context) {
 
 kj::Promise<void> ControlService::removeMirror(RemoveMirrorContext context) {
   const auto params = context.getParams();
-  return AnswerLater(
-      context, bridge_.AwaitStatus([&](StatusCallback done) {
-        core_.RemoveMirror(FromKj(params.getProject()),
-                           FromKj(params.getDir()), std::move(done));
-      }),
-      kFillNothing);
+  return AnswerLater(context, bridge_.AwaitStatus([&](StatusCallback done) {
+    core_.RemoveMirror(FromKj(params.getProject()), FromKj(params.getDir()),
+                       std::move(done));
+  }),
+                     kFillNothing);
 }
 
 kj::Promise<void> ControlService::pauseMirror(PauseMirrorContext context) {
   const auto params = context.getParams();
-  return AnswerLater(
-      context, bridge_.AwaitStatus([&](StatusCallback done) {
-        core_.PauseMirror(FromKj(params.getProject()), FromKj(params.getDir()),
-                          params.getPaused(), std::move(done));
-      }),
-      kFillNothing);
+  return AnswerLater(context, bridge_.AwaitStatus([&](StatusCallback done) {
+    core_.PauseMirror(FromKj(params.getProject()), FromKj(params.getDir()),
+                      params.getPaused(), std::move(done));
+  }),
+                     kFillNothing);
 }
 
 kj::Promise<void> ControlService::scanMirror(ScanMirrorContext context) {
   const auto params = context.getParams();
-  return AnswerLater(
-      context, bridge_.Await<ScanReport>([&](auto done) {
-        core_.ScanMirrors(FromKj(params.getProject()), FromKj(params.getDir()),
-                          std::move(done));
-      }),
-      [](auto out, const ScanReport& in) { Fill(out, in); });
+  return AnswerLater(context, bridge_.Await<ScanReport>([&](auto done) {
+    core_.ScanMirrors(FromKj(params.getProject()), FromKj(params.getDir()),
+                      std::move(done));
+  }),
+                     [](auto out, const ScanReport& in) { Fill(out, in); });
 }
 
 }  // namespace syncline

@@ -14,8 +14,7 @@ namespace syncline {
 // Create, use and destroy inside the node's KJ loop; borrows `core`.
 class ControlService final : public control::Control::Server {
  public:
-  explicit ControlService(NodeCore& core)
-      : core_(core), bridge_(core.loop()) {}
+  explicit ControlService(NodeCore& core) : core_(core), bridge_(core.loop()) {}
 
  protected:
   // node/control_node.cc

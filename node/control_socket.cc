@@ -1,6 +1,7 @@
 #include "node/control_socket.h"
 
 #include <fcntl.h>
+#include <kj/debug.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -73,7 +74,8 @@ struct ControlSocket::Impl {
     boost::system::error_code error;
     acceptor.open(stream_protocol(), error);
     if (!error) acceptor.bind(stream_protocol::endpoint(fresh), error);
-    if (!error) acceptor.listen(boost::asio::socket_base::max_listen_connections, error);
+    if (!error)
+      acceptor.listen(boost::asio::socket_base::max_listen_connections, error);
     if (error) return ErrnoStatus(error.value(), "control socket");
     // Nobody can connect before the socket has its mode and its name.
     if (chmod(fresh.c_str(), S_IRUSR | S_IWUSR) != 0 ||
@@ -84,13 +86,13 @@ struct ControlSocket::Impl {
   }
 
   void Accept() {
-    acceptor.async_accept([this, alive = alive](
-                              boost::system::error_code error,
+    acceptor.async_accept(
+        [this, alive = alive](boost::system::error_code error,
                               stream_protocol::socket socket) {
-      if (!*alive || error == boost::asio::error::operation_aborted) return;
-      if (!error) Serve(std::move(socket));
-      if (acceptor.is_open()) Accept();
-    });
+          if (!*alive || error == boost::asio::error::operation_aborted) return;
+          if (!error) Serve(std::move(socket));
+          if (acceptor.is_open()) Accept();
+        });
   }
 
   void Serve(stream_protocol::socket socket) {
@@ -103,9 +105,9 @@ struct ControlSocket::Impl {
       options.side = RpcConnection::Side::kServer;
       options.on_disconnect = [this, id] { Forget(id); };
       connections.emplace(
-          id, std::make_unique<RpcConnection>(
-                  loop, *std::move(stream),
-                  KJ_ASSERT_NONNULL(service), std::move(options)));
+          id, std::make_unique<RpcConnection>(loop, *std::move(stream),
+                                              KJ_ASSERT_NONNULL(service),
+                                              std::move(options)));
     });
   }
 

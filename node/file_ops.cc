@@ -7,7 +7,6 @@
 #include "kv/file_content.h"
 #include "node/file_info.h"
 #include "node/paths.h"
-#include "replication/mirror/paths.h"
 #include "replication/state/edits.h"
 
 namespace syncline {
@@ -46,13 +45,13 @@ absl::Status CheckMatch(const IfMatch& condition, const std::string& path,
 absl::Status CommitOne(Replica& replica, std::vector<Effect> effects,
                        Callback<Written> done) {
   auto written = std::make_shared<Written>();
-  absl::StatusOr<Replica::Committed> committed = replica.Commit(
-      std::move(effects), kCause, Durability::kDurable,
-      [written, done = std::move(done)](absl::Status status) {
-        if (!done) return;
-        if (!status.ok()) return done(status);
-        done(*written);
-      });
+  absl::StatusOr<Replica::Committed> committed =
+      replica.Commit(std::move(effects), kCause, Durability::kDurable,
+                     [written, done = std::move(done)](absl::Status status) {
+                       if (!done) return;
+                       if (!status.ok()) return done(status);
+                       done(*written);
+                     });
   SYNCLINE_RETURN_IF_ERROR(committed.status());
   written->seq = committed->seq;
   written->version = committed->dot;
@@ -61,7 +60,7 @@ absl::Status CommitOne(Replica& replica, std::vector<Effect> effects,
 
 // Makes the missing directories above `path`, one entry each.
 absl::Status MakeParents(Replica& replica, const std::string& path) {
-  const std::string parent(ParentPath(path));
+  const std::string parent(DirOf(path));
   if (parent.empty()) return absl::OkStatus();
   SYNCLINE_ASSIGN_OR_RETURN(std::optional<Row> row,
                             replica.state().Lookup(parent));
@@ -166,12 +165,11 @@ absl::StatusOr<std::vector<Effect>> EffectsOfMove(Replica& replica,
   SYNCLINE_RETURN_IF_ERROR(CheckPath(from, false));
   SYNCLINE_RETURN_IF_ERROR(CheckPath(to, true));
   const CausalState& state = replica.state();
-  SYNCLINE_ASSIGN_OR_RETURN(std::optional<Token> seen,
-                            state.Read(from, false));
+  SYNCLINE_ASSIGN_OR_RETURN(std::optional<Token> seen, state.Read(from, false));
   if (!seen) return NothingAt(from);
   SYNCLINE_ASSIGN_OR_RETURN(std::optional<Row> target, state.Lookup(to));
   if (target && target->IsDirectory() && to != from) {
-    to = JoinPath(to, NameOf(from));
+    to = PathBelow(to, NameIn(from));
     SYNCLINE_ASSIGN_OR_RETURN(target, state.Lookup(to));
     if (target && target->IsDirectory()) {
       return FailedPrecondition("the directory '" + to + "' is in the way");
@@ -228,7 +226,7 @@ absl::StatusOr<FileList> ListPath(Replica& replica, const std::string& path,
   FileList list;
   list.more = children.size() == limit;
   for (const auto& [name, child] : children) {
-    list.entries.push_back(InfoOfRow(JoinPath(path, name), child));
+    list.entries.push_back(InfoOfRow(PathBelow(path, name), child));
   }
   return list;
 }
@@ -267,7 +265,7 @@ absl::Status CheckPut(Replica& replica, const std::string& path,
     return NotFound("no open conflict is at '" + path + "'");
   }
   if (row || options.parents) return absl::OkStatus();
-  const std::string parent(ParentPath(path));
+  const std::string parent(DirOf(path));
   SYNCLINE_ASSIGN_OR_RETURN(row, state.Lookup(parent));
   if (!row) return NotFound("no directory '" + parent + "'");
   if (row->IsDirectory()) return absl::OkStatus();
@@ -320,8 +318,7 @@ void RemovePath(Replica& replica, const std::string& path, bool recursive,
 
 void MovePath(Replica& replica, const std::string& from, std::string to,
               Callback<Written> done) {
-  Finish(replica, EffectsOfMove(replica, from, std::move(to)),
-         std::move(done));
+  Finish(replica, EffectsOfMove(replica, from, std::move(to)), std::move(done));
 }
 
 void CommitAll(Replica& replica, std::vector<std::vector<Effect>> entries,
@@ -352,7 +349,7 @@ absl::StatusOr<std::uint64_t> SumBytes(const CausalState& state,
       SYNCLINE_RETURN_IF_ERROR(children.status());
       for (const auto& [name, row] : *children) {
         if (row.IsDirectory()) {
-          dirs.push_back(JoinPath(dir, name));
+          dirs.push_back(PathBelow(dir, name));
         } else {
           sum += InfoOfRow(name, row).size;
         }

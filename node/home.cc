@@ -66,8 +66,8 @@ absl::Status StoreKey(const std::filesystem::path& home,
   SYNCLINE_RETURN_IF_ERROR(WriteAll(file.get(), secret));
   const Fd dir(open(home.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (fsync(file.get()) != 0 ||
-      rename(fresh.c_str(), (home / kKeyName).c_str()) != 0 ||
-      dir.get() < 0 || fsync(dir.get()) != 0) {
+      rename(fresh.c_str(), (home / kKeyName).c_str()) != 0 || dir.get() < 0 ||
+      fsync(dir.get()) != 0) {
     return ErrnoStatus(errno, "store the device key");
   }
   return absl::OkStatus();
@@ -82,7 +82,8 @@ absl::StatusOr<std::unique_ptr<HomeLock>> HomeLock::Take(
   Fd file(open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, S_IRUSR | S_IWUSR));
   if (file.get() < 0) return ErrnoStatus(errno, "open " + home.string());
   if (flock(file.get(), LOCK_EX | LOCK_NB) != 0) {
-    if (errno != EWOULDBLOCK) return ErrnoStatus(errno, "lock " + path.string());
+    if (errno != EWOULDBLOCK)
+      return ErrnoStatus(errno, "lock " + path.string());
     absl::Status status = FailedPrecondition(
         home.string() + " is in use by another process (end it first)");
     status.SetPayload(kInUseUrl, absl::Cord("1"));

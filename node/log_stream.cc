@@ -33,8 +33,7 @@ absl::StatusOr<LogRecord> DescribeRecord(const Replica& replica,
   record.seq = view.seq;
   record.dot = view.dot;
   SYNCLINE_ASSIGN_OR_RETURN(DecodedEntry decoded, DecodeEntry(view.entry));
-  record.time_ms =
-      static_cast<std::int64_t>(decoded.entry.hlc.milliseconds());
+  record.time_ms = static_cast<std::int64_t>(decoded.entry.hlc.milliseconds());
   record.cause = std::move(decoded.entry.cause);
   SYNCLINE_ASSIGN_OR_RETURN(record.changes, DecodePathChanges(view.changes));
   const std::string key = replica.DeviceOf(view.dot.origin);
@@ -116,8 +115,7 @@ absl::StatusOr<bool> LogStream::ReadBatch(Replica& replica, Batch& batch) {
   AppendLog::ReadOptions options;
   options.reverse = query_.reverse;
   options.since = query_.reverse ? *query_.since : *last_;
-  options.until =
-      query_.reverse ? Seq{last_->value - 1} : End(log);
+  options.until = query_.reverse ? Seq{last_->value - 1} : End(log);
   if (options.until->value <= options.since.value) return false;
   std::size_t bytes = 0;
   std::size_t looked_at = 0;
@@ -164,8 +162,8 @@ void LogStream::Pump() {
   AppendLog& log = replica->log();
   // What the reader has not got yet may have been truncated since.
   if (!query_.reverse && *last_ < log.horizon()) {
-    return Finish(LogEnd{CursorState::kBehindHorizon, {}, log.horizon(),
-                         log.durable()});
+    return Finish(
+        LogEnd{CursorState::kBehindHorizon, {}, log.horizon(), log.durable()});
   }
   Batch batch;
   const absl::StatusOr<bool> more = ReadBatch(*replica, batch);

@@ -68,23 +68,22 @@ void NodeCore::AddMirror(const std::string& project, const std::string& dir,
 void NodeCore::OpenNewMirror(std::uint32_t id, bool create,
                              Callback<MirrorReport> done) {
   const auto row = settings_->mirrors().find(id);
-  ProjectRuntime* project = row == settings_->mirrors().end()
-                                ? nullptr
-                                : Find(row->second.project);
+  ProjectRuntime* project =
+      row == settings_->mirrors().end() ? nullptr : Find(row->second.project);
   if (project == nullptr) return done(NotFound("it was removed again"));
   const absl::Status opened = StartMirror(*project, row->second, create);
   if (opened.ok()) return done(ReportMirror(*project, row->second));
   project->mirror_errors.erase(id);
-  settings_->RemoveMirror(id, {}, [done, opened](const absl::Status&) {
-    done(opened);
-  });
+  settings_->RemoveMirror(
+      id, {}, [done, opened](const absl::Status&) { done(opened); });
 }
 
 absl::Status NodeCore::StartMirror(ProjectRuntime& project,
                                    const MirrorRow& row, bool create) {
   if (project.mirrors.contains(row.id)) return absl::OkStatus();
-  Mirror::Environment environment{*project.replica,    *store_, random_, time_,
-                                  io_.get_executor(), pool_->get_executor()};
+  Mirror::Environment environment{
+      *project.replica,     *store_, random_, time_, io_.get_executor(),
+      pool_->get_executor()};
   Mirror::Options options;
   options.dir = row.dir;
   options.id = row.id;
@@ -225,25 +224,26 @@ void NodeCore::ScanMirrors(const std::string& project, const std::string& dir,
     }
     scans->left += 1;
     Mirror* mirror = (*found)->mirrors.at(row.id).get();
-    mirror->Scan([weak = weak_from_this(), row,
-                  scans](const absl::Status& scanned) {
-      const auto self = weak.lock();
-      ProjectRuntime* runtime = self ? self->Find(row.project) : nullptr;
-      if (runtime == nullptr) return scans->OneDone();
-      MirrorReport report = self->ReportMirror(*runtime, row);
-      if (!scanned.ok()) {
-        scans->first_error.Update(scanned);
-        if (report.error.empty()) report.error = scanned.message();
-      }
-      scans->report.mirrors.push_back(std::move(report));
-      const auto open = runtime->mirrors.find(row.id);
-      if (open != runtime->mirrors.end()) {
-        for (auto& problem : open->second->status().errors) {
-          scans->report.problems.push_back(problem);
-        }
-      }
-      scans->OneDone();
-    });
+    mirror->Scan(
+        [weak = weak_from_this(), row, scans](const absl::Status& scanned) {
+          const auto self = weak.lock();
+          ProjectRuntime* runtime = self ? self->Find(row.project) : nullptr;
+          if (runtime == nullptr) return scans->OneDone();
+          MirrorReport report = self->ReportMirror(*runtime, row);
+          if (!scanned.ok()) {
+            scans->first_error.Update(scanned);
+            if (report.error.empty())
+              report.error = FromAbsl(scanned.message());
+          }
+          scans->report.mirrors.push_back(std::move(report));
+          const auto open = runtime->mirrors.find(row.id);
+          if (open != runtime->mirrors.end()) {
+            for (auto& problem : open->second->status().errors) {
+              scans->report.problems.push_back(problem);
+            }
+          }
+          scans->OneDone();
+        });
   }
   scans->OneDone();
 }

@@ -55,11 +55,11 @@ Starter<absl::StatusOr<Project>> Node::Creator(std::string name) {
           name = std::move(name)](Callback<Project> done) {
     const std::shared_ptr<NodeCore> core = weak.lock();
     if (!core || core->closing()) return done(Closed());
-    core->CreateProject(name, [io, weak, name,
-                               done](const absl::Status& status) {
-      if (!status.ok()) return done(status);
-      done(Project(*io, weak, name));
-    });
+    core->CreateProject(name,
+                        [io, weak, name, done](const absl::Status& status) {
+                          if (!status.ok()) return done(status);
+                          done(Project(*io, weak, name));
+                        });
   };
 }
 

@@ -44,8 +44,8 @@ class Node {
   //   kFailedPrecondition  in use by another process, or written by a newer
   //                        format; the message says which
   //   kDataLoss            the store is damaged
-  static absl::StatusOr<std::unique_ptr<Node>> Open(
-      boost::asio::io_context& io, const NodeOptions& options);
+  static absl::StatusOr<std::unique_ptr<Node>> Open(boost::asio::io_context& io,
+                                                    const NodeOptions& options);
   ~Node();
   Node(const Node&) = delete;
   Node& operator=(const Node&) = delete;
@@ -71,8 +71,8 @@ class Node {
 
   template <typename Token>
   auto AsyncCreateProject(std::string name, Token&& token) {
-    return InitiateAsync<absl::StatusOr<Project>>(
-        io_, Creator(std::move(name)), std::forward<Token>(token));
+    return InitiateAsync<absl::StatusOr<Project>>(io_, Creator(std::move(name)),
+                                                  std::forward<Token>(token));
   }
   //   kAlreadyExists    a project of that name is here
   //   kInvalidArgument  no name for a project

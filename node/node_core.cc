@@ -10,7 +10,6 @@ namespace syncline {
 namespace {
 
 constexpr std::size_t kWorkers = 2;
-constexpr std::size_t kNonceBytes = 16;
 
 }  // namespace
 
@@ -51,13 +50,14 @@ absl::Status NodeCore::OpenAll() {
       settings_,
       Settings::Open(*store_, *sync_thread_, io_.get_executor(), random_,
                      options_.name.empty() ? MachineName() : options_.name));
-  self_ = Self{std::move(identity), settings_->name(), settings_->origin(),
-               random_.Bytes(kNonceBytes)};
+  PeerHost::Self self = {std::move(identity), settings_->name(),
+                         settings_->origin(), random_.Bytes(kNonceBytes)};
+  self_ = std::move(self);
   for (const auto& [number, row] : settings_->projects()) {
     SYNCLINE_RETURN_IF_ERROR(OpenProject(row));
   }
-  loop_ = std::make_unique<KjLoop>(io_.get_executor(),
-                                   [](const absl::Status&) {});
+  loop_ =
+      std::make_unique<KjLoop>(io_.get_executor(), [](const absl::Status&) {});
   peers_ = std::make_unique<PeerManager>(
       PeerManager::Environment{*this, *loop_, pool_->get_executor(), random_,
                                time_},
@@ -108,8 +108,8 @@ void NodeCore::Close(StatusCallback done) {
 
 void NodeCore::FlushViews() {
   closing_left_ = projects_.size() + 1;
-  const auto one_done = [self = shared_from_this()](
-                            const absl::Status& status) {
+  const auto one_done = [self =
+                             shared_from_this()](const absl::Status& status) {
     self->close_error_.Update(status);
     if (--self->closing_left_ > 0) return;
     self->Later([self] {
@@ -123,8 +123,8 @@ void NodeCore::FlushViews() {
 
 void NodeCore::DrainCommits() {
   closing_left_ = projects_.size() + 1;
-  const auto one_done = [self = shared_from_this()](
-                            const absl::Status& status) {
+  const auto one_done = [self =
+                             shared_from_this()](const absl::Status& status) {
     self->close_error_.Update(status);
     if (--self->closing_left_ > 0) return;
     self->Later([self] {

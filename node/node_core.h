@@ -41,7 +41,7 @@ struct ProjectRuntime {
   ProjectNumber number;
   std::unique_ptr<Replica> replica;
   std::map<std::uint32_t, std::unique_ptr<Mirror>> mirrors;  // Started ones.
-  std::map<std::uint32_t, std::string> mirror_errors;  // Of the others.
+  std::map<std::uint32_t, std::string> mirror_errors;        // Of the others.
   // The sum of visible sizes, and the state that it is of.
   std::optional<std::pair<Hash, std::uint64_t>> bytes;
   bool verifying = false;  // Its log is being read on a worker thread.
@@ -104,8 +104,8 @@ class NodeCore final : public PeerHost,
   void RemoveDevice(const std::string& id, StatusCallback done);
   void RenameDevice(const std::string& id, const std::string& name,
                     StatusCallback done);
-  void Invite(const std::vector<std::string>& projects,
-              std::int64_t expires_ms, std::vector<std::string> addresses,
+  void Invite(const std::vector<std::string>& projects, std::int64_t expires_ms,
+              std::vector<std::string> addresses,
               Callback<InvitationReport> done);
   void Join(const std::string& code, const std::vector<std::string>& dirs,
             Callback<JoinReport> done);
@@ -126,11 +126,10 @@ class NodeCore final : public PeerHost,
   [[nodiscard]] Replica* FindReplica(const ProjectId& project) override;
   [[nodiscard]] absl::StatusOr<std::string> InvitationSecret(
       std::string_view invitation_id) const override;
-  void RedeemInvitation(std::string_view invitation_id,
-                        const PeerRecord& joiner,
-                        std::function<void(
-                            absl::StatusOr<std::vector<ProjectInfo>>)>
-                            done) override;
+  void RedeemInvitation(
+      std::string_view invitation_id, const PeerRecord& joiner,
+      std::function<void(absl::StatusOr<std::vector<ProjectInfo>>)> done)
+      override;
   void AcceptProjects(const PeerRecord& inviter,
                       const std::vector<ProjectInfo>& projects,
                       std::function<void(absl::Status)> done) override;
@@ -155,15 +154,14 @@ class NodeCore final : public PeerHost,
   template <typename T>
   void OnPool(std::function<absl::StatusOr<T>()> work, Callback<T> then) {
     if (!pool_) return then(absl::CancelledError("the node was closed"));
-    boost::asio::post(
-        *pool_, [work = std::move(work), then = std::move(then),
-                 executor = io_.get_executor()]() mutable {
-          auto result = std::make_shared<absl::StatusOr<T>>(work());
-          work = nullptr;  // On the worker: it may be what is expensive.
-          boost::asio::post(executor, [then = std::move(then), result] {
-            then(std::move(*result));
-          });
-        });
+    boost::asio::post(*pool_, [work = std::move(work), then = std::move(then),
+                               executor = io_.get_executor()]() mutable {
+      auto result = std::make_shared<absl::StatusOr<T>>(work());
+      work = nullptr;  // On the worker: it may be what is expensive.
+      boost::asio::post(executor, [then = std::move(then), result] {
+        then(std::move(*result));
+      });
+    });
   }
   // Calls `then` on the loop, but not from within this call.
   void Later(std::function<void()> then) {
@@ -216,8 +214,7 @@ class NodeCore final : public PeerHost,
   // What connected devices still lack of the project, or it of theirs; empty
   // if nothing.
   // `grace`: also of those that have not said yet whether they share it.
-  [[nodiscard]] std::string PeerLag(const ProjectId& project,
-                                    bool grace) const;
+  [[nodiscard]] std::string PeerLag(const ProjectId& project, bool grace) const;
 
   boost::asio::io_context& io_;
   NodeOptions options_;

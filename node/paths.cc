@@ -4,21 +4,19 @@
 #include <system_error>
 
 #include "base/status.h"
+#include "replication/mirror/disk_entry.h"
 
 namespace syncline {
 namespace {
-
-constexpr std::size_t kNameBytesMax = 255;
 
 absl::Status CheckName(std::string_view name) {
   if (name.empty()) return InvalidArgument("a path has no empty names");
   if (name == "." || name == "..") {
     return InvalidArgument("a path has no '.' and no '..'");
   }
-  if (name.size() > kNameBytesMax) {
-    return InvalidArgument("a name has at most 255 bytes");
-  }
-  return absl::OkStatus();
+  if (IsLegalName(name)) return absl::OkStatus();
+  return InvalidArgument(
+      "a name has at most 255 bytes and does not start with '.syncline'");
 }
 
 }  // namespace
@@ -41,6 +39,24 @@ absl::Status CheckPath(std::string_view path, bool root_allowed) {
     start = end + 1;
   }
   return absl::OkStatus();
+}
+
+std::string_view DirOf(std::string_view path) {
+  const std::size_t slash = path.rfind('/');
+  return slash == std::string_view::npos ? std::string_view()
+                                         : path.substr(0, slash);
+}
+
+std::string_view NameIn(std::string_view path) {
+  return path.substr(path.rfind('/') + 1);
+}
+
+std::string PathBelow(std::string_view dir, std::string_view name) {
+  if (dir.empty()) return std::string(name);
+  std::string path(dir);
+  path += '/';
+  path += name;
+  return path;
 }
 
 std::string CanonicalDir(std::string_view dir) {

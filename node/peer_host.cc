@@ -75,8 +75,7 @@ absl::StatusOr<InvitationRow> NodeCore::UsableInvitation(
 
 absl::StatusOr<std::string> NodeCore::InvitationSecret(
     std::string_view invitation_id) const {
-  SYNCLINE_ASSIGN_OR_RETURN(InvitationRow row,
-                            UsableInvitation(invitation_id));
+  SYNCLINE_ASSIGN_OR_RETURN(InvitationRow row, UsableInvitation(invitation_id));
   return row.secret;
 }
 
@@ -127,9 +126,8 @@ void NodeCore::AcceptProjects(const PeerRecord& inviter,
     ids.push_back(info.id);
     if (settings_->FindProject(info.id) != nullptr) continue;
     // A name that cannot be used here is no reason to refuse the project.
-    const std::string name = CheckProjectName(info.name).ok()
-                                 ? info.name
-                                 : ToHex(info.id.bytes);
+    const std::string name =
+        CheckProjectName(info.name).ok() ? info.name : ToHex(info.id.bytes);
     ++pending->left;
     AddProject(settings_->FreeProjectName(name), info.id, one_done);
   }

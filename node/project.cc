@@ -31,8 +31,8 @@ absl::Status PutDoc(Replica& replica, const std::string& name_space,
 void ReadPage(NodeCore& core, ProjectNumber project, LogQuery query,
               Callback<Project::Log::Page> done) {
   constexpr std::uint64_t kRecordsMax = 1000;
-  query.limit = query.limit == 0 ? kRecordsMax
-                                 : std::min(query.limit, kRecordsMax);
+  query.limit =
+      query.limit == 0 ? kRecordsMax : std::min(query.limit, kRecordsMax);
   query.follow = false;
   auto page = std::make_shared<Project::Log::Page>();
   auto held = std::make_shared<std::shared_ptr<LogStream>>();
@@ -67,8 +67,7 @@ Starter<absl::StatusOr<std::string>> Project::Documents::GetOf(
       [name_space = std::move(name_space), key = std::move(key)](
           NodeCore&, ProjectRuntime& project,
           const Callback<std::string>& done) {
-        const auto row =
-            project.replica->state().LookupDoc(name_space, key);
+        const auto row = project.replica->state().LookupDoc(name_space, key);
         if (!row.ok()) return done(row.status());
         if (!*row) return done(NotFound("no document '" + key + "'"));
         done((*row)->shown_sibling().payload());
@@ -121,13 +120,12 @@ absl::StatusOr<Project::Log::Subscription> Project::Log::Subscribe(
     return absl::CancelledError("the node was closed");
   }
   SYNCLINE_ASSIGN_OR_RETURN(ProjectRuntime * project, core->Find(name_));
-  return Subscription(LogStream::Start(*core, project->number,
-                                       std::move(query), std::move(deliver),
-                                       std::move(ended)));
+  return Subscription(LogStream::Start(*core, project->number, std::move(query),
+                                       std::move(deliver), std::move(ended)));
 }
 
-Starter<absl::StatusOr<std::vector<ConflictInfo>>>
-Project::Conflicts::ListAll() const {
+Starter<absl::StatusOr<std::vector<ConflictInfo>>> Project::Conflicts::ListAll()
+    const {
   return OnProject<std::vector<ConflictInfo>>(
       core_, name_,
       [name = name_](NodeCore&, ProjectRuntime& project,

@@ -77,9 +77,8 @@ class Project::Documents : private Project {
   template <typename Token>
   auto AsyncPut(std::string name_space, std::string key,
                 std::optional<std::string> value, Token&& token) const {
-    return Async(
-        PutOf(std::move(name_space), std::move(key), std::move(value)),
-        std::forward<Token>(token));
+    return Async(PutOf(std::move(name_space), std::move(key), std::move(value)),
+                 std::forward<Token>(token));
   }
   absl::StatusOr<Written> Put(std::string name_space, std::string key,
                               std::optional<std::string> value) const {

@@ -22,13 +22,13 @@ class WholeRead : public std::enable_shared_from_this<WholeRead> {
       : source_(std::move(source)), done_(std::move(done)) {}
 
   void Step() {
-    source_->Next([self = shared_from_this()](
-                      const absl::StatusOr<std::string>& piece) {
-      if (!piece.ok()) return self->done_(piece.status());
-      if (piece->empty()) return self->done_(std::move(self->bytes_));
-      self->bytes_ += *piece;
-      self->Step();
-    });
+    source_->Next(
+        [self = shared_from_this()](const absl::StatusOr<std::string>& piece) {
+          if (!piece.ok()) return self->done_(piece.status());
+          if (piece->empty()) return self->done_(std::move(self->bytes_));
+          self->bytes_ += *piece;
+          self->Step();
+        });
   }
 
  private:
@@ -143,7 +143,7 @@ Starter<absl::StatusOr<Written>> Project::Files::MakeDirectoryOf(
       core_, name_,
       [path = std::move(path), parents](NodeCore&, ProjectRuntime& project,
                                         const Callback<Written>& done) {
-        MakeDirectory(*project.replica, path, parents, done);
+        syncline::MakeDirectory(*project.replica, path, parents, done);
       });
 }
 

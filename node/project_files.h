@@ -83,8 +83,7 @@ class Project::Files : private Project {
 
   // `parents`: make those above too, and take one that is there for made.
   template <typename Token>
-  auto AsyncMakeDirectory(std::string path, bool parents,
-                          Token&& token) const {
+  auto AsyncMakeDirectory(std::string path, bool parents, Token&& token) const {
     return Async(MakeDirectoryOf(std::move(path), parents),
                  std::forward<Token>(token));
   }

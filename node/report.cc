@@ -14,8 +14,8 @@ namespace syncline {
 // that look at a bounded number of rows.
 class NodeCore::Reporter : public std::enable_shared_from_this<Reporter> {
  public:
-  Reporter(NodeCore& core, std::vector<ProjectNumber> projects, NodeReport report,
-           Callback<NodeReport> done)
+  Reporter(NodeCore& core, std::vector<ProjectNumber> projects,
+           NodeReport report, Callback<NodeReport> done)
       : core_(core.weak_from_this()),
         projects_(std::move(projects)),
         report_(std::move(report)),
@@ -105,7 +105,9 @@ absl::StatusOr<ProjectReport> NodeCore::ReportProject(
                             replica.state().Conflicts());
   report.conflicts = conflicts.size();
   report.missing_chunks = replica.wants().size();
-  if (!replica.health().ok()) report.error = replica.health().message();
+  if (!replica.health().ok()) {
+    report.error = FromAbsl(replica.health().message());
+  }
   return report;
 }
 
@@ -117,8 +119,8 @@ void NodeCore::Report(const std::vector<std::string>& names, bool with_peers,
   NodeReport report;
   report.device_id = self_->identity.id().ToText();
   report.device_name = settings_->name();
-  report.uptime_s = static_cast<std::uint64_t>(
-      (time_.SteadyMs() - opened_at_ms_) / kMsPerS);
+  report.uptime_s =
+      static_cast<std::uint64_t>((time_.SteadyMs() - opened_at_ms_) / kMsPerS);
   report.serving = serving_;
   if (with_peers) report.peers = Peers();
   std::vector<ProjectNumber> numbers;

@@ -8,8 +8,8 @@
 #include "base/bytes.h"
 #include "base/status.h"
 
-// Keys: kMeta "node", "project/<number>", "mirror/<id>"; kPeers "d/<device id>",
-// "i/<invitation id>". Numbers are big-endian, ids raw.
+// Keys: kMeta "node", "project/<number>", "mirror/<id>"; kPeers "d/<device
+// id>", "i/<invitation id>". Numbers are big-endian, ids raw.
 
 namespace syncline {
 namespace {

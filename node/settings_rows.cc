@@ -11,7 +11,6 @@
 namespace syncline {
 namespace {
 
-
 void AppendIds(std::string& out, const std::vector<ProjectId>& ids) {
   AppendVarint(out, ids.size());
   for (const ProjectId& id : ids) AppendSized(out, id.bytes);

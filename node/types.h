@@ -61,7 +61,7 @@ struct IfMatch {
 
 struct PutOptions {
   IfMatch if_match;
-  std::optional<bool> exec;  // Nothing: as it was, or not executable.
+  std::optional<bool> exec;   // Nothing: as it was, or not executable.
   bool parents = false;       // Make missing directories above.
   bool resolve = false;       // Supersede all siblings of an open conflict.
   std::int64_t mtime_ms = 0;  // 0: now.
@@ -79,13 +79,13 @@ struct LogQuery {
   // Exclusive; answered kBehindHorizon if it was truncated away. Nothing: from
   // the oldest record there is.
   std::optional<Seq> since;
-  std::optional<Seq> until;      // Inclusive.
-  std::uint64_t limit = 0;       // Records; 0 for no bound.
-  bool reverse = false;          // Newest first; not with `follow`.
-  bool follow = false;           // Stay and deliver what comes.
-  std::string path;              // Glob, see node/path_glob.h; empty: all.
+  std::optional<Seq> until;  // Inclusive.
+  std::uint64_t limit = 0;   // Records; 0 for no bound.
+  bool reverse = false;      // Newest first; not with `follow`.
+  bool follow = false;       // Stay and deliver what comes.
+  std::string path;          // Glob, see node/path_glob.h; empty: all.
   std::vector<PathChange::Type> kinds;  // Empty: all.
-  std::optional<LogId> log;      // The log that `since` is a position of.
+  std::optional<LogId> log;  // The log that `since` is a position of.
 };
 
 struct LogRecord {
@@ -119,7 +119,7 @@ struct SiblingInfo {
 
 struct ConflictInfo {
   std::string project;
-  std::string path;  // Or "doc:<namespace>/<key>".
+  std::string path;                   // Or "doc:<namespace>/<key>".
   std::vector<SiblingInfo> siblings;  // By version.
 };
 

@@ -21,8 +21,7 @@ void Verifier::Find(std::string where, std::string what) {
     report_.findings_left_out += 1;
     return;
   }
-  report_.findings.push_back(
-      {input_.name, std::move(where), std::move(what)});
+  report_.findings.push_back({input_.name, std::move(where), std::move(what)});
 }
 
 absl::StatusOr<VerifyReport> Verifier::Run() {
@@ -87,9 +86,8 @@ void Verifier::CheckRecord(const RecordView& record) {
   const absl::StatusOr<CausalState::Applied> applied = replayed_->Apply(
       decoded->entry, record.seq.value,
       static_cast<std::int64_t>(decoded->entry.hlc.milliseconds()));
-  const bool ok = applied.ok() &&
-                  (applied->outcome == ApplyOutcome::kApplied ||
-                   applied->outcome == ApplyOutcome::kVoid);
+  const bool ok = applied.ok() && (applied->outcome == ApplyOutcome::kApplied ||
+                                   applied->outcome == ApplyOutcome::kVoid);
   if (ok) return;
   Find(where, "the entry does not follow what is before it");
   replayed_ = nullptr;
@@ -107,10 +105,9 @@ void Verifier::CheckChains() {
 
 absl::Status Verifier::CheckState() {
   MemoryStore store;
-  SYNCLINE_ASSIGN_OR_RETURN(
-      std::unique_ptr<CausalState> rebuilt,
-      CausalState::Open(store, input_.number, input_.self, {},
-                        CausalState::Options()));
+  SYNCLINE_ASSIGN_OR_RETURN(std::unique_ptr<CausalState> rebuilt,
+                            CausalState::Open(store, input_.number, input_.self,
+                                              {}, CausalState::Options()));
   if (stop_) return Stopped();
   const absl::StatusOr<CausalState::Applied> joined =
       rebuilt->Join(input_.snapshot, 1, 0);

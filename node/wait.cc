@@ -20,8 +20,7 @@ class NodeCore::Waiter : public std::enable_shared_from_this<Waiter> {
       : core_(core.weak_from_this()),
         projects_(std::move(projects)),
         timer_(core.io_),
-        deadline_ms_(timeout_ms < 0 ? -1
-                                    : core.time_.SteadyMs() + timeout_ms),
+        deadline_ms_(timeout_ms < 0 ? -1 : core.time_.SteadyMs() + timeout_ms),
         grace_ends_ms_(core.time_.SteadyMs() + kGraceMs),
         done_(std::move(done)) {}
 
@@ -32,10 +31,9 @@ class NodeCore::Waiter : public std::enable_shared_from_this<Waiter> {
     for (const ProjectNumber number : projects_) {
       const ProjectRow& row = core->settings_->projects().at(number);
       ++scans_left_;
-      core->ScanMirrors(row.name, "",
-                        [self = shared_from_this()](const auto&) {
-                          self->Scanned();
-                        });
+      core->ScanMirrors(row.name, "", [self = shared_from_this()](const auto&) {
+        self->Scanned();
+      });
     }
     --scans_left_;
     Look();
@@ -62,10 +60,10 @@ class NodeCore::Waiter : public std::enable_shared_from_this<Waiter> {
           busy.empty() ? "not quiet for long enough" : busy));
     }
     timer_.expires_after(kPause);
-    timer_.async_wait([self = shared_from_this()](
-                          const boost::system::error_code& error) {
-      if (!error) self->Look();
-    });
+    timer_.async_wait(
+        [self = shared_from_this()](const boost::system::error_code& error) {
+          if (!error) self->Look();
+        });
   }
 
   std::string WhatIsLeft(NodeCore& core) {

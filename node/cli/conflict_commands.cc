@@ -71,8 +71,7 @@ absl::StatusOr<ExitCode> Show(const Invocation& in, const Args& args) {
   Table table({"", "VERSION", "DEVICE", "TIME", "SIZE", "HASH"});
   for (const auto sibling : conflict.getSiblings()) {
     constexpr std::size_t kShort = 9;
-    table.Add({sibling.getShown() ? "shown" : "",
-               FromKj(sibling.getVersion()),
+    table.Add({sibling.getShown() ? "shown" : "", FromKj(sibling.getVersion()),
                FromKj(sibling.getDevice()).substr(0, kShort),
                TimeText(sibling.getTimeMs()), SizeText(sibling.getSize()),
                FromKj(sibling.getHash()).substr(0, kShort)});
@@ -128,11 +127,9 @@ absl::StatusOr<ExitCode> Resolve(const Invocation& in, const Args& args) {
     paths.push_back(args.path);
   } else {
     SYNCLINE_ASSIGN_OR_RETURN(auto answer, Ask(*session, args));
-    for (const auto conflict :
-         answer->getResult().getValue().getConflicts()) {
+    for (const auto conflict : answer->getResult().getValue().getConflicts()) {
       const std::string path = FromKj(conflict.getPath());
-      SYNCLINE_RETURN_IF_ERROR(
-          Take(*session, args.project, path, args.take));
+      SYNCLINE_RETURN_IF_ERROR(Take(*session, args.project, path, args.take));
       paths.push_back(path);
     }
   }
@@ -168,11 +165,11 @@ void AddConflictCommands(CLI::App& app, Invocation& in) {
       AddCommand(app, "conflicts", "Edits that nobody has put together yet",
                  "syncline conflicts ls notes\n"
                  "syncline conflicts resolve notes todo.txt --take local");
-  conflicts->require_subcommand(1);
-  AddOne(AddCommand(*conflicts, "ls", "Open conflicts (exit 1 if there are any)",
-                    "syncline conflicts ls\n"
-                    "syncline conflicts ls notes --json"),
-         in, "ls", false, List);
+  AddOne(
+      AddCommand(*conflicts, "ls", "Open conflicts (exit 1 if there are any)",
+                 "syncline conflicts ls\n"
+                 "syncline conflicts ls notes --json"),
+      in, "ls", false, List);
   CLI::App* show = AddCommand(*conflicts, "show", "The values of one conflict",
                               "syncline conflicts show notes todo.txt");
   const auto shown = AddOne(show, in, "show", true, Show);

@@ -153,7 +153,8 @@ absl::StatusOr<ExitCode> Join(const Invocation& in, const std::string& code,
     PrintJson(out);
     return ExitCode::kDone;
   }
-  PrintLine(fmt::format("joined {}", Shown(FromKj(joined.getPeer().getName()))));
+  PrintLine(
+      fmt::format("joined {}", Shown(FromKj(joined.getPeer().getName()))));
   for (const auto place : joined.getPlaces()) {
     const std::string dir = FromKj(place.getDir());
     PrintLine(fmt::format("  {}  {}", Shown(FromKj(place.getProject())),
@@ -209,7 +210,6 @@ void AddDeviceCommands(CLI::App& app, Invocation& in) {
                                 "syncline device id\n"
                                 "syncline device invite notes\n"
                                 "syncline device ls");
-  device->require_subcommand(1);
   AddCommand(*device, "id", "The id of this device", "syncline device id")
       ->callback([&in] {
         in.what = "device id";

@@ -7,7 +7,7 @@
 #include "node/cli/json.h"
 #include "node/cli/listing.h"
 #include "node/cli/output.h"
-#include "replication/mirror/paths.h"
+#include "node/paths.h"
 
 namespace syncline::cli {
 namespace {
@@ -35,7 +35,7 @@ void AddRow(Table& table, control::FileInfo::Reader info) {
   const bool dir = info.getKind() == "dir";
   table.Add({FromKj(info.getKind()), dir ? "" : SizeText(info.getSize()),
              info.getMtimeMs() == 0 ? "" : TimeText(info.getMtimeMs()),
-             NameShown(info, NameOf(path))});
+             NameShown(info, NameIn(path))});
 }
 
 absl::StatusOr<ExitCode> List(const Invocation& in, const Args& args) {
@@ -206,7 +206,9 @@ Added AddOne(CLI::App& app, Invocation& in, const std::string& name,
   sub->add_option("PROJECT", args->project, "The project")->required();
   CLI::Option* paths = sub->add_option("PATH", args->paths,
                                        "Below the project's root, like a/b");
-  if (paths_min > 0) paths->required()->expected(paths_min, CLI::detail::expected_max_vector_size);
+  if (paths_min > 0)
+    paths->required()->expected(paths_min,
+                                CLI::detail::expected_max_vector_size);
   sub->callback([&in, name, args, run] {
     in.what = name + " " + args->project;
     for (const std::string& path : args->paths) in.what += " " + Shown(path);
@@ -232,7 +234,7 @@ absl::Status ListAll(
     const auto list = answer->getResult().getValue();
     for (const auto info : list.getEntries()) {
       SYNCLINE_RETURN_IF_ERROR(visit(info));
-      after = NameOf(FromKj(info.getPath()));
+      after = std::string(NameIn(FromKj(info.getPath())));
     }
     more = list.getMore() && list.getEntries().size() > 0;
   }
@@ -254,9 +256,8 @@ void AddFileCommands(CLI::App& app, Invocation& in) {
          "syncline ls notes\nsyncline ls notes drafts --json", 0, List);
   AddOne(app, in, "stat", "One file or directory in detail",
          "syncline stat notes todo.txt --json", 1, ShowStat);
-  const Added cat =
-      AddOne(app, in, "cat", "Print the content of files",
-             "syncline cat notes todo.txt", 1, Cat);
+  const Added cat = AddOne(app, in, "cat", "Print the content of files",
+                           "syncline cat notes todo.txt", 1, Cat);
   cat.command
       ->add_option("--version-of", cat.args->version,
                    "A sibling of an open conflict")
@@ -275,9 +276,9 @@ void AddFileCommands(CLI::App& app, Invocation& in) {
          "syncline mv notes todo.txt done.txt\n"
          "syncline mv notes a.txt b.txt archive",
          2, Move);
-  const Added mkdir = AddOne(app, in, "mkdir", "Make directories",
-                             "syncline mkdir notes -p 2026/july", 1,
-                             MakeDirectories);
+  const Added mkdir =
+      AddOne(app, in, "mkdir", "Make directories",
+             "syncline mkdir notes -p 2026/july", 1, MakeDirectories);
   mkdir.command->add_flag("-p,--parents", mkdir.args->flag,
                           "Those above too; existing ones are no error");
 }

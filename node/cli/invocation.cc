@@ -55,9 +55,8 @@ absl::StatusOr<std::int64_t> ParseDuration(std::string_view text) {
     std::string_view name;
     std::int64_t ms;
   };
-  constexpr Unit kUnits[] = {{"ms", 1},          {"s", 1'000},
-                             {"m", 60'000},      {"h", 3'600'000},
-                             {"d", 86'400'000},  {"", 1'000}};
+  constexpr Unit kUnits[] = {{"ms", 1},        {"s", 1'000},      {"m", 60'000},
+                             {"h", 3'600'000}, {"d", 86'400'000}, {"", 1'000}};
   constexpr std::int64_t kMax = 1'000'000'000;
   std::int64_t number = 0;
   const auto [end, error] =
@@ -77,7 +76,6 @@ std::unique_ptr<CLI::App> MakeApp(Invocation& in) {
       "Keeps folders of several devices equal, with a log of every change.",
       "syncline");
   app->fallthrough();
-  app->require_subcommand(1);
   app->option_defaults()->always_capture_default(false);
   app->add_option("--home", in.home,
                   "The node's home (default: $XDG_DATA_HOME/syncline, else "

@@ -17,7 +17,10 @@ namespace syncline::cli {
 // becomes U+FFFD there, and `<key>_hex` has all the bytes.
 void SetText(boost::json::object& out, std::string_view key,
              std::string_view text);
-// The same of a message's text; absent keys are null.
+inline void SetText(boost::json::object& out, std::string_view key,
+                    const std::string& text) {
+  SetText(out, key, std::string_view(text));
+}
 inline void SetText(boost::json::object& out, std::string_view key,
                     capnp::Text::Reader text) {
   SetText(out, key, std::string_view(text.cStr(), text.size()));

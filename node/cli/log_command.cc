@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <boost/json/serialize.hpp>
+
 #include "base/status.h"
 #include "node/cli/invocation.h"
 #include "node/cli/json.h"

@@ -24,8 +24,11 @@ ExitCode Run(int argc, char** argv) {
     app->exit(help);  // Prints what was asked for.
     return ExitCode::kDone;
   } catch (const CLI::ParseError& error) {
-    PrintError("usage",
-               std::string(error.what()) + " (see 'syncline --help')");
+    PrintError("usage", std::string(error.what()) + " (see 'syncline --help')");
+    return ExitCode::kUsage;
+  }
+  if (!in.run) {
+    PrintError("usage", "a command is missing (see 'syncline --help')");
     return ExitCode::kUsage;
   }
   const absl::StatusOr<ExitCode> code = in.run();

@@ -131,10 +131,9 @@ enum class Dir { kNone, kOptional, kRequired };
 
 CLI::App* AddOne(CLI::App& parent, Invocation& in, const std::string& command,
                  const std::string& description, Dir dir, Run run) {
-  CLI::App* sub = AddCommand(
-      parent, command, description,
-      "syncline mirror " + command + " notes" +
-          (dir == Dir::kNone ? "" : " ~/notes"));
+  CLI::App* sub = AddCommand(parent, command, description,
+                             "syncline mirror " + command + " notes" +
+                                 (dir == Dir::kNone ? "" : " ~/notes"));
   auto where = std::make_shared<Where>();
   sub->add_option("PROJECT", where->project, "The project")
       ->required(dir != Dir::kNone);
@@ -156,18 +155,18 @@ CLI::App* AddOne(CLI::App& parent, Invocation& in, const std::string& command,
 }  // namespace
 
 void AddMirrorCommands(CLI::App& app, Invocation& in) {
-  CLI::App* mirror = AddCommand(app, "mirror", "Folders kept equal to a project",
-                                "syncline mirror add notes ~/notes --create\n"
-                                "syncline mirror ls notes");
-  mirror->require_subcommand(1);
+  CLI::App* mirror =
+      AddCommand(app, "mirror", "Folders kept equal to a project",
+                 "syncline mirror add notes ~/notes --create\n"
+                 "syncline mirror ls notes");
   AddOne(*mirror, in, "add", "Keep a folder equal to the project",
          Dir::kRequired, Add);
   AddOne(*mirror, in, "ls", "Folders of a project, or of all", Dir::kNone,
          List);
   AddOne(*mirror, in, "rm", "End a mirror; the folder keeps its files",
          Dir::kOptional, Remove);
-  AddOne(*mirror, in, "pause", "Leave the folder alone for now",
-         Dir::kOptional, Pause);
+  AddOne(*mirror, in, "pause", "Leave the folder alone for now", Dir::kOptional,
+         Pause);
   AddOne(*mirror, in, "resume", "Go on after a pause", Dir::kOptional, Resume);
   AddOne(*mirror, in, "scan", "Look at the whole folder now", Dir::kOptional,
          Scan);

@@ -52,8 +52,8 @@ std::string State(capnp::Text::Reader state) {
 }
 
 void PrintProjects(control::Status::Reader status) {
-  Table table({"PROJECT", "ITEMS", "SIZE", "LOG", "CONFLICTS", "MISSING",
-               "STRATEGY"});
+  Table table(
+      {"PROJECT", "ITEMS", "SIZE", "LOG", "CONFLICTS", "MISSING", "STRATEGY"});
   for (const auto project : status.getProjects()) {
     table.Add({Shown(FromKj(project.getName())),
                fmt::format("{}", project.getItems()),
@@ -89,8 +89,8 @@ void PrintMirrors(control::Status::Reader status) {
 }
 
 void PrintPeers(control::Status::Reader status) {
-  Table table({"DEVICE", "NAME", "STATE", "ADDRESS", "SENT", "RECEIVED",
-               "LAST ERROR"});
+  Table table(
+      {"DEVICE", "NAME", "STATE", "ADDRESS", "SENT", "RECEIVED", "LAST ERROR"});
   for (const auto peer : status.getPeers()) {
     constexpr std::size_t kShortId = 9;
     table.Add({FromKj(peer.getId()).substr(0, kShortId),
@@ -115,8 +115,8 @@ absl::StatusOr<ExitCode> ShowStatus(const Invocation& in) {
     return ExitCode::kDone;
   }
   PrintLine(fmt::format(
-      "{} ({}), {}", Paint(Tone::kStrong,
-                           Shown(FromKj(status.getDevice().getName()))),
+      "{} ({}), {}",
+      Paint(Tone::kStrong, Shown(FromKj(status.getDevice().getName()))),
       FromKj(status.getDevice().getId()),
       session->served() ? fmt::format("serving for {} s", status.getUptimeS())
                         : std::string("not serving")));
@@ -135,8 +135,7 @@ absl::StatusOr<ExitCode> Wait(const Invocation& in, double timeout_s,
     auto request = client.waitRequest();
     request.setTimeoutMs(
         timeout_s < 0 ? -1 : static_cast<std::int64_t>(timeout_s * kMsPerS));
-    auto names =
-        request.initProjects(static_cast<unsigned>(projects.size()));
+    auto names = request.initProjects(static_cast<unsigned>(projects.size()));
     for (unsigned i = 0; i < names.size(); ++i) {
       names.set(i, ToKj(projects[i]));
     }
@@ -198,8 +197,7 @@ void AddNodeCommands(CLI::App& app, Invocation& in) {
     in.run = [&in, timeout, projects] { return Wait(in, *timeout, *projects); };
   });
 
-  AddCommand(app, "version", "The version of this program",
-             "syncline version")
+  AddCommand(app, "version", "The version of this program", "syncline version")
       ->callback([&in] {
         in.what = "version";
         in.run = [&in] { return Version(in); };

@@ -8,8 +8,8 @@
 #include <cstdlib>
 #include <ctime>
 
-#include <boost/json/serialize.hpp>
 #include <fmt/format.h>
+#include <boost/json/serialize.hpp>
 
 namespace syncline::cli {
 namespace {

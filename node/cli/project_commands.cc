@@ -134,8 +134,8 @@ absl::StatusOr<ExitCode> AddDir(const Invocation& in, const std::string& dir,
                                ? std::filesystem::path(path).filename().string()
                                : project;
   SYNCLINE_ASSIGN_OR_RETURN(std::unique_ptr<Session> session, in.Open());
-  SYNCLINE_ASSIGN_OR_RETURN(
-      bool created, EnsureProject(*session, name, !project.empty()));
+  SYNCLINE_ASSIGN_OR_RETURN(bool created,
+                            EnsureProject(*session, name, !project.empty()));
   auto answer = session->Call([&](auto& client) {
     auto request = client.addMirrorRequest();
     request.setProject(ToKj(name));
@@ -152,8 +152,9 @@ absl::StatusOr<ExitCode> AddDir(const Invocation& in, const std::string& dir,
     out["mirror"] = ToJson((*answer)->getResult().getValue());
     PrintJson(out);
   } else if (!session->served()) {
-    PrintNote("the folder is looked at by 'syncline serve' or 'syncline "
-              "mirror scan'");
+    PrintNote(
+        "the folder is looked at by 'syncline serve' or 'syncline "
+        "mirror scan'");
   }
   return ExitCode::kDone;
 }
@@ -202,10 +203,10 @@ void AddNamed(CLI::App& parent, Invocation& in, const std::string& command,
 }
 
 void AddStrategy(CLI::App& app, Invocation& in) {
-  CLI::App* sub = AddCommand(
-      app, "strategy", "How this device resolves conflicts of a project",
-      "syncline strategy notes\n"
-      "syncline strategy notes newest-wins");
+  CLI::App* sub = AddCommand(app, "strategy",
+                             "How this device resolves conflicts of a project",
+                             "syncline strategy notes\n"
+                             "syncline strategy notes newest-wins");
   auto project = std::make_shared<std::string>();
   auto strategy = std::make_shared<std::string>();
   sub->add_option("PROJECT", *project, "The project")->required();
@@ -226,11 +227,10 @@ void AddProjectCommands(CLI::App& app, Invocation& in) {
   CLI::App* project = AddCommand(app, "project", "Make, list, remove projects",
                                  "syncline project create notes\n"
                                  "syncline project ls");
-  project->require_subcommand(1);
   AddNamed(*project, in, "create", "Make a project", Create);
   AddNamed(*project, in, "show", "One project in detail", Show);
-  AddNamed(*project, in, "rm", "Forget a project here; folders keep their files",
-           Remove);
+  AddNamed(*project, in, "rm",
+           "Forget a project here; folders keep their files", Remove);
   AddCommand(*project, "ls", "All projects", "syncline project ls --json")
       ->callback([&in] {
         in.what = "project ls";
@@ -243,7 +243,8 @@ void AddProjectCommands(CLI::App& app, Invocation& in) {
   auto dir = std::make_shared<std::string>();
   auto name = std::make_shared<std::string>();
   add->add_option("DIR", *dir, "The folder")->required();
-  add->add_option("--project", *name, "Its project (default: the folder's name)")
+  add->add_option("--project", *name,
+                  "Its project (default: the folder's name)")
       ->type_name("NAME");
   add->callback([&in, dir, name] {
     in.what = "add " + *dir;

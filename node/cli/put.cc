@@ -98,8 +98,8 @@ absl::StatusOr<PutResult> PutFile(Session& session, PutTarget target,
     return status;
   }
   if (attributes) {
-    target.exec = (info.st_mode & S_IXUSR) != 0 ? control::Bit::SET
-                                                : control::Bit::CLEAR;
+    target.exec =
+        (info.st_mode & S_IXUSR) != 0 ? control::Bit::SET : control::Bit::CLEAR;
     target.mtime_ms = MsOf(info.st_mtim);
   }
   absl::StatusOr<PutResult> result = PutFrom(session, target, fd, file);

@@ -11,7 +11,7 @@
 #include "node/cli/json.h"
 #include "node/cli/output.h"
 #include "node/cli/put.h"
-#include "replication/mirror/paths.h"
+#include "node/paths.h"
 
 namespace syncline::cli {
 namespace {
@@ -102,9 +102,9 @@ absl::Status PutTree(Session& session, const Args& args, const fs::path& source,
   if (error) return ErrnoStatus(error.value(), "read " + source.string());
   std::sort(children.begin(), children.end());
   for (const fs::path& child : children) {
-    SYNCLINE_RETURN_IF_ERROR(PutTree(
-        session, args, child, JoinPath(path, child.filename().string()),
-        tally));
+    SYNCLINE_RETURN_IF_ERROR(PutTree(session, args, child,
+                                     PathBelow(path, child.filename().string()),
+                                     tally));
   }
   return absl::OkStatus();
 }
@@ -131,9 +131,9 @@ absl::StatusOr<ExitCode> Put(const Invocation& in, const Args& args) {
   target.parents = args.parents;
   const bool from_stdin = args.source.empty() || args.source == "-";
   SYNCLINE_ASSIGN_OR_RETURN(
-      PutResult result,
-      from_stdin ? PutFrom(*session, target, STDIN_FILENO, "stdin")
-                 : PutFile(*session, target, args.source, true));
+      PutResult result, from_stdin
+                            ? PutFrom(*session, target, STDIN_FILENO, "stdin")
+                            : PutFile(*session, target, args.source, true));
   if (in.json) {
     PrintJson({{"seq", result.seq}, {"version", result.version}});
   }

@@ -3,9 +3,9 @@
 #include <csignal>
 #include <memory>
 
+#include <fmt/format.h>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/signal_set.hpp>
-#include <fmt/format.h>
 
 #include "base/status.h"
 #include "node/cli/invocation.h"
@@ -103,10 +103,10 @@ absl::StatusOr<ExitCode> Serve(const Invocation& in, const Args& args) {
 }  // namespace
 
 void AddServeCommand(CLI::App& app, Invocation& in) {
-  CLI::App* serve = AddCommand(
-      app, "serve", "Run the node until SIGINT or SIGTERM",
-      "syncline serve\n"
-      "syncline serve --listen 127.0.0.1:0");
+  CLI::App* serve =
+      AddCommand(app, "serve", "Run the node until SIGINT or SIGTERM",
+                 "syncline serve\n"
+                 "syncline serve --listen 127.0.0.1:0");
   auto args = std::make_shared<Args>();
   serve
       ->add_option("--listen", args->listen,

@@ -30,15 +30,15 @@ struct Session::Impl {
       guard;
   std::optional<boost::asio::signal_set> signals;
   bool cancelled = false;
-  std::shared_ptr<NodeCore> core;  // Null if another process serves.
+  std::shared_ptr<NodeCore> core;    // Null if another process serves.
   std::unique_ptr<KjLoop> own_loop;  // Of a connection.
   KjLoop* loop = nullptr;            // That, or the node's.
   std::unique_ptr<RpcConnection> connection;
   std::optional<control::Control::Client> client;
 
   absl::Status Connect(boost::asio::local::stream_protocol::socket socket) {
-    own_loop = std::make_unique<KjLoop>(io.get_executor(),
-                                        [](const absl::Status&) {});
+    own_loop =
+        std::make_unique<KjLoop>(io.get_executor(), [](const absl::Status&) {});
     loop = own_loop.get();
     absl::Status status;
     loop->Enter([&] {

@@ -2,12 +2,14 @@
 
 #include <fmt/format.h>
 
+#include <boost/json/serialize.hpp>
+
 #include "base/status.h"
 #include "node/cli/invocation.h"
 #include "node/cli/json.h"
 #include "node/cli/listing.h"
 #include "node/cli/output.h"
-#include "replication/mirror/paths.h"
+#include "node/paths.h"
 
 namespace syncline::cli {
 namespace {
@@ -26,14 +28,14 @@ class Walk {
       bool dir;
     };
     std::vector<Child> children;
-    SYNCLINE_RETURN_IF_ERROR(ListAll(
-        session_, project_, path,
-        [&](control::FileInfo::Reader info) -> absl::Status {
-          const std::string child = FromKj(info.getPath());
-          const bool dir = info.getKind() == "dir";
-          children.push_back({child, Line(info, child), dir});
-          return absl::OkStatus();
-        }));
+    SYNCLINE_RETURN_IF_ERROR(
+        ListAll(session_, project_, path,
+                [&](control::FileInfo::Reader info) -> absl::Status {
+                  const std::string child = FromKj(info.getPath());
+                  const bool dir = info.getKind() == "dir";
+                  children.push_back({child, Line(info, child), dir});
+                  return absl::OkStatus();
+                }));
     for (std::size_t i = 0; i < children.size(); ++i) {
       const bool last = i + 1 == children.size();
       const Child& child = children[i];
@@ -58,7 +60,7 @@ class Walk {
   [[nodiscard]] std::string Line(control::FileInfo::Reader info,
                                  const std::string& path) const {
     if (json_) return boost::json::serialize(ToJson(info));
-    std::string line = Shown(NameOf(path));
+    std::string line = Shown(NameIn(path));
     if (info.getKind() == "dir") return Paint(Tone::kStrong, line) + "/";
     if (info.getKind() == "symlink") {
       line += " -> " + Shown(FromKj(info.getTarget()));

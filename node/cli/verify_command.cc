@@ -39,8 +39,7 @@ void Print(control::VerifyReport::Reader in) {
   }
   PrintLine(fmt::format(
       "checked {} projects: {} log records, {} files, {}; {} findings",
-      in.getProjects(), in.getRecords(), in.getFiles(),
-      SizeText(in.getBytes()),
+      in.getProjects(), in.getRecords(), in.getFiles(), SizeText(in.getBytes()),
       in.getFindings().size() + in.getFindingsLeftOut()));
   if (in.getMissingChunks() > 0) {
     PrintNote(fmt::format("{} pieces of content are still to be fetched",
@@ -53,8 +52,7 @@ absl::StatusOr<ExitCode> Verify(const Invocation& in,
   SYNCLINE_ASSIGN_OR_RETURN(std::unique_ptr<Session> session, in.Open());
   SYNCLINE_ASSIGN_OR_RETURN(auto answer, session->Call([&](auto& client) {
     auto request = client.verifyRequest();
-    auto names =
-        request.initProjects(static_cast<unsigned>(projects.size()));
+    auto names = request.initProjects(static_cast<unsigned>(projects.size()));
     for (unsigned i = 0; i < names.size(); ++i) {
       names.set(i, ToKj(projects[i]));
     }

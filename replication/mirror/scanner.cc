@@ -148,8 +148,7 @@ absl::StatusOr<IgnoreScope::Files> Walk::ReadRules(const std::string& path,
   return files;
 }
 
-// What the failure to look into a directory says of it; OK if the failure is
-// the whole scan's.
+// What the failure to look into a directory says of it, unless EndsScan().
 ScanState StateOf(const absl::Status& failure) {
   switch (failure.code()) {
     case absl::StatusCode::kNotFound:

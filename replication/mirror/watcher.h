@@ -50,7 +50,7 @@ class Watcher {
   };
   using Callback = std::function<void(const Hints&)>;
 
-  // Borrows `root`.
+  // Borrows `root` and the executor's context; both must outlive the watcher.
   //   kResourceExhausted  no inotify instance is left: do without, sweep often
   static absl::StatusOr<std::unique_ptr<Watcher>> Create(
       const boost::asio::any_io_executor& executor, const RootDir& root,

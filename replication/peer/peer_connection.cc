@@ -71,10 +71,13 @@ void PeerConnection::Impl::Start(kj::Own<kj::AsyncIoStream> stream,
   rpc_options.side =
       dial ? RpcConnection::Side::kClient : RpcConnection::Side::kServer;
   rpc_options.limits = Limits();
+  // In a later turn: an answer that came just before the end counts.
   rpc_options.on_disconnect = alive.Guard([this] {
-    Finish(meter->violation.ok() ? MakeStatus(absl::StatusCode::kUnavailable,
-                                              "the connection was lost")
-                                 : meter->violation);
+    env.loop.Post([lost = alive.Guard([this] {
+      Finish(meter->violation.ok() ? MakeStatus(absl::StatusCode::kUnavailable,
+                                                "the connection was lost")
+                                   : meter->violation);
+    })]() mutable { lost(); });
   });
   Hello own = MakeHello(env.host.self(), env.random, env.time);
   env.loop.Enter([&] {

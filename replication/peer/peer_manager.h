@@ -60,8 +60,8 @@ class PeerManager {
   };
 
   // Borrowed; must outlive the manager. `worker` runs what blocks on the disk
-  // (chunk stores): it may have several threads, and must be drained before
-  // the chunk store of any replica goes.
+  // (chunk stores): it may have several threads, and must be drained after the
+  // manager is gone and before the chunk stores and the io_context go.
   struct Environment {
     PeerHost& host;
     KjLoop& loop;

@@ -226,9 +226,9 @@ absl::StatusOr<std::optional<Row>> CausalStateImpl::Lookup(
 absl::StatusOr<std::vector<std::pair<std::string, Row>>> CausalStateImpl::List(
     std::string_view path, std::string_view after, std::size_t limit) const {
   ReadScope scope(core_);
-  const std::vector<ItemId> ids = scope.view.DirectoryIds(path);
+  const ClassPtr directory = scope.tree.ClassAt(path);
   std::vector<std::pair<std::string, Row>> rows;
-  if (ids.empty()) {
+  if (!directory) {
     const bool exists = scope.view.Lookup(path).has_value();
     if (!scope.status().ok()) return scope.status();
     const std::string what(path);
@@ -236,7 +236,7 @@ absl::StatusOr<std::vector<std::pair<std::string, Row>>> CausalStateImpl::List(
     return NotFound("no directory " + what);
   }
   if (limit > 0) {
-    scope.view.List(ids, after, [&](std::string name, Row row) {
+    scope.view.List(directory->ids, after, [&](std::string name, Row row) {
       rows.emplace_back(std::move(name), std::move(row));
       return rows.size() < limit;
     });
@@ -291,12 +291,12 @@ absl::StatusOr<std::vector<std::string>> CausalStateImpl::Conflicts() const {
   ReadScope scope(core_);
   std::vector<std::string> paths;
   if (core_.counts.conflicts == 0) return paths;
-  const auto open = [](std::string_view value) { return value == "\1"; };
   std::vector<ItemId> items;
   scope.rows.ForEach(Column::kTree, core_.keys.AllSeveral(),
                      [&](std::string_view rest, std::string_view value) {
                        const auto item = ParseItemKey(rest);
-                       if (item && open(value)) items.push_back(*item);
+                       if (item && value == kOpenConflict)
+                         items.push_back(*item);
                        return true;
                      });
   for (const ItemId& item : items) {
@@ -306,7 +306,7 @@ absl::StatusOr<std::vector<std::string>> CausalStateImpl::Conflicts() const {
       Column::kTree, core_.keys.AllSeveralDocs(),
       [&](std::string_view rest, std::string_view value) {
         const auto doc = ParseDocKey(rest);
-        if (doc && open(value)) {
+        if (doc && value == kOpenConflict) {
           paths.push_back("doc:" + doc->name_space + "/" + doc->key);
         }
         return true;
@@ -380,13 +380,15 @@ absl::StatusOr<Location> CausalStateImpl::Locate(std::string_view path) const {
   if (!LegalName(at.name)) {
     return InvalidArgument("not a legal name: \"" + at.name + "\"");
   }
-  const std::vector<ItemId> ids =
-      scope.view.DirectoryIds(top ? std::string_view() : path.substr(0, split));
+  const ClassPtr parent = split == 0
+                              ? nullptr
+                              : scope.tree.ClassAt(top ? std::string_view()
+                                                       : path.substr(0, split));
   if (!scope.status().ok()) return scope.status();
-  if (ids.empty() || split == 0) {
+  if (!parent) {
     return NotFound("no directory " + std::string(path.substr(0, split)));
   }
-  at.parent = ids.front();
+  at.parent = parent->ids.front();
   at.chain = ChainOf(scope, core_.keys, at.parent);
   if (!scope.status().ok()) return scope.status();
   if (at.chain.size() > kChainMax) {

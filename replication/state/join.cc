@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <set>
 #include <utility>
 
@@ -10,6 +11,20 @@ namespace {
 
 using Field = RegisterId::Field;
 using HeadName = std::pair<RegisterId, Dot>;
+
+// By key, each once; dots are their own key.
+const std::string& KeyOf(const std::pair<std::string, std::string>& attr) {
+  return attr.first;
+}
+const Dot& KeyOf(const Dot& dot) { return dot; }
+
+template <typename List>
+bool Ascending(const List& list) {
+  return std::adjacent_find(list.begin(), list.end(),
+                            [](const auto& a, const auto& b) {
+                              return !(KeyOf(a) < KeyOf(b));
+                            }) == list.end();
+}
 
 std::optional<std::string> ValueFault(const RegisterId& reg, const Head& head) {
   const bool is_place = reg.field == Field::kPlace;
@@ -37,6 +52,9 @@ absl::Status CheckHead(const RegisterId& reg, const Head& head,
     return fault("a register of the root");
   }
   if (head.generation != 0 && head.generation != 1) return fault("generation");
+  if (!Ascending(head.attrs) || !Ascending(head.sources)) {
+    return fault("a list out of order");
+  }
   if (const auto found = ValueFault(reg, head)) return fault(*found);
   return absl::OkStatus();
 }

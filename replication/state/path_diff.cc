@@ -100,6 +100,10 @@ class Differ {
     if (!move_ || !IsAtOrBelow(path, move_->from)) return path;
     return move_->to + path.substr(move_->from.size());
   }
+  [[nodiscard]] std::string Unmapped(const std::string& path) const {
+    if (!move_ || !IsAtOrBelow(path, move_->to)) return path;
+    return move_->from + path.substr(move_->to.size());
+  }
   [[nodiscard]] bool IsEarlyRmdir(const std::string& path) const {
     return move_ && IsAtOrBelow(path, move_->to) &&
            !IsAtOrBelow(path, move_->from);
@@ -245,9 +249,9 @@ void Differ::FindRenames(FileRows& gone, FileRows& came) {
 bool Differ::SafeRename(const std::string& from, const std::string& to) const {
   if (Find(rows_.after(), Mapped(from)) != nullptr) return false;
   if (move_ && IsAtOrBelow(from, move_->to)) return false;
-  const Row* there = Find(rows_.before(), to);
-  if (there == nullptr) return true;
-  return there->IsDirectory() && move_ && to == move_->from;
+  const std::string old_to = Unmapped(to);
+  if (Find(rows_.before(), old_to) == nullptr) return true;
+  return move_ && old_to == to && IsAtOrBelow(to, move_->from);
 }
 
 void Differ::Emit() {
@@ -257,7 +261,6 @@ void Differ::Emit() {
     Add(Type::kRename, renamed.to, renamed.is);
     diff_.changes.back().from = Mapped(renamed.from);
   }
-  EmitRmdirs(false);
   for (const std::string& path : again_) {
     // One that lies below another is read with it.
     const bool covered = std::any_of(
@@ -265,6 +268,7 @@ void Differ::Emit() {
         [&path](const std::string& top) { return IsBelow(path, top); });
     if (!covered) Add(Type::kSubtree, path, Find(rows_.after(), path));
   }
+  EmitRmdirs(false);
   for (const auto& [path, row] : created_) Add(Type::kCreate, path, row);
   for (PathChange& change : changed_) {
     diff_.changes.push_back(std::move(change));
@@ -332,7 +336,8 @@ void Differ::AddConflicts() {
   }
   std::map<std::string, const Row*> before;
   for (const auto& [path, row] : rows_.before().paths) {
-    before[Mapped(path)] = &row;
+    // A deleted row took its conflict along.
+    if (!deleted_.contains(path)) before[Mapped(path)] = &row;
   }
   for (const Renamed& renamed : renamed_) before[renamed.to] = renamed.was;
   for (const auto& [path, row] : rows_.after().paths) {

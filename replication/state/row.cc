@@ -1,5 +1,6 @@
+#include "replication/state/row.h"
+
 #include "base/check.h"
-#include "replication/state/causal_state.h"
 
 namespace syncline {
 

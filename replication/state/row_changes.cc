@@ -8,9 +8,6 @@
 namespace syncline {
 namespace {
 
-constexpr std::string_view kSeveralOnly{"\0", 1};
-constexpr std::string_view kOpenConflict{"\1", 1};
-
 std::string SeveralValue(const Row& row) {
   return std::string(row.conflict() ? kOpenConflict : kSeveralOnly);
 }

@@ -6,6 +6,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -20,6 +21,10 @@ struct RowCounts {
   std::uint64_t conflicts = 0;  // Slots and documents in open conflict.
   friend bool operator==(const RowCounts&, const RowCounts&) = default;
 };
+
+// Values of rows `c` and `e`: several siblings, in open conflict or not.
+inline constexpr std::string_view kSeveralOnly{"\0", 1};
+inline constexpr std::string_view kOpenConflict{"\1", 1};
 
 // One side of a change: the rows before it, or after it.
 struct ViewSide {

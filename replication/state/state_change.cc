@@ -174,11 +174,9 @@ absl::StatusOr<PathDiff> StateChange::Finish(PlaceOrder order) {
   touched_.ranks = ranks_.has_value() && *ranks_ != core_.ranks;
 
   ReadScope before(core_);
-  ClassCache own_classes;
-  // Without a change of directories both sides have the same classes.
-  TreeView tree(rows_, core_.keys,
-                touched_.directories.empty() ? core_.classes : own_classes,
-                counts_.made_up);
+  // What was known before holds if no class of before is another now.
+  ClassCache classes(KeepsClasses(before) ? &core_.classes : nullptr);
+  TreeView tree(rows_, core_.keys, classes, counts_.made_up);
   ViewRows view(tree, ranks_ ? *ranks_ : core_.ranks);
   RowChanges changes({&before.tree, &before.view}, {&tree, &view}, rows_,
                      counts_, touched_);
@@ -188,6 +186,21 @@ absl::StatusOr<PathDiff> StateChange::Finish(PlaceOrder order) {
   if (!rows_.status().ok()) return rows_.status();
   Commit(diff, changes);
   return diff;
+}
+
+// True if directories only came, and none of them joined one that was there.
+bool StateChange::KeepsClasses(ReadScope& before) {
+  for (const ItemId& directory : touched_.directories) {
+    if (before.tree.ClassOf(directory)) return false;
+    const std::optional<UpRow> up = LoadUpRow(rows_, core_.keys, directory);
+    if (!up) continue;
+    const ClassPtr parent = before.tree.ClassOf(up->parent());
+    if (parent &&
+        !before.tree.Group(parent->ids, up->placed.name).directories.empty()) {
+      return false;
+    }
+  }
+  return true;
 }
 
 void StateChange::Commit(const PathDiff& diff, const RowChanges& changes) {

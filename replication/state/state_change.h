@@ -57,6 +57,7 @@ class StateChange {
   void TouchShown(const ItemId& item, const std::optional<Placed>& placed);
   void WriteDocs();
   void UpdateRank(const std::string& key, const StoredHeads& heads);
+  bool KeepsClasses(ReadScope& before);
   void Commit(const PathDiff& diff, const RowChanges& changes);
 
   StateCore& core_;

@@ -1,9 +1,10 @@
+#include "replication/state/row.h"
+
 #include <algorithm>
 #include <utility>
 
 #include "base/bytes.h"
 #include "base/status.h"
-#include "replication/state/causal_state.h"
 
 namespace syncline {
 namespace {

@@ -6,15 +6,44 @@
 #include "replication/state/names.h"
 
 namespace syncline {
+namespace {
+
+const ClassPtr& RootClass() {
+  static const ClassPtr kRootClass = std::make_shared<const DirectoryClass>(
+      DirectoryClass{{kRoot}, std::string()});
+  return kRootClass;
+}
+
+}  // namespace
 
 ClassPtr ClassCache::Find(const ItemId& directory) const {
   auto at = known_.find(directory);
-  return at == known_.end() ? nullptr : at->second;
+  if (at != known_.end()) return at->second;
+  return below_ == nullptr ? nullptr : below_->Find(directory);
+}
+
+ClassPtr ClassCache::FindPath(std::string_view path) const {
+  auto at = by_path_.find(path);
+  if (at != by_path_.end()) return at->second;
+  return below_ == nullptr ? nullptr : below_->FindPath(path);
 }
 
 void ClassCache::Add(const ClassPtr& directory_class) {
-  if (known_.size() >= kClassesMax) known_.clear();
+  if (known_.size() >= kClassesMax) Clear();
   for (const ItemId& id : directory_class->ids) known_[id] = directory_class;
+  by_path_[directory_class->path] = directory_class;
+}
+
+void ClassCache::Forget(const ItemId& directory) {
+  auto at = known_.find(directory);
+  if (at == known_.end()) return;
+  by_path_.erase(at->second->path);
+  known_.erase(at);
+}
+
+void ClassCache::Clear() {
+  known_.clear();
+  by_path_.clear();
 }
 
 std::string EncodeMadeUpRow(const MadeUpRow& row) {
@@ -26,15 +55,34 @@ std::optional<MadeUpRow> DecodeMadeUpRow(std::string_view bytes) {
   return MadeUpRow{bytes[0] == '\1', std::string(bytes.substr(1))};
 }
 
+ClassPtr TreeView::ClassAt(std::string_view path) {
+  std::size_t known = path.size();  // Of the longest prefix that is known.
+  ClassPtr at = path.empty() ? RootClass() : classes_.FindPath(path);
+  while (!at) {
+    known = path.substr(0, known).rfind('/');
+    if (known == std::string_view::npos) known = 0;
+    at = known == 0 ? RootClass() : classes_.FindPath(path.substr(0, known));
+  }
+  while (known < path.size()) {
+    const std::size_t begin = known == 0 ? 0 : known + 1;
+    const std::size_t end = std::min(path.find('/', begin), path.size());
+    NameGroup group = Group(at->ids, path.substr(begin, end - begin));
+    if (group.directories.empty() || !rows_.status().ok()) return nullptr;
+    at = std::make_shared<const DirectoryClass>(DirectoryClass{
+        std::move(group.directories), std::string(path.substr(0, end))});
+    classes_.Add(at);
+    known = end;
+  }
+  return at;
+}
+
 ClassPtr TreeView::ClassOf(const ItemId& directory) {
-  static const ClassPtr kRootClass = std::make_shared<const DirectoryClass>(
-      DirectoryClass{{kRoot}, std::string()});
   std::vector<std::pair<ItemId, std::string>> way;  // From below upwards.
   std::set<ItemId> seen;
   ItemId at = directory;
   ClassPtr above;
   for (;;) {
-    above = at == kRoot ? kRootClass : classes_.Find(at);
+    above = at == kRoot ? RootClass() : classes_.Find(at);
     if (above) break;
     const std::optional<UpRow> up = LoadUpRow(rows_, keys_, at);
     if (!up && at == directory) return nullptr;
@@ -53,6 +101,7 @@ ClassPtr TreeView::ClassOf(const ItemId& directory) {
       rows_.FailRow("name of directory " + id.ToText());
       return nullptr;
     }
+    if (!rows_.status().ok()) return nullptr;  // Nor remember half a class.
     above = std::make_shared<const DirectoryClass>(DirectoryClass{
         std::move(group.directories), JoinPath(above->path, name)});
     classes_.Add(above);

@@ -27,15 +27,21 @@ using ClassPtr = std::shared_ptr<const DirectoryClass>;
 // Classes found before. Whoever changes the tree forgets what it changed.
 class ClassCache {
  public:
+  // Knows what `below` knows too (borrowed), but adds nothing to it.
+  explicit ClassCache(const ClassCache* below = nullptr) : below_(below) {}
+
   [[nodiscard]] ClassPtr Find(const ItemId& directory) const;
+  [[nodiscard]] ClassPtr FindPath(std::string_view path) const;
   void Add(const ClassPtr& directory_class);
-  void Forget(const ItemId& directory) { known_.erase(directory); }
-  void Clear() { known_.clear(); }
+  void Forget(const ItemId& directory);
+  void Clear();
 
  private:
   static constexpr std::size_t kClassesMax = 65536;
 
+  const ClassCache* below_;
   std::map<ItemId, ClassPtr> known_;
+  std::map<std::string, ClassPtr, std::less<>> by_path_;
 };
 
 // The items of one name below one (merged) parent.
@@ -75,6 +81,8 @@ class TreeView {
 
   // Null if `directory` is not placed.
   ClassPtr ClassOf(const ItemId& directory);
+  // Null if `path` shows no directory.
+  ClassPtr ClassAt(std::string_view path);
   NameGroup Group(Ids parents, std::string_view name);
   // What rule T7 tries for the files of a group with a clash, in order; the
   // last one is theirs.

@@ -171,28 +171,16 @@ std::optional<Row> ViewRows::DocRow(std::string_view name_space,
   return row;
 }
 
-std::vector<ItemId> ViewRows::DirectoryIds(std::string_view path) {
-  std::vector<ItemId> ids = {kRoot};
-  while (!path.empty() && !ids.empty()) {
-    const std::size_t end = path.find('/');
-    ids = tree_.Group(ids, path.substr(0, end)).directories;
-    if (end == std::string_view::npos) return ids;
-    path.remove_prefix(end + 1);
-    if (path.empty()) return {};  // A '/' at the end names nothing.
-  }
-  return ids;
-}
-
 std::optional<Row> ViewRows::Lookup(std::string_view path) {
   if (path.empty()) return DirectoryRow(std::vector<ItemId>{kRoot});
   const std::size_t split = path.rfind('/');
-  if (split == 0) return std::nullopt;
   const bool top = split == std::string_view::npos;
-  const std::vector<ItemId> parents =
-      DirectoryIds(top ? std::string_view() : path.substr(0, split));
   const std::string_view name = top ? path : path.substr(split + 1);
-  if (parents.empty() || name.empty()) return std::nullopt;
-  return RowAt(parents, name);
+  if (split == 0 || name.empty()) return std::nullopt;
+  const ClassPtr parent =
+      tree_.ClassAt(top ? std::string_view() : path.substr(0, split));
+  if (!parent) return std::nullopt;
+  return RowAt(parent->ids, name);
 }
 
 // The least name that a cursor stands on, which all cursors then leave.

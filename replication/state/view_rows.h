@@ -46,8 +46,6 @@ class ViewRows {
                             const StoredHeads& heads);
 
   std::optional<Row> Lookup(std::string_view path);
-  // Ids of the directory row at `path`; empty if there is none.
-  std::vector<ItemId> DirectoryIds(std::string_view path);
   // Rows below one (merged) directory by name, from after `after`, until
   // `visit` returns false.
   using Visitor = std::function<bool(std::string name, Row row)>;

@@ -87,7 +87,6 @@ TEST_CASE("root_fault: a crash at any step leaves the old or the new",
       PutFile(rig / "f", "old");
       crashed = Crash(rig, change, death, -1, nullptr);
       rig.Reopen();
-      // A second crash, in recovery, is the first one again.
       const auto leftovers = rig->CleanLeftovers();
       REQUIRE(leftovers.ok());
       const std::string now = GetFile(rig / "f");

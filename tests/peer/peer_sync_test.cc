@@ -205,6 +205,19 @@ TEST_CASE("peer_sync: a node that was set back is fenced", "[peer][fault]") {
   forked.RequireFenced(forked.b, forked.fork, absl::StatusCode::kAborted);
 }
 
+TEST_CASE("peer_sync: a node that lost its newest entries is fenced",
+          "[peer][fault]") {
+  Forked forked;
+  forked.real.rig().Put("one", "1");
+  forked.fork.rig().PullFrom(forked.real.rig());
+  forked.real.rig().Put("two", "2");
+  forked.b.rig().PullFrom(forked.real.rig());
+  forked.ConnectFork();
+  forked.RequireFenced(forked.fork, forked.b, absl::StatusCode::kAborted);
+  forked.RequireFenced(forked.b, forked.fork, absl::StatusCode::kAborted);
+  CHECK(forked.fork.rig()->log().head() == Seq{1});
+}
+
 TEST_CASE("peer_sync: a fork of a third origin is found when it streams",
           "[peer][fault]") {
   Forked forked;

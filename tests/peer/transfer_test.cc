@@ -425,6 +425,28 @@ TEST_CASE("chunk_server: answers are limited and in order", "[peer]") {
   CHECK(broken.empty());
 }
 
+TEST_CASE("chunk_server: who was told of a lack hears when content comes",
+          "[peer]") {
+  Fetching fetching;  // `node` wants what the author has.
+  int hints = 0;
+  ChunkServer server(*fetching.node.rig(), fetching.world.io.get_executor(),
+                     fetching.world.worker.get_executor(),
+                     {[&] { ++hints; }, [](absl::Status) {}});
+  bool told = GENERATE(false, true);
+  if (told) {
+    bool answered = false;
+    server.OnAsk(fetching.peer.chunks[0].message,
+                 [&](const auto&) { answered = true; });
+    fetching.world.RunUntil([&] { return answered; });
+  }
+  fetching.peer.chunks[0].done(ChunksAnswer(fetching.Right(0)));
+  fetching.world.RunUntil(
+      [&] { return fetching.node.rig()->wants().size() == 0; });
+  fetching.world.RunUntil([&] { return !told || hints == 1; });
+  fetching.world.RunAWhile();
+  CHECK(hints == (told ? 1 : 0));
+}
+
 TEST_CASE("chunk_server: asking for too much at once is the peer's fault",
           "[peer][fault]") {
   PeerWorld world;

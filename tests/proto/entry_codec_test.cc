@@ -82,8 +82,6 @@ TEST_CASE("entry_codec: creating a small file stays within its budget",
   CHECK(Encoded(NewFile(6, mtime)).size() <= 450);
   CHECK(Encoded(NewFile(6, both)).size() <= 450);
   CHECK(Encoded(NewFile(7, both)).size() <= 450);
-  WARN("a new file at depth 6: " << Encoded(NewFile(6, both)).size()
-                                 << " bytes");
 }
 
 TEST_CASE("entry_codec: a chain is stored once however often it is used",

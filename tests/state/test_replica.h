@@ -35,6 +35,7 @@ class TestReplica {
                                             std::int64_t now_ms);
   // The changes of the last Apply, Commit or Join.
   const std::vector<PathChange>& last_changes() const { return changes_; }
+  void ForgetChanges() { changes_.clear(); }
 
   void Flush();
   // Opens the state again from what was written, and replays.

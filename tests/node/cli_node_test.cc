@@ -1,0 +1,215 @@
+#include <sys/stat.h>
+
+#include "tests/node/cli.h"
+
+namespace syncline::testing {
+namespace {
+
+TEST_CASE("cli: init makes a private home and may be repeated", "[node][cli]") {
+  const Home home;
+  const auto first = home.Json({"init", "--name", "laptop"}).as_object();
+  CHECK(first.at("name") == "laptop");
+  CHECK(home.Json({"init"}) == boost::json::value(first));
+  CHECK(home.Json({"init", "--name", "desk"}).at("name") == "desk");
+  struct stat info {};
+  REQUIRE(stat(home.path().c_str(), &info) == 0);
+  CHECK((info.st_mode & 07777) == 0700);
+}
+
+TEST_CASE("cli: status has the keys of the contract", "[node][cli]") {
+  const Home home;
+  std::filesystem::create_directory(home.temp() / "dir");
+  home.Must({"add", home.temp() / "dir", "--project", "notes"});
+  home.Must({"put", "notes", "a"}, "four");
+  const auto check = [&] {
+    const auto status = home.Json({"status"}).as_object();
+    for (const char* key :
+         {"device", "version", "uptime_s", "projects", "peers"}) {
+      INFO(key);
+      CHECK(status.contains(key));
+    }
+    const auto& project = status.at("projects").at(0).as_object();
+    for (const char* key :
+         {"name", "id", "mirrors", "log", "frontier", "digest", "items",
+          "bytes", "conflicts", "missing_chunks"}) {
+      INFO(key);
+      CHECK(project.contains(key));
+    }
+    CHECK(project.at("bytes") == 4);
+    CHECK(project.at("items") == 1);
+    CHECK(project.at("frontier").as_object().size() == 1);
+    const auto& mirror = project.at("mirrors").at(0).as_object();
+    for (const char* key :
+         {"dir", "state", "scanned_files", "pending", "error"}) {
+      INFO(key);
+      CHECK(mirror.contains(key));
+    }
+    const auto& log = project.at("log").as_object();
+    for (const char* key : {"id", "head", "durable", "horizon"}) {
+      INFO(key);
+      CHECK(log.contains(key));
+    }
+  };
+  check();
+  ServingNode node(home.path(), "127.0.0.1:0");
+  REQUIRE(node.ready());
+  check();
+  CHECK(node.Stop() == 0);
+}
+
+TEST_CASE("cli: usage errors are one line and exit 2", "[node][cli]") {
+  const Home home;
+  home.Refused({"nonsense"}, 2);
+  home.Refused({"status", "--nonsense"}, 2);
+  home.Refused({"put", "notes"}, 2);
+  home.Refused({"project", "create", "a/b"}, 2);
+  home.Refused({"strategy", "notes", "nonsense"}, 2);
+  home.Refused({"serve", "--listen", "nonsense"}, 2);
+  home.Refused({"serve", "--http", "127.0.0.1:0"}, 2);
+  home.Refused({"wait", "--timeout", "-1"}, 2);
+  home.Refused({"device", "join", "garbage"}, 2);
+  home.Must({"project", "create", "notes"});
+  home.Refused({"device", "invite", "notes", "--expires", "soon"}, 2);
+  home.Refused({"conflicts", "resolve", "notes"}, 2);
+}
+
+TEST_CASE("cli: every command has help with examples", "[node][cli]") {
+  const Home home;
+  const std::vector<std::vector<std::string>> commands = {
+      {},
+      {"init"},
+      {"serve"},
+      {"status"},
+      {"wait"},
+      {"verify"},
+      {"version"},
+      {"project"},
+      {"add"},
+      {"strategy"},
+      {"mirror"},
+      {"device"},
+      {"ls"},
+      {"stat"},
+      {"cat"},
+      {"put"},
+      {"rm"},
+      {"mv"},
+      {"mkdir"},
+      {"tree"},
+      {"log"},
+      {"conflicts"},
+      {"device", "join"},
+      {"mirror", "add"},
+      {"project", "create"},
+      {"conflicts", "resolve"}};
+  for (std::vector<std::string> command : commands) {
+    command.emplace_back("--help");
+    const CommandResult result = home.Run(command);
+    INFO(command[0] << result.err);
+    CHECK(result.exit_code == 0);
+    CHECK(result.out.find("Examples:") != std::string::npos);
+  }
+  CHECK_FALSE(std::filesystem::exists(home.path()));
+}
+
+TEST_CASE("cli: projects are made and listed and forgotten", "[node][cli]") {
+  const Home home;
+  CHECK(home.Json({"project", "ls"}).as_array().empty());
+  home.Must({"project", "create", "notes"});
+  home.Refused({"project", "create", "notes"}, 5);
+  CHECK(home.Json({"project", "ls"}).at(0).at("name") == "notes");
+  CHECK(home.Must({"strategy", "notes"}) == "merge\n");
+  home.Must({"strategy", "notes", "manual"});
+  CHECK(home.Must({"strategy", "notes"}) == "manual\n");
+  home.Must({"project", "rm", "notes"});
+  home.Refused({"project", "show", "notes"}, 3);
+}
+
+TEST_CASE("cli: a second serve on one home is exit 6", "[node][cli]") {
+  const Home home;
+  ServingNode node(home.path(), "127.0.0.1:0");
+  REQUIRE(node.ready());
+  home.Refused({"serve", "--listen", "127.0.0.1:0"}, 6);
+  home.Must({"status"});
+  CHECK(node.Stop() == 0);
+  // The socket that a killed one leaves is no obstacle.
+  ServingNode next(home.path(), "127.0.0.1:0");
+  REQUIRE(next.ready());
+  next.Kill();
+  home.Must({"status"});
+  ServingNode again(home.path(), "127.0.0.1:0");
+  REQUIRE(again.ready());
+  struct stat info {};
+  REQUIRE(stat((home.path() / "control.sock").c_str(), &info) == 0);
+  CHECK((info.st_mode & 0777) == 0600);
+}
+
+TEST_CASE("cli: only loopback and free ports are listened on", "[node][cli]") {
+  const Home home;
+  home.Refused({"serve", "--listen", "0.0.0.0:0"}, 5);
+  ServingNode node(home.path(), "127.0.0.1:0");
+  REQUIRE(node.ready());
+  const Home other;
+  other.Refused({"serve", "--listen", node.address()}, 7);
+}
+
+TEST_CASE("cli: a folder is mirrored once and by its own name", "[node][cli]") {
+  const Home home;
+  std::filesystem::create_directories(home.temp() / "notes" / "inner");
+  WriteFile(home.temp() / "notes" / "a", "1");
+  home.Must({"add", home.temp() / "notes"});
+  home.Refused({"add", home.temp() / "notes" / "inner"}, 5);
+  home.Refused({"add", home.temp().path(), "--project", "outer"}, 5);
+  CHECK(home.Json({"project", "ls"}).as_array().size() == 1);
+  home.Must({"mirror", "scan", "notes"});
+  CHECK(home.Must({"cat", "notes", "a"}) == "1");
+  home.Must({"wait", "--timeout", "60"});
+  home.Must({"mirror", "pause", "notes"});
+  CHECK(home.Json({"mirror", "ls", "notes"}).at(0).at("state") == "paused");
+  home.Must({"mirror", "resume", "notes"});
+  home.Must({"mirror", "rm", "notes"});
+  CHECK(home.Json({"mirror", "ls", "notes"}).as_array().empty());
+  CHECK(ReadFile(home.temp() / "notes" / "a") == "1");
+  home.Must({"mirror", "add", "notes", home.temp() / "new", "--create"});
+}
+
+TEST_CASE("cli: verify finds a damaged chunk", "[node][cli][fault]") {
+  const Home home;
+  home.Must({"project", "create", "notes"});
+  std::string bytes;
+  for (int i = 0; bytes.size() < 200000; ++i) bytes += std::to_string(i);
+  home.Must({"put", "notes", "a"}, bytes);
+  const auto good = home.Json({"verify"}).as_object();
+  CHECK(good.at("records") == 1);
+  CHECK(good.at("files") == 1);
+  CHECK(good.at("findings").as_array().empty());
+  int damaged = 0;
+  for (const auto& file :
+       std::filesystem::recursive_directory_iterator(home.path() / "chunks")) {
+    if (!file.is_regular_file()) continue;
+    std::string chunk = ReadFile(file.path());
+    chunk[chunk.size() / 2] = static_cast<char>(chunk[chunk.size() / 2] ^ 1);
+    std::filesystem::permissions(file.path(),
+                                 std::filesystem::perms::owner_write,
+                                 std::filesystem::perm_options::add);
+    WriteFile(file.path(), chunk);
+    ++damaged;
+  }
+  REQUIRE(damaged > 0);
+  const CommandResult bad = home.Run({"verify", "--json"});
+  CHECK(bad.exit_code == 1);
+  const auto findings = boost::json::parse(bad.out).at("findings").as_array();
+  REQUIRE(findings.size() == 1);
+  CHECK(findings[0].at("where") == "a");
+}
+
+TEST_CASE("cli: a damaged store is exit 6", "[node][cli][fault]") {
+  const Home home;
+  home.Must({"project", "create", "notes"});
+  WriteFile(home.path() / "store" / "CURRENT", "nonsense");
+  home.Refused({"status"}, 6);
+  home.Refused({"verify"}, 6);
+}
+
+}  // namespace
+}  // namespace syncline::testing

@@ -1,0 +1,134 @@
+#include "tests/node/cli.h"
+
+namespace syncline::testing {
+namespace {
+
+std::string Line(std::string text) {
+  while (!text.empty() && text.back() == '\n') text.pop_back();
+  return text;
+}
+
+void WaitBoth(const Home& a, const Home& b) {
+  for (int round = 0; round < 2; ++round) {
+    CHECK(a.Run({"wait", "--timeout", "60"}).exit_code <= 1);
+    CHECK(b.Run({"wait", "--timeout", "60"}).exit_code <= 1);
+  }
+}
+
+TEST_CASE("cli pair: what one device gets appears on the other",
+          "[node][cli]") {
+  const Home a;
+  const Home b;
+  std::filesystem::create_directory(a.temp() / "dir");
+  a.Must({"add", a.temp() / "dir", "--project", "notes"});
+  ServingNode serve_a(a.path(), "127.0.0.1:0");
+  ServingNode serve_b(b.path(), "127.0.0.1:0");
+  REQUIRE(serve_a.ready());
+  REQUIRE(serve_b.ready());
+  const std::string code = Line(a.Must({"device", "invite", "notes"}));
+  b.Must({"device", "join", code, "--dir", b.temp() / "dir"});
+  WriteFile(a.temp() / "dir" / "file", "from A");
+  WaitBoth(a, b);
+  CHECK(ReadFile(b.temp() / "dir" / "file") == "from A");
+  b.Must({"put", "notes", "other"}, "from B");
+  WaitBoth(a, b);
+  CHECK(ReadFile(a.temp() / "dir" / "other") == "from B");
+
+  const auto of_a = a.Json({"status"}).as_object();
+  const auto of_b = b.Json({"status"}).as_object();
+  CHECK(of_a.at("projects").at(0).at("digest") ==
+        of_b.at("projects").at(0).at("digest"));
+  const auto& peer = of_a.at("peers").at(0).as_object();
+  for (const char* key :
+       {"id", "name", "address", "state", "projects", "last_error", "retry_at",
+        "rtt_ms", "sent_bytes", "received_bytes"}) {
+    INFO(key);
+    CHECK(peer.contains(key));
+  }
+  CHECK(peer.at("state") == "connected");
+  CHECK(peer.at("id") == of_b.at("device").at("id"));
+  CHECK(peer.at("projects").at(0) == "notes");
+  CHECK(a.Must({"conflicts", "ls", "notes", "--json"}) ==
+        b.Must({"conflicts", "ls", "notes", "--json"}));
+
+  // A code is good for one device.
+  const Home c;
+  c.Refused({"device", "join", code}, 5);
+  CHECK(c.Json({"project", "ls"}).as_array().empty());
+}
+
+TEST_CASE("cli pair: a device without a serving node can join", "[node][cli]") {
+  const Home a;
+  const Home b;
+  a.Must({"project", "create", "notes"});
+  ServingNode serve_a(a.path(), "127.0.0.1:0");
+  REQUIRE(serve_a.ready());
+  const std::string code = Line(a.Must({"device", "invite", "notes"}));
+  b.Must({"device", "join", code});
+  CHECK(b.Json({"project", "ls"}).at(0).at("name") == "notes");
+  CHECK(b.Json({"device", "ls"}).as_array().size() == 1);
+  CHECK(a.Json({"device", "ls"}).at(0).at("id") ==
+        b.Json({"status"}).at("device").at("id"));
+}
+
+TEST_CASE("cli pair: an invitation to nobody or too late is refused",
+          "[node][cli]") {
+  const Home a;
+  const Home b;
+  a.Must({"project", "create", "notes"});
+  a.Refused({"device", "invite", "nowhere"}, 3);
+  std::string code;
+  {
+    ServingNode serve_a(a.path(), "127.0.0.1:0");
+    REQUIRE(serve_a.ready());
+    const std::string late =
+        Line(a.Must({"device", "invite", "notes", "--expires", "0s"}));
+    b.Refused({"device", "join", late}, 5);
+    code = Line(a.Must({"device", "invite", "notes"}));
+  }
+  b.Refused({"device", "join", code}, 7);
+  CHECK(b.Json({"project", "ls"}).as_array().empty());
+}
+
+TEST_CASE("cli pair: a manual conflict is settled by a person", "[node][cli]") {
+  const Home a;
+  const Home b;
+  a.Must({"project", "create", "notes"});
+  a.Must({"strategy", "notes", "manual"});
+  a.Must({"put", "notes", "f"}, "base");
+  {
+    ServingNode serve_a(a.path(), "127.0.0.1:0");
+    ServingNode serve_b(b.path(), "127.0.0.1:0");
+    b.Must({"device", "join", Line(a.Must({"device", "invite", "notes"}))});
+    WaitBoth(a, b);
+    b.Must({"strategy", "notes", "manual"});
+    serve_a.Stop();
+    serve_b.Stop();
+  }
+  a.Must({"put", "notes", "f"}, "A");
+  b.Must({"put", "notes", "f"}, "B");
+  ServingNode serve_a(a.path(), "127.0.0.1:0");
+  const std::string again = Line(a.Must({"device", "invite", "notes"}));
+  ServingNode serve_b(b.path(), "127.0.0.1:0");
+  b.Must({"device", "join", again});  // At its new address.
+  WaitBoth(a, b);
+  const CommandResult list = a.Run({"conflicts", "ls", "notes", "--json"});
+  CHECK(list.exit_code == 1);
+  CHECK(list.out == b.Run({"conflicts", "ls", "notes", "--json"}).out);
+  const auto conflict = boost::json::parse(list.out).at(0).as_object();
+  CHECK(conflict.at("path") == "f");
+  REQUIRE(conflict.at("siblings").as_array().size() == 2);
+  for (const char* key :
+       {"version", "device", "origin", "time", "size", "hash", "shown"}) {
+    INFO(key);
+    CHECK(conflict.at("siblings").at(0).as_object().contains(key));
+  }
+  CHECK(a.Run({"wait", "--timeout", "60"}).exit_code == 1);
+  a.Must({"conflicts", "resolve", "notes", "f", "--take", "local"});
+  WaitBoth(a, b);
+  CHECK(b.Must({"cat", "notes", "f"}) == "A");
+  CHECK(b.Json({"conflicts", "ls"}).as_array().empty());
+}
+
+}  // namespace
+}  // namespace syncline::testing

@@ -1,0 +1,151 @@
+#include <catch2/catch.hpp>
+
+#include <functional>
+
+#include "kv/memory_store.h"
+#include "replication/state/edits.h"
+#include "tests/state/naive_view.h"
+#include "tests/state/probe_store.h"
+#include "tests/state/random_history.h"
+
+namespace syncline {
+namespace {
+
+using testing::CompareWithNaive;
+using testing::ListAll;
+using testing::ProbeStore;
+using testing::RandomHistory;
+
+constexpr ProjectNumber kProject{3};
+constexpr std::int64_t kNow = 1'750'000'000'000;
+
+// The rows of a history with merged, revived and cycling directories.
+CausalState::Snapshot SomeState() {
+  RandomHistory::Options options;
+  options.wild = true;
+  options.disturb = false;
+  RandomHistory history(2003, options);
+  for (int k = 0; k < 120; ++k) history.Step();
+  return *history.replica(0).state().TakeSnapshot();
+}
+
+std::string Everything(const CausalState& state) {
+  std::string text = state.Digest().ToHex() + state.frontier().Encode() +
+                     std::to_string(state.item_count()) + " " +
+                     std::to_string(state.conflict_count());
+  for (const auto& [path, row] : ListAll(state)) {
+    text += "\n" + path + " " + testing::Describe(row);
+  }
+  return text;
+}
+
+struct Opened {
+  MemoryStore memory;
+  ProbeStore probe{memory};
+  std::unique_ptr<CausalState> state;
+};
+
+// Written back and opened again, so that all is read from the store.
+void OpenOver(Opened& opened, const CausalState::Snapshot& snapshot) {
+  const Origin self = *Origin::FromHex("11111111111111111111111111111111");
+  auto first = *CausalState::Open(opened.memory, kProject, self, {}, {});
+  REQUIRE(first->Join(snapshot, 1, kNow).ok());
+  REQUIRE(opened.memory.Write(first->TakeFlush(1), false).ok());
+  opened.state =
+      *CausalState::Open(opened.probe, kProject, self, first->frontier(), {});
+}
+
+using Action = std::function<absl::Status(CausalState&)>;
+
+// Fails every read of an action in turn: nothing may have changed then, and
+// the action must succeed afterwards.
+void RequireAllOrNothing(const CausalState::Snapshot& snapshot,
+                         const Action& action) {
+  std::string expected;
+  {
+    Opened undisturbed;
+    OpenOver(undisturbed, snapshot);
+    REQUIRE(action(*undisturbed.state).ok());
+    expected = Everything(*undisturbed.state);
+  }
+  bool failed = true;
+  for (std::uint64_t nth = 1; failed; ++nth) {
+    INFO("read " << nth);
+    Opened opened;
+    OpenOver(opened, snapshot);
+    const std::string before = Everything(*opened.state);
+    opened.state =
+        *CausalState::Open(opened.probe, kProject, opened.state->self(),
+                           opened.state->frontier(), {});
+    opened.probe.FailRead(nth);
+    const absl::Status status = action(*opened.state);
+    failed = opened.probe.failed();
+    opened.probe.Heal();
+    REQUIRE(status.ok() == !failed);
+    if (failed) {
+      REQUIRE(Everything(*opened.state) == before);
+      REQUIRE(action(*opened.state).ok());
+    }
+    REQUIRE(Everything(*opened.state) == expected);
+    REQUIRE(CompareWithNaive(*opened.state) == "");
+  }
+}
+
+TEST_CASE("state: a change that cannot read a row changes nothing",
+          "[state][fault]") {
+  const CausalState::Snapshot snapshot = SomeState();
+  Opened opened;
+  OpenOver(opened, snapshot);
+  // An entry of another author that touches every third row.
+  const auto rows = ListAll(*opened.state);
+  std::vector<Effect> effects;
+  int number = 0;
+  for (const auto& [path, row] : rows) {
+    if (++number % 3 != 0) continue;
+    const Token token = **opened.state->Read(path, true);
+    auto more = row.IsDirectory() && number % 2 == 0
+                    ? RenameEffects(*opened.state, token, "moved", std::nullopt)
+                    : RemoveEffects(*opened.state, token);
+    REQUIRE(more.ok());
+    for (Effect& effect : *more) effects.push_back(std::move(effect));
+  }
+  REQUIRE(effects.size() >= 3);
+  Entry entry = opened.state->MakeEntry(std::move(effects), "user", kNow);
+  REQUIRE(CausalState::Violation(entry) == std::nullopt);
+  RequireAllOrNothing(snapshot, [&entry](CausalState& state) {
+    const auto applied = state.Apply(entry, 2, kNow);
+    if (applied.ok()) REQUIRE(applied->outcome == ApplyOutcome::kApplied);
+    return applied.status();
+  });
+}
+
+TEST_CASE("state: a join that cannot read a row changes nothing",
+          "[state][fault]") {
+  CausalState::Snapshot theirs;
+  theirs.frontier = SomeState().frontier;  // They have removed everything.
+  RequireAllOrNothing(SomeState(), [&theirs](CausalState& state) {
+    return state.Join(theirs, 2, kNow).status();
+  });
+}
+
+TEST_CASE("state: rows that are damaged are reported as data loss",
+          "[state][fault]") {
+  Opened opened;
+  OpenOver(opened, SomeState());
+  WriteBatch damage;
+  for (const Column column : {Column::kHeads, Column::kTree}) {
+    auto at = opened.memory.NewIterator(column);
+    for (at->SeekToFirst(); at->Valid(); at->Next()) {
+      damage.Put(column, std::string(at->key()), "?");
+    }
+  }
+  REQUIRE(opened.memory.Write(damage, false).ok());
+  const auto again =
+      CausalState::Open(opened.memory, kProject, opened.state->self(), {}, {});
+  REQUIRE(absl::IsDataLoss(again.status()));
+  REQUIRE(absl::IsDataLoss(opened.state->TakeSnapshot().status()));
+  REQUIRE(absl::IsDataLoss(opened.state->List("", "", 10).status()));
+}
+
+}  // namespace
+}  // namespace syncline
