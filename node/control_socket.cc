@@ -103,6 +103,8 @@ struct ControlSocket::Impl {
       const std::uint64_t id = next_id++;
       RpcConnection::Options options;
       options.side = RpcConnection::Side::kServer;
+      options.limits.traversal_bytes_max = kControlMessageBytesMax;
+      options.limits.unanswered_bytes_max = kControlMessageBytesMax;
       options.on_disconnect = [this, id] { Forget(id); };
       connections.emplace(
           id, std::make_unique<RpcConnection>(loop, *std::move(stream),

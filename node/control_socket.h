@@ -13,6 +13,10 @@
 
 namespace syncline {
 
+// Of control connections: a record of the log or a page of a directory with
+// the longest paths still fits.
+inline constexpr std::size_t kControlMessageBytesMax = 64u << 20;
+
 // Serves the control interface on the Unix socket "control.sock" (mode 0600)
 // in a node's home. A socket that a dead process left is replaced.
 //

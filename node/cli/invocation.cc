@@ -4,6 +4,7 @@
 #include <cstdlib>
 
 #include "base/status.h"
+#include "node/version.h"
 
 namespace syncline::cli {
 namespace {
@@ -47,6 +48,7 @@ CLI::App* AddCommand(CLI::App& parent, const std::string& name,
     start = end + 1;
   }
   command->footer(footer);
+  command->require_subcommand(0, 1);
   return command;
 }
 
@@ -76,6 +78,8 @@ std::unique_ptr<CLI::App> MakeApp(Invocation& in) {
       "Keeps folders of several devices equal, with a log of every change.",
       "syncline");
   app->fallthrough();
+  // One command a line: else a project named 'log' would be a command.
+  app->require_subcommand(0, 1);
   app->option_defaults()->always_capture_default(false);
   app->add_option("--home", in.home,
                   "The node's home (default: $XDG_DATA_HOME/syncline, else "
@@ -83,6 +87,8 @@ std::unique_ptr<CLI::App> MakeApp(Invocation& in) {
       ->envname("SYNCLINE_HOME")
       ->type_name("DIR");
   app->add_flag("--json", in.json, "Print JSON for programs");
+  app->set_version_flag("--version",
+                        std::string("syncline ") + kProgramVersion);
   app->footer(
       "Examples:\n"
       "  syncline add ~/notes\n"

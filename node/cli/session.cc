@@ -45,8 +45,11 @@ struct Session::Impl {
       auto stream = NewAsioStream(*loop, std::move(socket));
       status = stream.status();
       if (!status.ok()) return;
-      connection = std::make_unique<RpcConnection>(
-          *loop, *std::move(stream), nullptr, RpcConnection::Options());
+      RpcConnection::Options options;
+      options.limits.traversal_bytes_max = kControlMessageBytesMax;
+      options.limits.unanswered_bytes_max = kControlMessageBytesMax;
+      connection = std::make_unique<RpcConnection>(*loop, *std::move(stream),
+                                                   nullptr, std::move(options));
       client = connection->Bootstrap().castAs<control::Control>();
     });
     return status;

@@ -125,6 +125,19 @@ TEST_CASE("cli: projects are made and listed and forgotten", "[node][cli]") {
   home.Refused({"project", "show", "notes"}, 3);
 }
 
+TEST_CASE("cli: names of commands are names for projects too", "[node][cli]") {
+  const Home home;
+  for (const char* name : {"log", "tree", "status", "ls"}) {
+    home.Must({"project", "create", name});
+    home.Must({"put", name, "tree"}, name);
+    CHECK(home.Must({"cat", name, "tree"}) == name);
+    home.Must({"wait", "--timeout", "60", name});
+    home.Must({"verify", name});
+    home.Must({"conflicts", "ls", name});
+  }
+  CHECK(home.Json({"project", "ls"}).as_array().size() == 4);
+}
+
 TEST_CASE("cli: a second serve on one home is exit 6", "[node][cli]") {
   const Home home;
   ServingNode node(home.path(), "127.0.0.1:0");
