@@ -1,5 +1,6 @@
 #include "replication/mirror/disk_job.h"
 
+#include <algorithm>
 #include <charconv>
 #include <map>
 #include <utility>
@@ -73,8 +74,12 @@ class Runner {
     for (std::size_t i = 0; i < ops_.size(); ++i) {
       if (stop_) return absl::CancelledError("stopped");
       DiskResult& result = results_[i];
+      if (result.status.ok() && Relies(ops_[i])) {
+        result.status = absl::AbortedError("waits for another path");
+      }
       if (result.status.ok()) result.status = Do(i);
       if (absl::IsUnavailable(result.status)) return result.status;
+      if (!result.status.ok()) undone_.push_back(&ops_[i]);
     }
     SYNCLINE_RETURN_IF_ERROR(root_.SyncAll());
     return std::move(results_);
@@ -85,6 +90,17 @@ class Runner {
     return (op.type == DiskOp::Type::kInstall ||
             op.type == DiskOp::Type::kRetype) &&
            op.next.kind != ItemKind::kDirectory;
+  }
+
+  // `op` was planned for a disk on which an op that has failed had worked.
+  bool Relies(const DiskOp& op) const {
+    return std::any_of(
+        undone_.begin(), undone_.end(), [&](const DiskOp* undone) {
+          return IsAtOrBelow(op.path, undone->path) ||
+                 (!undone->from.empty() &&
+                  IsAtOrBelow(op.path, undone->from)) ||
+                 (!op.from.empty() && IsAtOrBelow(op.from, undone->path));
+        });
   }
 
   absl::Status Stage(const DiskOp& op, std::optional<RootDir::Staged>& staged,
@@ -214,6 +230,7 @@ class Runner {
   const std::atomic<bool>& stop_;
   std::vector<DiskResult> results_;
   std::vector<std::optional<RootDir::Staged>> staged_;
+  std::vector<const DiskOp*> undone_;
   std::map<std::string, Fingerprint> now_;  // Moved by this job.
 };
 

@@ -40,9 +40,10 @@ struct DiskResult {
 };
 
 // Carries out `ops` in order: stages all contents, makes them durable, puts
-// them in place, makes that durable. One result for each op. The status is not
-// OK if the root is gone, nothing can be synced, or it was stopped; then no
-// result may be believed.
+// them in place, makes that durable. One result for each op; where one fails,
+// those that rely on it do, with kAborted. The status is not OK if the root is
+// gone, nothing can be synced, or it was stopped; then no result may be
+// believed.
 absl::StatusOr<std::vector<DiskResult>> RunDiskOps(
     RootDir& root, const ChunkStore& chunks, const std::vector<DiskOp>& ops,
     const std::atomic<bool>& stop);

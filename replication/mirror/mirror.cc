@@ -223,6 +223,7 @@ bool Mirror::Impl::NextWork() {
   if (full_scan || !scopes.empty()) return StartScan();
   if (!scanned_once || emitted) return false;
   if (disk_done < disk_ops.size()) return StartDisk();
+  for (const std::string& path : std::exchange(unfold, {})) Unfold(path);
   if (!moved.empty() || !dirty.empty()) return PlanSlice();
   return TakeDue() || TakeRecords() || SaveCursor();
 }
@@ -230,7 +231,8 @@ bool Mirror::Impl::NextWork() {
 bool Mirror::Impl::Working() const {
   if (busy || full_scan || !scopes.empty() || emitted || !scanned_once ||
       local_done < local.size() || disk_done < disk_ops.size() ||
-      !dirty.empty() || !moved.empty() || emitter->in_flight() > 0) {
+      !dirty.empty() || !moved.empty() || !unfold.empty() ||
+      emitter->in_flight() > 0) {
     return true;
   }
   if (taken && *taken < env.replica.log().head()) return true;

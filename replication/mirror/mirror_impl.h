@@ -105,6 +105,7 @@ struct Mirror::Impl {
   bool StartDisk();
   void DiskDone(std::vector<DiskOp> ops,
                 const absl::StatusOr<std::vector<DiskResult>>& results);
+  void PlanAnew();
   void Succeeded(const DiskOp& op, const DiskResult& result, WriteBatch& rows);
   void Failed(const DiskOp& op, const DiskResult& result, WriteBatch& rows);
   void Owe(const std::string& path, Owed owed, WriteBatch& rows);
@@ -155,6 +156,7 @@ struct Mirror::Impl {
   std::map<std::string, bool> dirty;  // Path -> with all below it.
   std::vector<std::string> moved;     // Ends of renames: planned together.
   std::map<std::string, Recent> recent;
+  std::vector<std::string> unfold;  // Once Base has what was planned.
   std::optional<Seq> taken;     // Records up to here are in `dirty`.
   std::set<std::uint64_t> own;  // Records that need no look.
   std::map<std::string, Owed> owed;

@@ -53,13 +53,19 @@ bool Mirror::Impl::TakeRecords() {
   const auto reader = log.Read(read);
   for (std::size_t i = 0; i < kRecordsMax && reader->Valid(); ++i) {
     const RecordView& record = reader->record();
+    const auto changes = DecodePathChanges(record.changes);
+    if (!changes.ok()) {
+      Fail(DataLoss("a record's path changes cannot be read"));
+      return false;
+    }
     if (own.erase(record.seq.value) == 0) {
-      const auto changes = DecodePathChanges(record.changes);
-      if (!changes.ok()) {
-        Fail(DataLoss("a record's path changes cannot be read"));
-        return false;
-      }
       TakeChanges(*changes);
+    } else {
+      for (const PathChange& change : *changes) {
+        if (change.type == PathChange::Type::kRename) {
+          Follow(change.from, change.path);
+        }
+      }
     }
     taken = record.seq;
     reader->Next();
@@ -116,6 +122,10 @@ void Mirror::Impl::Follow(const std::string& from, const std::string& to) {
   at_or_below(recent, [](const Recent& path) { return path.whole; });
   at_or_below(owed, [](const Owed& path) { return path.whole; });
   for (const auto& [path, whole] : below) MakeDirty(path, whole);
+  for (std::size_t i = moved.size(); i-- > 0;) {
+    if (IsAtOrBelow(moved[i], from))
+      moved.push_back(Rebase(moved[i], from, to));
+  }
 }
 
 void Mirror::Impl::MakeDirty(const std::string& path, bool whole) {
@@ -204,7 +214,7 @@ bool Mirror::Impl::PlanSlice() {
   for (const auto& [path, whole] : slice) {
     if (taken && *taken < ahead) recent[path] = {whole, ahead};
   }
-  for (const std::string& path : plan->unfold) Unfold(path);
+  unfold = std::move(plan->unfold);
   disk_ops = std::move(plan->ops);
   disk_done = 0;
   return broken.ok();
@@ -251,16 +261,28 @@ void Mirror::Impl::DiskDone(
   if (!results.ok()) return RootLost(results.status());
   At("accept");
   WriteBatch rows;
+  bool moved_all = true;
   for (std::size_t i = 0; i < ops.size(); ++i) {
     const DiskResult& result = (*results)[i];
     if (result.status.ok()) {
       Succeeded(ops[i], result, rows);
     } else {
       Failed(ops[i], result, rows);
+      moved_all = moved_all && ops[i].from.empty();
     }
   }
+  if (!moved_all) PlanAnew();
   if (!rows.empty()) {
     emitter->WriteRows(std::move(rows), Durability::kDurable);
+  }
+}
+
+// The rest of the plan relies on moves that did not come about.
+void Mirror::Impl::PlanAnew() {
+  for (; disk_done < disk_ops.size(); ++disk_done) {
+    const DiskOp& op = disk_ops[disk_done];
+    MakeDirty(op.path, false);
+    if (!op.from.empty()) MakeDirty(op.from, true);
   }
 }
 

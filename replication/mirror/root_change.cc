@@ -261,7 +261,7 @@ absl::StatusOr<Fingerprint> RootDir::Impl::Replace(
   const int error = RenameSwap(priv.get(), staged.name, place.parent.get(),
                                place.name, false);
   if (error) {
-    ::unlinkat(priv.get(), internal::IntentNameOf(staged.name).c_str(), 0);
+    internal::DropIntent(priv.get(), staged.name);
     if (error == ENOENT) return Changed(at, "went away");
     if (error != ENOSYS) return PathError(error, "exchange", at);
     plain = true;

@@ -87,27 +87,25 @@ struct RootDir::Staged::Impl {
 
 namespace internal {
 
-// What an unfinished change has to know to be finished after a crash: kept as
-// the target of a symlink beside the private object, because that is made in
-// one step and file systems keep the order of such steps.
+// What an unfinished change has to know to be finished after a crash. Kept
+// beside the private object as a symlink, because that is made in one step and
+// file systems keep the order of such steps; the path is kept apart.
 struct Intent {
   std::uint64_t staged_inode = 0;  // 0: nothing was to come in its place.
-  Fingerprint expected = {};       // What was to be displaced.
-  std::string path;
-
-  [[nodiscard]] std::string Encode() const;
-  // False if malformed.
-  static bool Decode(std::string_view text, Intent& out);
+  Fingerprint expected = {};       // What was to be displaced; no ctime.
+  std::string path = {};
 };
 
-// The private names of an object and of the intent about it.
+// The private names of an object, of the intent about it, and of its path.
 inline constexpr std::string_view kObjectPrefix = "obj-";
 inline constexpr std::string_view kIntentPrefix = "intent-";
-std::string IntentNameOf(const std::string& object);
+inline constexpr std::string_view kPathPrefix = "path-";
 
 int WriteIntent(int private_dir, const std::string& object,
                 const Intent& intent);
-int ReadIntent(int private_dir, const std::string& name, std::string& out);
+// One that cannot be read expects nothing that there is.
+Intent ReadIntent(int private_dir, const std::string& object);
+void DropIntent(int private_dir, const std::string& object);
 
 // Holds a file still from the moment it is compared until it is displaced.
 class Hold {

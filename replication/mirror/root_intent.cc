@@ -16,12 +16,79 @@ namespace syncline {
 namespace internal {
 namespace {
 
-// A longer symlink is refused by some file systems (XFS: 1024 bytes).
-constexpr std::size_t kSymlinkBytes = 1000;
+// Symlinks up to here are kept in their inode; a longer one takes a block,
+// and to unlink what has blocks is what a change costs most for.
+constexpr std::size_t kFastSymlinkBytes = 59;
 
-std::string RandomSuffix(std::string_view object) {
+std::string SuffixOf(std::string_view object) {
   object.remove_prefix(kObjectPrefix.size());
   return std::string(object);
+}
+
+std::string IntentNameOf(std::string_view object) {
+  return std::string(kIntentPrefix) + SuffixOf(object);
+}
+
+std::string PathNameOf(std::string_view object) {
+  return std::string(kPathPrefix) + SuffixOf(object);
+}
+
+int WriteFile(int directory, const std::string& name, std::string_view text,
+              bool sync) {
+  UniqueFd file;
+  if (const int error =
+          OpenBeneath(directory, name, O_WRONLY | O_CREAT | O_EXCL, file, 0600))
+    return error;
+  if (const int error = WriteAll(file.get(), text, 0)) return error;
+  return !sync || ::fsync(file.get()) == 0 ? 0 : errno;
+}
+
+// A text kept as the target of a symlink, or as a file where it is too long.
+int ReadText(int directory, const std::string& name, std::string& out) {
+  char buffer[PATH_MAX];
+  const ssize_t length =
+      ::readlinkat(directory, name.c_str(), buffer, sizeof buffer);
+  if (length >= 0) {
+    out.assign(buffer, static_cast<std::size_t>(length));
+    return 0;
+  }
+  if (errno != EINVAL) return errno;
+  UniqueFd file;
+  if (const int error = OpenBeneath(directory, name, O_RDONLY, file))
+    return error;
+  out.clear();
+  while (true) {
+    const ssize_t count = ::read(file.get(), buffer, sizeof buffer);
+    if (count < 0) return errno;
+    if (count == 0) return 0;
+    out.append(buffer, static_cast<std::size_t>(count));
+  }
+}
+
+// At most 34 bytes, so 55 in base32: a fast symlink.
+std::string EncodeNumbers(const Intent& intent) {
+  std::string record = "1";
+  AppendVarint(record, intent.staged_inode);
+  record.push_back(static_cast<char>(intent.expected.kind));
+  AppendVarint(record, intent.expected.mode);
+  AppendVarint(record, intent.expected.inode);
+  AppendVarint(record, intent.expected.size);
+  AppendU64(record, static_cast<std::uint64_t>(intent.expected.mtime_ns));
+  return ToBase32(record);
+}
+
+bool DecodeNumbers(std::string_view text, Intent& out) {
+  const auto record = FromBase32(text);
+  if (!record) return false;
+  ByteReader reader(*record);
+  if (reader.U8() != '1') return false;
+  out.staged_inode = reader.Varint();
+  out.expected.kind = static_cast<DiskKind>(reader.U8());
+  out.expected.mode = static_cast<std::uint32_t>(reader.Varint());
+  out.expected.inode = reader.Varint();
+  out.expected.size = reader.Varint();
+  out.expected.mtime_ns = static_cast<std::int64_t>(reader.U64());
+  return reader.AtEnd();
 }
 
 }  // namespace
@@ -33,72 +100,41 @@ absl::Status Changed(std::string_view path, std::string_view why) {
   return MakeStatus(absl::StatusCode::kAborted, message);
 }
 
-std::string Intent::Encode() const {
-  std::string record = "1";
-  AppendVarint(record, staged_inode);
-  AppendFingerprint(record, expected);
-  // The path goes in clear, for a person who looks; the rest cannot, for a
-  // symlink holds no NUL.
-  return ToHex(record) + "/" + path;
-}
-
-bool Intent::Decode(std::string_view text, Intent& out) {
-  const std::size_t slash = text.find('/');
-  if (slash == std::string_view::npos) return false;
-  const auto record = FromHex(text.substr(0, slash));
-  if (!record) return false;
-  ByteReader reader(*record);
-  if (reader.U8() != '1') return false;
-  out.staged_inode = reader.Varint();
-  out.expected = ReadFingerprint(reader);
-  out.path = std::string(text.substr(slash + 1));
-  return reader.AtEnd() && IsLegalPath(out.path);
-}
-
-std::string IntentNameOf(const std::string& object) {
-  return std::string(kIntentPrefix) + RandomSuffix(object);
-}
-
 int WriteIntent(int private_dir, const std::string& object,
                 const Intent& intent) {
-  const std::string name = IntentNameOf(object);
-  const std::string text = intent.Encode();
-  if (text.size() <= kSymlinkBytes) {
-    if (::symlinkat(text.c_str(), private_dir, name.c_str()) == 0) return 0;
-    if (errno != EPERM && errno != ENAMETOOLONG) return errno;
+  const std::string path_name = PathNameOf(object);
+  if (intent.path.size() > kFastSymlinkBytes ||
+      ::symlinkat(intent.path.c_str(), private_dir, path_name.c_str()) != 0) {
+    // Not synced: without it a file is given back at the top, that is all.
+    if (const int error = WriteFile(private_dir, path_name, intent.path, false))
+      return error;
   }
-  UniqueFd file;
-  if (const int error = OpenBeneath(private_dir, name,
-                                    O_WRONLY | O_CREAT | O_EXCL, file, 0600))
-    return error;
-  if (const int error = WriteAll(file.get(), text, 0)) return error;
-  return ::fsync(file.get()) == 0 ? 0 : errno;
+  const std::string name = IntentNameOf(object);
+  const std::string numbers = EncodeNumbers(intent);
+  if (::symlinkat(numbers.c_str(), private_dir, name.c_str()) == 0) return 0;
+  if (errno != EPERM) return errno;
+  return WriteFile(private_dir, name, numbers, true);
 }
 
-int ReadIntent(int private_dir, const std::string& name, std::string& out) {
-  char buffer[PATH_MAX];
-  const ssize_t length =
-      ::readlinkat(private_dir, name.c_str(), buffer, sizeof buffer);
-  if (length >= 0) {
-    out.assign(buffer, static_cast<std::size_t>(length));
-    return 0;
-  }
-  if (errno != EINVAL) return errno;
-  UniqueFd file;
-  if (const int error = OpenBeneath(private_dir, name, O_RDONLY, file))
-    return error;
-  out.clear();
-  while (true) {
-    const ssize_t count = ::read(file.get(), buffer, sizeof buffer);
-    if (count < 0) return errno;
-    if (count == 0) return 0;
-    out.append(buffer, static_cast<std::size_t>(count));
-  }
+Intent ReadIntent(int private_dir, const std::string& object) {
+  Intent intent;
+  std::string text;
+  if (ReadText(private_dir, IntentNameOf(object), text) != 0 ||
+      !DecodeNumbers(text, intent))
+    intent = Intent();  // Matches nothing: the object is given back.
+  if (ReadText(private_dir, PathNameOf(object), text) == 0 && IsLegalPath(text))
+    intent.path = std::move(text);
+  return intent;
+}
+
+void DropIntent(int private_dir, const std::string& object) {
+  ::unlinkat(private_dir, IntentNameOf(object).c_str(), 0);
+  ::unlinkat(private_dir, PathNameOf(object).c_str(), 0);
 }
 
 void Forget(int private_dir, const std::string& object) {
   ::unlinkat(private_dir, object.c_str(), 0);
-  ::unlinkat(private_dir, IntentNameOf(object).c_str(), 0);
+  DropIntent(private_dir, object);
 }
 
 namespace {
@@ -106,7 +142,7 @@ namespace {
 // Puts `object` beside `name` under a name that says what it is.
 int Beside(RootDir::Impl& root, int private_dir, const std::string& object,
            int directory, const std::string& name, std::string& out) {
-  const std::string suffix = ".recovered-" + RandomSuffix(object);
+  const std::string suffix = ".recovered-" + SuffixOf(object);
   out = name.substr(0, 255 - suffix.size()) + suffix;
   return RenameFree(private_dir, object, directory, out, false, root.plain);
 }
@@ -157,7 +193,7 @@ absl::StatusOr<std::string> GiveBack(RootDir::Impl& root, int private_dir,
       path = ChildPath(ParentPath(intent.path), beside);
     }
     if (error == 0) {
-      ::unlinkat(private_dir, IntentNameOf(object).c_str(), 0);
+      DropIntent(private_dir, object);
       return path;
     }
   }
@@ -240,19 +276,11 @@ absl::Status Settle(RootDir::Impl& root, int private_dir,
   EntryStat now;
   const int error = internal::StatAt(private_dir, object, root.device, now);
   if (error == ENOENT) {  // Not begun, or all but done.
-    ::unlinkat(private_dir, intent_name.c_str(), 0);
+    internal::DropIntent(private_dir, object);
     return absl::OkStatus();
   }
   if (error) return PathError(error, "stat", object);
-  std::string text;
-  if (const int failed = internal::ReadIntent(private_dir, intent_name, text))
-    return PathError(failed, "read", intent_name);
-  Intent intent;
-  if (!Intent::Decode(text, intent)) {
-    // Cut short by a crash, so before anything was displaced; but do not bet
-    // a file on it.
-    intent = Intent{.path = "lost"};
-  }
+  const Intent intent = internal::ReadIntent(private_dir, object);
   const bool ours =
       intent.staged_inode != 0 && now.fingerprint.inode == intent.staged_inode;
   bool stored = now.fingerprint.SameButCtime(intent.expected);
@@ -289,11 +317,13 @@ absl::StatusOr<RootDir::Leftovers> RootDir::CleanLeftovers() {
       SYNCLINE_RETURN_IF_ERROR(
           Settle(*impl_, directory.get(), name, leftovers));
   }
-  // What no intent speaks of was staged and never swapped.
+  // What no intent speaks of was staged and never swapped; a path alone is
+  // that of a change that had not begun.
   for (const std::string& name : names) {
-    if (name.starts_with(internal::kObjectPrefix) &&
+    const bool object = name.starts_with(internal::kObjectPrefix);
+    if ((object || name.starts_with(internal::kPathPrefix)) &&
         ::unlinkat(directory.get(), name.c_str(), 0) == 0)
-      ++leftovers.removed;
+      leftovers.removed += object ? 1 : 0;
   }
   return leftovers;
 }

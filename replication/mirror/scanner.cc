@@ -131,7 +131,8 @@ absl::StatusOr<IgnoreScope::Files> Walk::ReadRules(const std::string& path,
   const auto read =
       [&](std::string_view name,
           bool want) -> absl::StatusOr<std::shared_ptr<const IgnoreFile>> {
-    const auto text = root_.ReadSmallFile(ChildPath(path, name), kRuleFileBytes);
+    const auto text =
+        root_.ReadSmallFile(ChildPath(path, name), kRuleFileBytes);
     // Absent, or no regular file: such rules git does not read either.
     if (!want && (absl::IsNotFound(text.status()) ||
                   absl::IsFailedPrecondition(text.status())))

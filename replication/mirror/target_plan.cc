@@ -16,14 +16,19 @@ class Gatherer {
       : state_(state), base_(base), plan_(plan) {}
 
   absl::Status Add(const std::map<std::string, bool>& dirty) {
-    // What Base has comes first: it tells where things have moved. Parents
-    // before children, as a child may have come along with its parent.
-    for (const bool shown : {false, true}) {
-      std::map<std::string, std::string> sorted;
-      for (const auto& [path, whole] : dirty) sorted[PathKey(path)] = path;
-      for (const auto& [key, path] : sorted) {
-        SYNCLINE_RETURN_IF_ERROR(shown ? AddShown(path) : AddKept(path));
-      }
+    // Parents before children, as a child may have come along with its parent.
+    std::map<std::string, std::string> sorted;
+    for (const auto& [path, whole] : dirty) sorted[PathKey(path)] = path;
+    // What Base has comes first: it tells where things have moved. A path of
+    // the view may be that of something that has moved there.
+    for (const auto& [key, path] : sorted) {
+      SYNCLINE_RETURN_IF_ERROR(AddKept(path));
+    }
+    for (const auto& [key, path] : sorted) {
+      SYNCLINE_RETURN_IF_ERROR(AddKept(Follow(origins_, path)));
+    }
+    for (const auto& [key, path] : sorted) {
+      SYNCLINE_RETURN_IF_ERROR(AddShown(path));
     }
     return absl::OkStatus();
   }
@@ -127,7 +132,6 @@ class Gatherer {
   absl::Status AddShown(const std::string& path) {
     if (path.empty() || !shown_.insert(path).second) return absl::OkStatus();
     SYNCLINE_RETURN_IF_ERROR(AddShown(std::string(ParentPath(path))));
-    if (after_.contains(path)) return absl::OkStatus();
     SYNCLINE_RETURN_IF_ERROR(AddKept(Follow(origins_, path)));
     return AddRow(path);
   }

@@ -67,9 +67,8 @@ void ChunkFetcher::PumpLater() {
 }
 
 void ChunkFetcher::Pump() {
-  // A connection that is lost may answer from within the call: asking it again
-  // at once would never end.
-  failed_ = false;
+  // A peer that cannot be asked may say so within the call: then it is asked
+  // again after the retry time, not at once.
   while (!ended_ && !failed_ && requests_ < kRequestsMax) {
     if (missing_.size() >= kMissingMax) break;
     std::vector<Hash> asked = TakeSome();
@@ -195,6 +194,7 @@ void ChunkFetcher::ScheduleRetry() {
       alive_.Guard([this](const boost::system::error_code& error) {
         if (error) return;
         retry_set_ = false;
+        failed_ = false;
         missing_.clear();
         PumpLater();
       }));
