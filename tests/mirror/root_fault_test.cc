@@ -308,6 +308,8 @@ TEST_CASE("root_fault: no version that was not read is ever taken away",
   std::set<std::string> stored;    // Read by the mirror.
   PutFile(rig / "f", "start");
   int version = 0;
+  std::atomic<int> attempts = 0;
+  std::atomic<bool> over = false;
   Loop user([&] {
     const std::string mine = "user " + std::to_string(++version);
     PutFile(rig / "mine", mine);
@@ -320,11 +322,15 @@ TEST_CASE("root_fault: no version that was not read is ever taken away",
       return;  // Neither there nor free: the plain way is under way.
     }
     written.insert(mine);
-    std::this_thread::yield();
+    // Every other time the mirror has a whole turn to itself: on a busy machine
+    // it would never win otherwise.
+    const int turn = attempts + (version % 2 == 0 ? 2 : 0);
+    while (attempts < turn && !over) std::this_thread::yield();
   });
   int won = 0;
   int lost = 0;
-  for (int i = 0; i < 1500 || (lost < 20 && i < 20'000); ++i) {
+  for (int i = 0; i < 300 || ((won < 10 || lost < 10) && i < 5'000); ++i) {
+    ++attempts;
     std::string content;
     const auto read = rig->ReadFile("f", [&](std::string_view piece) {
       content += piece;
@@ -340,9 +346,10 @@ TEST_CASE("root_fault: no version that was not read is ever taken away",
     ++(status.ok() ? won : lost);
     if (!Exists(rig / "f")) (void)rig.Put("f", "mirror again");
   }
+  over = true;
   user.Stop();
   INFO(won << " changes, " << lost << " refused, " << version << " versions");
-  CHECK(won > 10);
+  CHECK(won >= 10);
   const std::vector<std::string> left = rig.AllContents();
   for (const std::string& each : written) {
     if (replaced.contains(each) || stored.contains(each)) continue;

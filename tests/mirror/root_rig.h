@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -12,12 +13,15 @@
 
 namespace syncline::testing {
 
-// The machine's clock, moved: far ahead, so that every file has settled.
+// The machine's clock, moved far ahead, so that every file has settled; or
+// a clock that stands.
 class ShiftedTime final : public TimeSource {
  public:
-  std::int64_t NowMs() const override { return real_.NowMs() + shift_ms; }
+  std::int64_t NowMs() const override {
+    return standing_ms ? *standing_ms : real_.NowMs() + 60'000;
+  }
   std::int64_t SteadyMs() const override { return real_.SteadyMs(); }
-  std::int64_t shift_ms = 60'000;
+  std::optional<std::int64_t> standing_ms;
 
  private:
   SystemTime real_;
