@@ -64,40 +64,15 @@ std::vector<HeadName> DeadHeads(StateCore& core, RowReader& rows,
                                 const CausalState::Snapshot& theirs,
                                 const std::set<HeadName>& live) {
   std::vector<HeadName> dead;
-  const auto check = [&](const RegisterId& reg, const StoredHeads& heads) {
-    for (const StoredHead& head : heads) {
-      const Dot dot = head.order.dot();
-      if (theirs.frontier.Covers(dot) && !live.contains({reg, dot})) {
-        dead.emplace_back(reg, dot);
-      }
-    }
-  };
-  rows.ForEach(Column::kHeads, core.keys.AllItems(),
-               [&](std::string_view rest, std::string_view value) {
-                 const auto item = ParseItemKey(rest);
-                 const auto heads = DecodeItemHeads(value);
-                 if (!item || !heads) {
-                   rows.FailRow("heads of an item");
-                   return false;
-                 }
-                 check({Field::kPlace, *item, {}, {}}, heads->places);
-                 check({Field::kContent, *item, {}, {}}, heads->contents);
-                 for (const auto& [key, values] : heads->attrs) {
-                   check({Field::kAttr, *item, {}, key}, values);
-                 }
-                 return true;
-               });
-  rows.ForEach(Column::kHeads, core.keys.AllDocs(),
-               [&](std::string_view rest, std::string_view value) {
-                 const auto doc = ParseDocKey(rest);
-                 const auto heads = DecodeDocHeads(value);
-                 if (!doc || !heads) {
-                   rows.FailRow("heads of a document");
-                   return false;
-                 }
-                 check({Field::kDoc, {}, doc->name_space, doc->key}, *heads);
-                 return true;
-               });
+  ForEachRegister(
+      core, rows, [&](const RegisterId& reg, const StoredHeads& heads) {
+        for (const StoredHead& head : heads) {
+          const Dot dot = head.order.dot();
+          if (theirs.frontier.Covers(dot) && !live.contains({reg, dot})) {
+            dead.emplace_back(reg, dot);
+          }
+        }
+      });
   return dead;
 }
 

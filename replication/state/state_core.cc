@@ -30,14 +30,9 @@ Head LoadHead(RowReader& rows, ChainRows& chains, RegisterId::Field field,
   return head;
 }
 
-std::vector<std::pair<RegisterId, Head>> LoadAllHeads(StateCore& core,
-                                                      RowReader& rows) {
-  std::vector<std::pair<RegisterId, Head>> all;
-  const auto add = [&](const RegisterId& reg, const StoredHeads& heads) {
-    for (const StoredHead& head : heads) {
-      all.emplace_back(reg, LoadHead(rows, core.chains, reg.field, head));
-    }
-  };
+void ForEachRegister(
+    StateCore& core, RowReader& rows,
+    absl::FunctionRef<void(const RegisterId&, const StoredHeads&)> visit) {
   using Field = RegisterId::Field;
   rows.ForEach(Column::kHeads, core.keys.AllItems(),
                [&](std::string_view rest, std::string_view value) {
@@ -47,10 +42,10 @@ std::vector<std::pair<RegisterId, Head>> LoadAllHeads(StateCore& core,
                    rows.FailRow("heads of an item");
                    return false;
                  }
-                 add({Field::kPlace, *item, {}, {}}, heads->places);
-                 add({Field::kContent, *item, {}, {}}, heads->contents);
+                 visit({Field::kPlace, *item, {}, {}}, heads->places);
+                 visit({Field::kContent, *item, {}, {}}, heads->contents);
                  for (const auto& [key, values] : heads->attrs) {
-                   add({Field::kAttr, *item, {}, key}, values);
+                   visit({Field::kAttr, *item, {}, key}, values);
                  }
                  return true;
                });
@@ -62,9 +57,20 @@ std::vector<std::pair<RegisterId, Head>> LoadAllHeads(StateCore& core,
                    rows.FailRow("heads of a document");
                    return false;
                  }
-                 add({Field::kDoc, {}, doc->name_space, doc->key}, *heads);
+                 visit({Field::kDoc, {}, doc->name_space, doc->key}, *heads);
                  return true;
                });
+}
+
+std::vector<std::pair<RegisterId, Head>> LoadAllHeads(StateCore& core,
+                                                      RowReader& rows) {
+  std::vector<std::pair<RegisterId, Head>> all;
+  ForEachRegister(
+      core, rows, [&](const RegisterId& reg, const StoredHeads& heads) {
+        for (const StoredHead& head : heads) {
+          all.emplace_back(reg, LoadHead(rows, core.chains, reg.field, head));
+        }
+      });
   return all;
 }
 

@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "replication/state/chain_rows.h"
 #include "replication/state/head_codec.h"
 #include "replication/state/overlay_rows.h"
@@ -47,6 +48,11 @@ struct ReadScope {
 // A head as the interface has it, chains included.
 Head LoadHead(RowReader& rows, ChainRows& chains, RegisterId::Field field,
               const StoredHead& stored);
+// Visits every register that has rows, items before documents, with its live
+// heads; stops at a row that cannot be read (`rows.status()` then).
+void ForEachRegister(
+    StateCore& core, RowReader& rows,
+    absl::FunctionRef<void(const RegisterId&, const StoredHeads&)> visit);
 // All live heads, with their registers.
 std::vector<std::pair<RegisterId, Head>> LoadAllHeads(StateCore& core,
                                                       RowReader& rows);
