@@ -41,6 +41,10 @@ absl::Status JoinError(const absl::Status& status) {
   if (absl::IsDeadlineExceeded(status)) {
     return FailedPrecondition(FromAbsl(status.message()));
   }
+  if (absl::IsUnimplemented(status)) {
+    return absl::UnavailableError(std::string(FromAbsl(status.message())) +
+                                  " (update the older of the two)");
+  }
   return status;
 }
 

@@ -86,14 +86,10 @@ struct InviteOptions {
   std::vector<std::string> projects;
   std::string expires = kDefaultExpiry;
   std::vector<std::string> addresses;
-  bool read_only = false;
 };
 
 absl::StatusOr<ExitCode> Invite(const Invocation& in,
                                 const InviteOptions& options) {
-  if (options.read_only) {
-    return absl::UnimplementedError("--read-only is not available yet");
-  }
   SYNCLINE_ASSIGN_OR_RETURN(std::int64_t expires_ms,
                             ParseDuration(options.expires));
   SYNCLINE_ASSIGN_OR_RETURN(std::unique_ptr<Session> session, in.Open());
@@ -180,8 +176,6 @@ void AddInvite(CLI::App& device, Invocation& in) {
                   "Where this node is reached (default: where it listens)")
       ->type_name("HOST:PORT")
       ->allow_extra_args(false);
-  sub->add_flag("--read-only", options->read_only,
-                "Take no changes from the device");
   sub->callback([&in, options] {
     in.what = "device invite";
     in.run = [&in, options] { return Invite(in, *options); };

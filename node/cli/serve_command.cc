@@ -20,7 +20,6 @@ constexpr char kDefaultListen[] = "127.0.0.1:22067";
 
 struct Args {
   std::vector<std::string> listen;
-  std::string http;
   bool no_http = false;
 };
 
@@ -93,10 +92,6 @@ class Server {
 };
 
 absl::StatusOr<ExitCode> Serve(const Invocation& in, const Args& args) {
-  if (!args.http.empty()) {
-    return absl::UnimplementedError(
-        "this program has no HTTP gateway yet (leave --http out)");
-  }
   return Server(in, args).Run();
 }
 
@@ -114,9 +109,8 @@ void AddServeCommand(CLI::App& app, Invocation& in) {
                    "127.0.0.1:22067)")
       ->type_name("ADDR:PORT")
       ->allow_extra_args(false);
-  serve->add_option("--http", args->http, "Where browsers connect")
-      ->type_name("ADDR:PORT");
-  serve->add_flag("--no-http", args->no_http, "No HTTP gateway");
+  serve->add_flag("--no-http", args->no_http,
+                  "No HTTP gateway; this version has none");
   serve->callback([&in, args] {
     in.what = "serve";
     in.run = [&in, args] { return Serve(in, *args); };

@@ -103,8 +103,7 @@ void PeerConnection::Impl::Start(kj::Own<kj::AsyncIoStream> stream,
   deadline.async_wait(
       alive.Guard([this](const boost::system::error_code& error) {
         if (!error)
-          Finish(MakeStatus(absl::StatusCode::kDeadlineExceeded,
-                            "the handshake took too long"));
+          Finish(absl::UnavailableError("the handshake took too long"));
       }));
 }
 

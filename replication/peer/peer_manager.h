@@ -113,9 +113,11 @@ class PeerManager {
   //   kNotFound            the inviter does not know the invitation
   //   kFailedPrecondition  used already, an address not on this machine, or
   //                        this device's own invitation
-  //   kDeadlineExceeded    expired, or no answer in time
+  //   kDeadlineExceeded    expired
   //   kUnauthenticated     another device answers there
-  //   kUnavailable         nobody answers
+  //   kUnimplemented       the inviter speaks no version of the protocol that
+  //                        this build does
+  //   kUnavailable         nobody answers, or not in time
   //   other                from the host
   void Join(const Invitation& invitation,
             std::function<void(absl::StatusOr<Joined>)> done);
