@@ -7,6 +7,7 @@
 #include "base/status.h"
 #include "log/log_core.h"
 #include "log/log_rows.h"
+#include "log/log_subscription.h"
 #include "log/log_tables.h"
 
 namespace syncline {
@@ -86,6 +87,12 @@ std::unique_ptr<AppendLog::Reader> AppendLog::Read(
 CursorState AppendLog::Check(const LogId& log, Seq since) const {
   if (log != id() || since > head()) return CursorState::kInvalid;
   return since < horizon() ? CursorState::kBehindHorizon : CursorState::kValid;
+}
+
+std::unique_ptr<Subscription> AppendLog::Subscribe(
+    Seq since, Visibility visibility, std::function<void()> on_ready) {
+  return std::make_unique<LogSubscription>(impl_->core, since, visibility,
+                                           std::move(on_ready));
 }
 
 std::unique_ptr<AppendLog::Waiter> AppendLog::Wait(

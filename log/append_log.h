@@ -23,6 +23,9 @@
 
 namespace syncline {
 
+class Subscription;
+enum class Visibility : unsigned char;
+
 // A position in one node's log of one project: 1, 2, 3, ...; 0 is before the
 // first record.
 struct Seq {
@@ -166,6 +169,10 @@ class AppendLog final {
   // (behind the horizon) or no records (beyond durable()).
   [[nodiscard]] std::unique_ptr<Reader> Read(const ReadOptions& options) const;
   [[nodiscard]] CursorState Check(const LogId& log, Seq since) const;
+  // A cursor behind `since` (log/subscription.h). `on_ready` is called on the
+  // log's executor, never from within a call of the subscription.
+  [[nodiscard]] std::unique_ptr<Subscription> Subscribe(
+      Seq since, Visibility visibility, std::function<void()> on_ready);
   [[nodiscard]] std::unique_ptr<Waiter> Wait(std::function<void()> on_durable);
 
   // Seq of an entry that this log holds; nothing if it was never appended, was

@@ -348,19 +348,42 @@ void LogCore::Wake() {
 
 // ---- reading
 
+absl::Status LogCore::TruncatedAt(Seq since) const {
+  return NotFound("project " + std::to_string(project_.value) + ", seq " +
+                  std::to_string(since.next().value) + ": truncated up to " +
+                  std::to_string(horizon_.value));
+}
+
 std::unique_ptr<AppendLog::Reader> LogCore::Read(
     const AppendLog::ReadOptions& options) const {
   if (options.since < horizon_) {
-    return NewEndedReader(
-        NotFound("project " + std::to_string(project_.value) + ", seq " +
-                 std::to_string(options.since.next().value) +
-                 ": truncated up to " + std::to_string(horizon_.value)));
+    return NewEndedReader(TruncatedAt(options.since));
   }
   const Seq last = std::min(options.until.value_or(durable_), durable_);
   if (last <= options.since) return NewEndedReader(absl::OkStatus());
   RecordRange range{options.since.next(), last};
   if (options.reverse) std::swap(range.from, range.to);
   return NewLogReader(store_, project_, range);
+}
+
+absl::StatusOr<RecordSpan> LogCore::ReadSpan(Seq since, Visibility visibility,
+                                             std::size_t bytes_max) const {
+  if (since < horizon_) return TruncatedAt(since);
+  RecordSpan span;
+  const Seq last = Visible(visibility);
+  if (last <= since) return span;
+  auto bytes = std::make_shared<std::string>();
+  const auto reader = NewLogReader(store_, project_, {since.next(), last});
+  for (; reader->Valid() && (span.last.value == 0 || bytes->size() < bytes_max);
+       reader->Next()) {
+    AppendRecord(*bytes, reader->record());
+    span.last = reader->record().seq;
+  }
+  SYNCLINE_RETURN_IF_ERROR(reader->status());
+  span.first = since.next();
+  span.bytes = *bytes;
+  span.owner = std::move(bytes);
+  return span;
 }
 
 const LogCore::TailRecord* LogCore::FindTail(const Dot& dot, Seq* seq) const {

@@ -13,6 +13,7 @@
 #include "log/append_log.h"
 #include "log/log_rows.h"
 #include "log/log_tables.h"
+#include "log/subscription.h"
 
 namespace syncline {
 
@@ -39,6 +40,9 @@ class LogCore : public std::enable_shared_from_this<LogCore> {
   absl::Status TruncateThrough(Seq through);
   std::unique_ptr<AppendLog::Reader> Read(
       const AppendLog::ReadOptions& options) const;
+  // Records behind `since`; empty if there are none to be seen yet.
+  absl::StatusOr<RecordSpan> ReadSpan(Seq since, Visibility visibility,
+                                      std::size_t bytes_max) const;
   absl::StatusOr<std::optional<Seq>> Find(const Dot& dot) const;
   absl::StatusOr<Hash> ChainAt(const Dot& dot) const;
   Hash ChainOf(const Origin& origin) const;
@@ -49,6 +53,9 @@ class LogCore : public std::enable_shared_from_this<LogCore> {
   const LogId& id() const { return id_; }
   Seq head() const { return head_; }
   Seq durable() const { return durable_; }
+  Seq Visible(Visibility visibility) const {
+    return visibility == Visibility::kDurable ? durable_ : written_;
+  }
   Seq horizon() const { return horizon_; }
   const VersionVector& frontier() const { return frontier_; }
   const VersionVector& durable_frontier() const { return durable_frontier_; }
@@ -111,6 +118,7 @@ class LogCore : public std::enable_shared_from_this<LogCore> {
   void Acknowledge(std::vector<Ack> acks, const absl::Status& status);
   void Wake();
 
+  absl::Status TruncatedAt(Seq since) const;
   const TailRecord* FindTail(const Dot& dot, Seq* seq) const;
 
   Store& store_;

@@ -22,13 +22,15 @@ std::string LogRowKey(ProjectNumber project, char part) {
 }
 
 // The local part of a record: {length, checksum} of dot and changes.
-std::string EncodeLocal(const Dot& dot, std::string_view changes) {
+void AppendLocal(std::string& out, const Dot& dot, std::string_view changes) {
   std::string body;
   body.reserve(Origin::kBytes + 10 + changes.size());
   body += dot.origin.view();
   AppendVarint(body, dot.counter);
   body += changes;
-  return body;
+  AppendU32(out, static_cast<std::uint32_t>(body.size()));
+  AppendU32(out, Crc32c(body));
+  out += body;
 }
 
 }  // namespace
@@ -45,36 +47,50 @@ std::string RecordKey(ProjectNumber project, Seq seq) {
 
 std::string EncodeRecord(const Dot& dot, std::string_view entry,
                          std::string_view changes) {
-  const std::string local = EncodeLocal(dot, changes);
   std::string out;
-  out.reserve(FrameBytes(entry.size()) + kLocalHeaderBytes + local.size());
+  out.reserve(FrameBytes(entry.size()) + kLocalHeaderBytes + Origin::kBytes +
+              10 + changes.size());
   AppendFrame(out, entry);
-  AppendU32(out, static_cast<std::uint32_t>(local.size()));
-  AppendU32(out, Crc32c(local));
-  out += local;
+  AppendLocal(out, dot, changes);
   return out;
 }
 
-absl::StatusOr<RecordView> DecodeRecord(Seq seq, std::string_view bytes) {
+void AppendRecord(std::string& out, const RecordView& record) {
+  out += record.frame;
+  AppendLocal(out, record.dot, record.changes);
+}
+
+absl::StatusOr<RecordPrefix> DecodeRecordPrefix(Seq seq,
+                                                std::string_view bytes) {
   const absl::StatusOr<Frame> frame = ParseFrame(bytes);
   if (!frame.ok()) return DataLoss(FromAbsl(frame.status().message()));
-  ByteReader reader(bytes.substr(frame->bytes));
-  const std::uint32_t length = reader.U32();
-  const std::uint32_t checksum = reader.U32();
-  if (!reader.ok() || reader.rest().size() != length) {
-    return DataLoss("record: cut off, or bytes left over");
-  }
-  if (Crc32c(reader.rest()) != checksum) {
+  ByteReader header(bytes.substr(frame->bytes));
+  const std::uint32_t length = header.U32();
+  const std::uint32_t checksum = header.U32();
+  const std::string_view local = header.Bytes(length);
+  if (!header.ok()) return DataLoss("record: cut off");
+  if (Crc32c(local) != checksum) {
     return DataLoss("record: checksum of the local part does not match");
   }
+  ByteReader reader(local);
   const auto origin = Origin::FromBytes(reader.Bytes(Origin::kBytes));
   const std::uint64_t counter = reader.Varint();
   if (!origin || !reader.ok()) return DataLoss("record: malformed dot");
-  return RecordView{seq,
-                    {*origin, counter},
-                    bytes.substr(0, frame->bytes),
-                    frame->entry,
-                    reader.rest()};
+  return RecordPrefix{{seq,
+                       {*origin, counter},
+                       bytes.substr(0, frame->bytes),
+                       frame->entry,
+                       reader.rest()},
+                      frame->bytes + kLocalHeaderBytes + length};
+}
+
+absl::StatusOr<RecordView> DecodeRecord(Seq seq, std::string_view bytes) {
+  SYNCLINE_ASSIGN_OR_RETURN(const RecordPrefix prefix,
+                            DecodeRecordPrefix(seq, bytes));
+  if (prefix.bytes != bytes.size()) {
+    return DataLoss("record: bytes left over");
+  }
+  return prefix.record;
 }
 
 std::string RunKey(ProjectNumber project, const Dot& first) {

@@ -23,8 +23,17 @@ std::string LogRowsPrefix(ProjectNumber project);
 std::string RecordKey(ProjectNumber project, Seq seq);
 std::string EncodeRecord(const Dot& dot, std::string_view entry,
                          std::string_view changes);
+// ... of a record as read.
+void AppendRecord(std::string& out, const RecordView& record);
 // The record at `seq`; its views are into `bytes`.
 absl::StatusOr<RecordView> DecodeRecord(Seq seq, std::string_view bytes);
+// The record that `bytes` starts with, and its length.
+struct RecordPrefix {
+  RecordView record;
+  std::size_t bytes = 0;
+};
+absl::StatusOr<RecordPrefix> DecodeRecordPrefix(Seq seq,
+                                                std::string_view bytes);
 
 // ---- kDots: one row for each run, that is, consecutive counters of one
 // origin at consecutive seqs

@@ -240,6 +240,7 @@ void AsioStream::Read::Continue() {
 
 std::size_t AsioStream::TakeBuffered(kj::byte* at, std::size_t max_bytes) {
   const std::size_t bytes = std::min(max_bytes, buffer_end_ - buffer_begin_);
+  if (bytes == 0) return 0;  // The buffer may not be there yet.
   std::memcpy(at, buffer_.get() + buffer_begin_, bytes);
   buffer_begin_ += bytes;
   return bytes;

@@ -216,7 +216,7 @@ TEST_CASE("node: large files come back whole", "[node]") {
   Running node(At(temp / "home"));
   const Project project = node->CreateProject("notes").value();
   std::string bytes;
-  for (int i = 0; bytes.size() < (20u << 20); ++i) {
+  for (std::uint64_t i = 0; bytes.size() < (20u << 20); ++i) {
     bytes += std::to_string(i * 7919) + "\n";
   }
   REQUIRE(project.files().Put("big", bytes).ok());
