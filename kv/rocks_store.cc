@@ -115,7 +115,7 @@ struct RocksStore::Impl {
   }
 
   static absl::Status Refusal() {
-    return Internal("an earlier sync of the store failed; open it again");
+    return Internal("an earlier write of the store failed; open it again");
   }
 
   std::unique_ptr<DurableMark> mark;  // Guarded by `sync_mutex`; outlives
@@ -128,11 +128,21 @@ struct RocksStore::Impl {
 
 absl::StatusOr<std::unique_ptr<Store>> RocksStore::Open(
     const std::filesystem::path& path) {
+  return OpenIn(path, nullptr);
+}
+
+absl::StatusOr<std::unique_ptr<Store>> RocksStore::Open(
+    const std::filesystem::path& path, rocksdb::Env& environment) {
+  return OpenIn(path, &environment);
+}
+
+absl::StatusOr<std::unique_ptr<Store>> RocksStore::OpenIn(
+    const std::filesystem::path& path, rocksdb::Env* environment) {
   std::error_code error;
   std::filesystem::create_directories(path, error);
   if (error) return ErrnoStatus(error.value(), "create " + path.string());
   SYNCLINE_ASSIGN_OR_RETURN(auto mark, DurableMark::Open(path / "DURABLE"));
-  auto database = OpenRocksDatabase(path, mark->synced());
+  auto database = OpenRocksDatabase(path, mark->synced(), environment);
   if (!database.ok()) {
     return Annotate(database.status(), "open the store " + path.string());
   }
@@ -188,7 +198,11 @@ absl::Status RocksStore::Write(const WriteBatch& batch, bool sync) {
     }
     if (!added.ok()) return FromRocks(added);
   }
-  SYNCLINE_RETURN_IF_ERROR(FromRocks(impl_->db().Write({}, &rocks)));
+  const rocksdb::Status written = impl_->db().Write({}, &rocks);
+  if (!written.ok()) {
+    impl_->failed = true;
+    return FromRocks(written);
+  }
   return sync ? Sync() : absl::OkStatus();
 }
 
