@@ -6,10 +6,10 @@
 #include <atomic>
 #include <mutex>
 #include <string>
-#include <system_error>
 #include <utility>
 
 #include "base/status.h"
+#include "kv/durable_directory.h"
 #include "kv/durable_mark.h"
 #include "kv/rocks_open.h"
 #include "kv/rocks_status.h"
@@ -141,9 +141,7 @@ absl::StatusOr<std::unique_ptr<Store>> RocksStore::Open(
 
 absl::StatusOr<std::unique_ptr<Store>> RocksStore::OpenIn(
     const std::filesystem::path& path, rocksdb::Env* environment) {
-  std::error_code error;
-  std::filesystem::create_directories(path, error);
-  if (error) return ErrnoStatus(error.value(), "create " + path.string());
+  SYNCLINE_RETURN_IF_ERROR(MakeDurableDirectory(path));
   SYNCLINE_ASSIGN_OR_RETURN(auto mark, DurableMark::Open(path / "DURABLE"));
   auto database = OpenRocksDatabase(path, mark->synced(), environment);
   if (!database.ok()) {
