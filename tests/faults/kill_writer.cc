@@ -77,7 +77,7 @@ class Writer {
       if (span->empty()) return;
       RecordWalk walk(span->first, span->bytes);
       for (; walk.Valid(); walk.Next()) {
-        seen_.Add({walk.record().seq, walk.record().dot});
+        seen_.Add(Mark::Of(walk.record()));
       }
       if (!walk.status().ok()) Fail(walk.status());
     }

@@ -58,24 +58,24 @@ std::string FoldRecord(WholePath& path, const RecordView& record, Fold& fold) {
   return {};
 }
 
-std::string ReadLog(WholePath& path, std::vector<Dot>& dots, Fold& fold) {
+std::string ReadLog(WholePath& path, std::vector<Mark>& records, Fold& fold) {
   VersionVector counters;
   const auto reader = path.replica().log().Read({});
   for (; reader->Valid(); reader->Next()) {
     const RecordView& record = reader->record();
-    if (record.seq.value != dots.size() + 1) return At(record.seq, "a hole");
+    if (record.seq.value != records.size() + 1) return At(record.seq, "a hole");
     if (record.dot.counter != counters.CounterOf(record.dot.origin) + 1) {
       return At(record.seq, "a counter was left out or given out twice");
     }
     counters.Raise(record.dot.origin, record.dot.counter);
-    dots.push_back(record.dot);
+    records.push_back(Mark::Of(record));
     if (std::string fault = FoldRecord(path, record, fold); !fault.empty()) {
       return fault;
     }
   }
   if (!reader->status().ok()) return reader->status().ToString();
   const AppendLog& log = path.replica().log();
-  if (log.head().value != dots.size()) return "the head is not the last";
+  if (log.head().value != records.size()) return "the head is not the last";
   if (log.frontier() != counters) return "the frontier is another";
   return {};
 }
@@ -109,12 +109,14 @@ std::string CheckView(const CausalState& shown, const CausalState& folded) {
 }
 
 std::string CheckMarks(std::string_view what, const std::vector<Mark>& marks,
-                       const std::vector<Dot>& dots) {
+                       const std::vector<Mark>& records) {
   for (const Mark& mark : marks) {
-    if (mark.seq.value > dots.size()) {
+    if (mark.seq.value > records.size()) {
       return At(mark.seq, std::string(what) + " and gone");
     }
-    if (dots[mark.seq.value - 1] != mark.dot) {
+    const Mark& found = records[mark.seq.value - 1];
+    if (found.dot != mark.dot ||
+        (mark.content != 0 && found.content != mark.content)) {
       return At(mark.seq, std::string(what) + " and another entry's now");
     }
   }
@@ -122,7 +124,7 @@ std::string CheckMarks(std::string_view what, const std::vector<Mark>& marks,
 }
 
 std::string Resume(WholePath& path, const std::vector<Mark>& seen,
-                   const std::vector<Dot>& dots) {
+                   const std::vector<Mark>& records) {
   for (std::size_t i = 0; i < seen.size(); ++i) {
     if (seen[i].seq.value != i + 1) return At(seen[i].seq, "not in its turn");
   }
@@ -137,13 +139,14 @@ std::string Resume(WholePath& path, const std::vector<Mark>& seen,
     for (; walk.Valid(); walk.Next()) {
       if (walk.record().seq != cursor.next()) return At(cursor, "a gap");
       cursor = walk.record().seq;
-      if (dots[cursor.value - 1] != walk.record().dot) {
+      if (records[cursor.value - 1].content !=
+          Mark::Of(walk.record()).content) {
         return At(cursor, "the subscriber got another entry");
       }
     }
     if (!walk.status().ok()) return walk.status().ToString();
   }
-  return cursor.value == dots.size() ? "" : At(cursor, "the last one given");
+  return cursor.value == records.size() ? "" : At(cursor, "the last one given");
 }
 
 std::string CheckNext(WholePath& path) {
@@ -167,11 +170,17 @@ std::string CheckNext(WholePath& path) {
 
 }  // namespace
 
+Mark Mark::Of(const RecordView& record) {
+  const Hash hash = Sha256(record.entry);
+  return {record.seq, record.dot, ByteReader(hash.view()).U64()};
+}
+
 std::string Mark::Encode() const {
   std::string bytes;
   AppendU64(bytes, seq.value);
   bytes += dot.origin.view();
   AppendU64(bytes, dot.counter);
+  AppendU64(bytes, content);
   return bytes;
 }
 
@@ -185,6 +194,7 @@ std::vector<Mark> Mark::ReadAll(const std::filesystem::path& file) {
     mark.seq.value = reader.U64();
     mark.dot.origin = *Origin::FromBytes(reader.Bytes(16));
     mark.dot.counter = reader.U64();
+    mark.content = reader.U64();
     marks.push_back(mark);
   }
   return marks;
@@ -287,11 +297,11 @@ std::string FindFault(WholePath& path, const std::vector<Mark>& acked,
                                  path.replica().identity().self, {}, {});
   if (!state.ok()) return state.status().ToString();
   fold.state = *std::move(state);
-  std::vector<Dot> dots;
-  std::string fault = ReadLog(path, dots, fold);
-  if (fault.empty()) fault = CheckMarks("acknowledged", acked, dots);
-  if (fault.empty()) fault = CheckMarks("delivered", seen, dots);
-  if (fault.empty()) fault = Resume(path, seen, dots);
+  std::vector<Mark> records;
+  std::string fault = ReadLog(path, records, fold);
+  if (fault.empty()) fault = CheckMarks("acknowledged", acked, records);
+  if (fault.empty()) fault = CheckMarks("delivered", seen, records);
+  if (fault.empty()) fault = Resume(path, seen, records);
   if (fault.empty()) fault = CheckView(path.replica().state(), *fold.state);
   if (fault.empty()) fault = CheckNext(path);
   return fault;

@@ -22,13 +22,16 @@
 
 namespace syncline::testing {
 
-// What one record of the log is known by, in a file outside of the store: 32
+// What one record of the log is known by, in a file outside of the store: 40
 // bytes, added whole.
 struct Mark {
   Seq seq;
   Dot dot;
+  std::uint64_t content = 0;  // Hash of the entry; 0 if it is not known.
 
-  static constexpr std::size_t kBytes = 32;
+  static Mark Of(const RecordView& record);
+
+  static constexpr std::size_t kBytes = 40;
   [[nodiscard]] std::string Encode() const;
   // Those in `file`; none if it is missing. What is cut off is left out.
   static std::vector<Mark> ReadAll(const std::filesystem::path& file);

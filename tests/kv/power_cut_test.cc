@@ -146,7 +146,7 @@ class Lives {
     }
   }
 
-  const TemporaryDirectory directory_;
+  const TemporaryDirectory directory_{testing::MemoryDirectory()};
   SeededRandom random_;
   int lives_ = 0;
   std::unique_ptr<FaultyDisk> disk_;
@@ -181,7 +181,7 @@ TEST_CASE("rocks_store: power cuts and kills at any call leave a prefix",
 TEST_CASE("rocks_store: its creation may end at any call", "[kv][fault][law]") {
   for (std::uint64_t seed = 1;; ++seed) {
     INFO("call " << seed);
-    const TemporaryDirectory directory;
+    const TemporaryDirectory directory(testing::MemoryDirectory());
     SeededRandom random(seed);
     FaultyDisk disk(directory / "first");
     bool cut = false;
@@ -208,7 +208,7 @@ TEST_CASE("rocks_store: a full or broken disk costs nothing that was synced",
       GENERATE(FaultyDisk::Fault::kFull, FaultyDisk::Fault::kBroken);
   for (std::uint64_t seed = 1; seed <= SeedCount(40); ++seed) {
     INFO("SYNCLINE_SEED=" << seed);
-    const TemporaryDirectory directory;
+    const TemporaryDirectory directory(testing::MemoryDirectory());
     SeededRandom random(seed);
     FaultyDisk disk(directory / "store");
     auto store = disk.OpenStore();
