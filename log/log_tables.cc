@@ -74,9 +74,12 @@ absl::Status CheckRecords(const Store& store, ProjectNumber project,
     SYNCLINE_RETURN_IF_ERROR(rows->status());
     return DataLoss("the last record is not the head");
   }
-  SYNCLINE_ASSIGN_OR_RETURN(const RecordView last,
-                            DecodeRecord(tables.head, rows->value()));
-  if (tables.frontier.CounterOf(last.dot.origin) != last.dot.counter) {
+  const absl::StatusOr<RecordView> last =
+      DecodeRecord(tables.head, rows->value());
+  if (!last.ok()) {
+    return Annotate(last.status(), "seq " + std::to_string(tables.head.value));
+  }
+  if (tables.frontier.CounterOf(last->dot.origin) != last->dot.counter) {
     return DataLoss("the last record is not the newest of its origin");
   }
   return absl::OkStatus();

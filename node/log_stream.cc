@@ -167,7 +167,8 @@ void LogStream::Pump() {
   }
   Batch batch;
   const absl::StatusOr<bool> more = ReadBatch(*replica, batch);
-  if (!more.ok()) return Finish(more.status());
+  // What was read before a damaged record is whole; the next turn tells.
+  if (!more.ok() && batch.empty()) return Finish(more.status());
   if (!batch.empty()) {
     busy_ = true;
     return deliver_(std::move(batch), [weak = weak_from_this()] {
