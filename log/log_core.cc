@@ -376,32 +376,62 @@ void LogCore::RemoveSubscription() {
 void LogCore::WakeWritten() { Notify(await_written_); }
 
 // Each subscription hears once: it waits anew when it has read everything. It
-// may be destroyed, and so may others, by what is called.
+// may be destroyed, and so may others, by what is called. If that throws, the
+// exception is the executor's, and the others hear in a turn of their own.
 void LogCore::Notify(ReadyList& waiting) {
-  ReadyList ready;
-  ready.swap(waiting);
-  while (!ready.empty() && !closed_) {
-    ReadyHook& next = ready.front();
-    ready.pop_front();
+  struct Rest {
+    LogCore& self;
+    ReadyList& waiting;
+    ReadyList ready = {};
+    bool all = false;
+    ~Rest() {
+      if (!self.closed_) waiting.splice(waiting.begin(), ready);
+      ready.clear();
+      if (!all && !self.closed_) self.WakeLater(0);
+    }
+  } rest{*this, waiting};
+  rest.ready.swap(waiting);
+  while (!rest.ready.empty() && !closed_) {
+    ReadyHook& next = rest.ready.front();
+    rest.ready.pop_front();
     next.Ready();
   }
-  ready.clear();
+  rest.all = true;
+}
+
+void LogCore::Wake(std::uint64_t after) {
+  Notify(await_durable_);
+  Notify(await_written_);
+  WakeWaiters(after);
 }
 
 // Callbacks may add and remove waiters, themselves included; those added
 // meanwhile wait for the next group.
-void LogCore::Wake() {
-  Notify(await_durable_);
-  Notify(await_written_);
+void LogCore::WakeWaiters(std::uint64_t at) {
   const std::uint64_t newest = last_waiter_;
-  std::uint64_t at = 0;
+  struct Rest {
+    LogCore& self;
+    std::uint64_t& at;
+    bool all = false;
+    ~Rest() {
+      if (!all && !self.closed_) self.WakeLater(at);
+    }
+  } rest{*this, at};
   while (!closed_) {
     const auto next = waiters_.upper_bound(at);
-    if (next == waiters_.end() || next->first > newest) return;
+    if (next == waiters_.end() || next->first > newest) break;
     at = next->first;
     const auto on_durable = next->second;
     (*on_durable)();
   }
+  rest.all = true;
+}
+
+void LogCore::WakeLater(std::uint64_t after) {
+  boost::asio::post(executor_, [weak = weak_from_this(), after] {
+    const auto self = weak.lock();
+    if (self && !self->closed_) self->Wake(after);
+  });
 }
 
 // ---- reading

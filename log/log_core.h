@@ -150,7 +150,10 @@ class LogCore : public std::enable_shared_from_this<LogCore> {
   void MoveDurable(Seq seq);
   void Fail(const absl::Status& status);
   void Acknowledge(std::vector<Ack> acks, const absl::Status& status);
-  void Wake();         // Whoever waits for durable records.
+  // Whoever waits for durable records; of the waiters those behind `after`.
+  void Wake(std::uint64_t after = 0);
+  void WakeWaiters(std::uint64_t at);
+  void WakeLater(std::uint64_t after);
   void WakeWritten();  // Subscriptions that take what is only written.
   void Notify(ReadyList& waiting);
   ReadyList& ListOf(Visibility visibility) {
