@@ -64,19 +64,22 @@ absl::Status LoadTail(const Store& store, ProjectNumber project,
   for (rows->SeekToFirst(); rows->Valid(); rows->Next()) {
     const Seq seq = tables.head.next();
     if (rows->key() != RecordKey(project, seq)) {
-      return DataLoss("record " + std::to_string(seq.value) + " is missing");
+      return DataLoss("seq " + std::to_string(seq.value) +
+                      ": record is missing");
     }
-    SYNCLINE_ASSIGN_OR_RETURN(const RecordView record,
-                              DecodeRecord(seq, rows->value()));
-    const Dot& dot = record.dot;
+    const absl::StatusOr<RecordView> record = DecodeRecord(seq, rows->value());
+    if (!record.ok()) {
+      return Annotate(record.status(), "seq " + std::to_string(seq.value));
+    }
+    const Dot& dot = record->dot;
     if (dot.counter != tables.frontier.CounterOf(dot.origin) + 1) {
-      return DataLoss("record " + std::to_string(seq.value) +
-                      " is not the next of its origin");
+      return DataLoss("seq " + std::to_string(seq.value) +
+                      ": not the next of its origin");
     }
     tables.head = seq;
     tables.frontier.Raise(dot.origin, dot.counter);
     Hash& chain = tables.chains[dot.origin];
-    chain = Sha256(chain.view(), record.entry);
+    chain = Sha256(chain.view(), record->entry);
     tables.unrecorded[dot.origin] = {dot.counter, chain};
   }
   return rows->status();
