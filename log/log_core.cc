@@ -306,10 +306,11 @@ void LogCore::StartSync() {
 void LogCore::OnSynced(Seq target, const absl::Status& status) {
   syncing_ = false;
   if (!status.ok()) Fail(status);
-  if (!failed_.ok() || target <= durable_) return;
-  MoveDurable(target);
+  if (!failed_.ok()) return;
+  const bool moved = durable_ < target;  // A durable group may have overtaken.
+  if (moved) MoveDurable(target);
   StartSync();
-  Wake();
+  if (moved) Wake();
 }
 
 void LogCore::Submit(SyncThread::Urgency urgency,
