@@ -187,6 +187,25 @@ TEMPLATE_TEST_CASE("append_log: a durable append behind a buffered one",
   CHECK(harness->durable() == Seq{2});
 }
 
+TEMPLATE_TEST_CASE("append_log: a sync that was overtaken starts the next",
+                   "[log][fault]", OnMemory, OnRocks) {
+  TestType on;
+  GateStore gate(on.store());
+  LogHarness harness(gate);
+  gate.Shut();
+  harness.Start({DraftOf({kA, 1})}, Durability::kBuffered);
+  harness.Poll();
+  gate.AwaitHeld();  // In the sync of 1.
+  harness.Start({DraftOf({kA, 2})}, Durability::kBuffered);
+  harness.Poll();
+  harness.Start({DraftOf({kA, 3})}, Durability::kDurable);
+  harness.Poll();  // Waits for the disk before the sync of 2 is asked for.
+  harness.Start({DraftOf({kA, 4})}, Durability::kBuffered);
+  gate.Open();
+  harness.Run();
+  CHECK(harness->durable() == Seq{4});
+}
+
 TEMPLATE_TEST_CASE("append_log: a callback may append again", "[log]", OnMemory,
                    OnRocks) {
   TestType on;
