@@ -66,7 +66,7 @@ class Client {
   // is as safe as `durability` says; it may be empty. Events appended by one
   // thread are in the log in that order.
   //   kNotFound            no such project
-  //   kInvalidArgument     see EventLimits in node/event_limits.h
+  //   kInvalidArgument     see EventLimits in node/client/event_limits.h
   //   kFailedPrecondition  the project takes no changes; the message says why
   //   kUnavailable         the connection is lost
   void Append(std::string_view project, std::string_view channel,
@@ -77,7 +77,7 @@ class Client {
   [[nodiscard]] std::size_t UnansweredBytes() const;
 
   // A feed of `sources` (at least one); see node/feed.h. Errors come as its
-  // end. It must not outlive the client.
+  // end.
   [[nodiscard]] std::unique_ptr<FeedSubscription> Subscribe(
       std::vector<FeedSource> sources, Visibility visibility,
       FeedHandlers handlers);
