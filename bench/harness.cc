@@ -22,7 +22,8 @@ namespace fs = std::filesystem;
 
 [[noreturn]] void Usage(const char* program) {
   std::fprintf(stderr,
-               "usage: %s [--rounds N] [--scale X] [--only TEXT] [--dir DIR]\n",
+               "usage: %s [--rounds N] [--scale X] [--only TEXT] [--who TEXT] "
+               "[--dir DIR]\n",
                program);
   std::exit(2);
 }
@@ -65,6 +66,8 @@ BenchOptions ParseBenchOptions(int argc, char** argv) {
       options.scale = std::atof(value);
     } else if (flag == "--only") {
       options.only = value;
+    } else if (flag == "--who") {
+      options.who = value;
     } else if (flag == "--dir") {
       options.dir = value;
     } else if (flag == "--child") {
@@ -165,10 +168,12 @@ Contest::Contest(const BenchOptions& options, std::string name,
     : options_(options), name_(std::move(name)), unit_(std::move(unit)) {}
 
 void Contest::Ceiling(std::string name, Run run) {
+  if (!options_.who.empty() && options_.who != name) return;
   contestants_.push_back({std::move(name), true, std::move(run)});
 }
 
 void Contest::Entrant(std::string name, Run run) {
+  if (!options_.who.empty() && options_.who != name) return;
   contestants_.push_back({std::move(name), false, std::move(run)});
 }
 

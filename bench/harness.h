@@ -24,12 +24,14 @@ namespace syncline::testing {
 // --rounds N     rounds, 3
 // --scale X      multiplies how much is done in a round, 1
 // --only TEXT    rows whose name begins with it
+// --who TEXT     contestants of that name: for a profiler
 // --dir DIR      where the temporary directories are made, $TMPDIR or /tmp
 // --child MODE   what RunChild() gives to a process of its own
 struct BenchOptions {
   int rounds = 3;
   double scale = 1;
   std::string only;
+  std::string who;
   std::filesystem::path dir;
   std::string child;
 
