@@ -22,11 +22,17 @@ int Base32Value(char c) {
 }
 
 template <typename Number>
-void AppendBigEndian(std::string& out, Number value) {
+std::array<char, sizeof(Number)> BigEndianBytes(Number value) {
   std::array<char, sizeof(Number)> bytes;
   for (std::size_t i = 0; i < sizeof(Number); ++i) {
     bytes[sizeof(Number) - 1 - i] = static_cast<char>(value >> (8 * i));
   }
+  return bytes;
+}
+
+template <typename Number>
+void AppendBigEndian(std::string& out, Number value) {
+  const auto bytes = BigEndianBytes(value);
   out.append(bytes.data(), bytes.size());
 }
 
@@ -47,6 +53,11 @@ void AppendU32(std::string& out, std::uint32_t value) {
 
 void AppendU64(std::string& out, std::uint64_t value) {
   AppendBigEndian(out, value);
+}
+
+void StoreU32(std::string& out, std::size_t at, std::uint32_t value) {
+  const auto bytes = BigEndianBytes(value);
+  out.replace(at, bytes.size(), bytes.data(), bytes.size());
 }
 
 void AppendVarint(std::string& out, std::uint64_t value) {

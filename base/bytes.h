@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -12,6 +13,8 @@ namespace syncline {
 // Fixed width, most significant byte first: keys sort as numbers.
 void AppendU32(std::string& out, std::uint32_t value);
 void AppendU64(std::string& out, std::uint64_t value);
+// Over the four bytes at `at`, which must be there.
+void StoreU32(std::string& out, std::size_t at, std::uint32_t value);
 // LEB128, at most 10 bytes.
 void AppendVarint(std::string& out, std::uint64_t value);
 // Varint length, then the bytes.

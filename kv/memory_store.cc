@@ -106,7 +106,8 @@ struct MemoryStore::Impl {
     Rows& rows = RowsOf(op.column);
     switch (op.kind) {
       case WriteBatch::Op::Kind::kPut:
-        Set(op.column, rows.try_emplace(op.key).first, op.value);
+        Set(op.column, rows.try_emplace(std::string(op.key)).first,
+            std::string(op.value));
         return;
       case WriteBatch::Op::Kind::kDelete:
         if (auto row = rows.find(op.key); row != rows.end()) {
@@ -264,7 +265,7 @@ std::unique_ptr<StoreSnapshot> MemoryStore::NewSnapshot() const {
 absl::Status MemoryStore::Write(const WriteBatch& batch, bool) {
   std::unique_lock lock(impl_->mutex);
   ++impl_->version;
-  for (const WriteBatch::Op& op : batch.ops()) impl_->Apply(op);
+  for (const WriteBatch::Op op : batch) impl_->Apply(op);
   return absl::OkStatus();
 }
 

@@ -17,6 +17,9 @@
 namespace syncline {
 namespace {
 
+// Of the buffer that a writing thread keeps between batches.
+constexpr std::size_t kKeptBatchBytes = 1u << 20;
+
 rocksdb::Slice ToSlice(std::string_view bytes) {
   return {bytes.data(), bytes.size()};
 }
@@ -168,27 +171,29 @@ std::unique_ptr<StoreSnapshot> RocksStore::NewSnapshot() const {
 
 absl::Status RocksStore::Write(const WriteBatch& batch, bool sync) {
   if (impl_->failed) return Impl::Refusal();
-  // Per operation: a tag, a column and two lengths.
-  rocksdb::WriteBatch rocks(batch.bytes() + batch.ops().size() * 12 + 12);
-  for (const WriteBatch::Op& op : batch.ops()) {
+  // Kept: a group of appends is large, and the next one as large.
+  thread_local rocksdb::WriteBatch rocks;
+  rocks.Clear();
+  for (const WriteBatch::Op op : batch) {
     rocksdb::ColumnFamilyHandle* column = impl_->database.Handle(op.column);
     rocksdb::Status added;
     switch (op.kind) {
       case WriteBatch::Op::Kind::kPut:
-        added = rocks.Put(column, op.key, op.value);
+        added = rocks.Put(column, ToSlice(op.key), ToSlice(op.value));
         break;
       case WriteBatch::Op::Kind::kDelete:
-        added = rocks.Delete(column, op.key);
+        added = rocks.Delete(column, ToSlice(op.key));
         break;
       case WriteBatch::Op::Kind::kDeleteRange:
         if (op.key < op.value) {
-          added = rocks.DeleteRange(column, op.key, op.value);
+          added = rocks.DeleteRange(column, ToSlice(op.key), ToSlice(op.value));
         }
         break;
     }
     if (!added.ok()) return FromRocks(added);
   }
   SYNCLINE_RETURN_IF_ERROR(FromRocks(impl_->db().Write({}, &rocks)));
+  if (rocks.GetDataSize() > kKeptBatchBytes) rocks = rocksdb::WriteBatch();
   return sync ? Sync() : absl::OkStatus();
 }
 

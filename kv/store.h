@@ -1,6 +1,8 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <iterator>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -27,32 +29,59 @@ enum class Column : std::uint8_t {
 inline constexpr std::size_t kColumnCount = 10;
 
 // Writes that take effect together or not at all, in the order they were
-// added. A value; thread-compatible.
+// added: one flat buffer. A value; thread-compatible.
 class WriteBatch {
  public:
+  // Views into the batch, valid until it changes.
   struct Op {
     enum class Kind : std::uint8_t { kPut, kDelete, kDeleteRange } kind;
     Column column;
-    std::string key;
-    std::string value;  // kDeleteRange: the end of the range, exclusive.
+    std::string_view key;
+    std::string_view value;  // kDeleteRange: the end of the range, exclusive.
   };
 
-  void Put(Column column, std::string key, std::string value);
-  void Delete(Column column, std::string key);
+  // Of the operations, in order.
+  class Iterator {
+   public:
+    using iterator_category = std::input_iterator_tag;
+    using value_type = Op;
+    using difference_type = std::ptrdiff_t;
+    using pointer = const Op*;
+    using reference = Op;
+
+    explicit Iterator(const char* at) : at_(at) {}
+    Op operator*() const;
+    Iterator& operator++();
+    friend bool operator==(const Iterator&, const Iterator&) = default;
+
+   private:
+    const char* at_;
+  };
+
+  void Put(Column column, std::string_view key, std::string_view value);
+  void Delete(Column column, std::string_view key);
   // Deletes the keys in [begin, end): none if `end` is not above `begin`.
-  void DeleteRange(Column column, std::string begin, std::string end);
-  // Adds the operations of `other`, which becomes empty.
-  void Append(WriteBatch&& other);
+  void DeleteRange(Column column, std::string_view begin, std::string_view end);
+  // Adds the operations of `other`.
+  void Append(const WriteBatch& other);
+  // Keeps the memory for what comes next.
   void Clear();
 
-  [[nodiscard]] bool empty() const { return ops_.empty(); }
-  [[nodiscard]] const std::vector<Op>& ops() const { return ops_; }
-  // Keys and values together.
-  [[nodiscard]] std::size_t bytes() const { return bytes_; }
+  [[nodiscard]] bool empty() const { return size_ == 0; }
+  [[nodiscard]] std::size_t size() const { return size_; }  // Operations.
+  [[nodiscard]] Iterator begin() const { return Iterator(buffer_.data()); }
+  [[nodiscard]] Iterator end() const {
+    return Iterator(buffer_.data() + buffer_.size());
+  }
+  // Of memory: keys, values and what separates them.
+  [[nodiscard]] std::size_t bytes() const { return buffer_.size(); }
 
  private:
-  std::vector<Op> ops_;
-  std::size_t bytes_ = 0;
+  void Add(Op::Kind kind, Column column, std::string_view key,
+           std::string_view value);
+
+  std::string buffer_;  // {kind, column, key length, value length}, key, value.
+  std::size_t size_ = 0;
 };
 
 // A consistent view of a store; releasing it (destruction) lets old data go.

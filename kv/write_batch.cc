@@ -1,37 +1,74 @@
-#include <iterator>
-#include <utility>
+#include <cstring>
 
 #include "kv/store.h"
 
 namespace syncline {
+namespace {
 
-void WriteBatch::Put(Column column, std::string key, std::string value) {
-  bytes_ += key.size() + value.size();
-  ops_.push_back({Op::Kind::kPut, column, std::move(key), std::move(value)});
+struct OpHeader {
+  WriteBatch::Op::Kind kind;
+  Column column;
+  std::uint32_t key_bytes;
+  std::uint32_t value_bytes;
+};
+
+OpHeader HeaderAt(const char* at) {
+  OpHeader header;
+  std::memcpy(&header, at, sizeof header);
+  return header;
 }
 
-void WriteBatch::Delete(Column column, std::string key) {
-  bytes_ += key.size();
-  ops_.push_back({Op::Kind::kDelete, column, std::move(key), {}});
+}  // namespace
+
+WriteBatch::Op WriteBatch::Iterator::operator*() const {
+  const OpHeader header = HeaderAt(at_);
+  const char* const key = at_ + sizeof header;
+  return {header.kind,
+          header.column,
+          {key, header.key_bytes},
+          {key + header.key_bytes, header.value_bytes}};
 }
 
-void WriteBatch::DeleteRange(Column column, std::string begin,
-                             std::string end) {
-  bytes_ += begin.size() + end.size();
-  ops_.push_back(
-      {Op::Kind::kDeleteRange, column, std::move(begin), std::move(end)});
+WriteBatch::Iterator& WriteBatch::Iterator::operator++() {
+  const OpHeader header = HeaderAt(at_);
+  at_ += sizeof header + header.key_bytes + header.value_bytes;
+  return *this;
 }
 
-void WriteBatch::Append(WriteBatch&& other) {
-  bytes_ += other.bytes_;
-  ops_.insert(ops_.end(), std::make_move_iterator(other.ops_.begin()),
-              std::make_move_iterator(other.ops_.end()));
-  other.Clear();
+void WriteBatch::Add(Op::Kind kind, Column column, std::string_view key,
+                     std::string_view value) {
+  OpHeader header{};
+  header.kind = kind;
+  header.column = column;
+  header.key_bytes = static_cast<std::uint32_t>(key.size());
+  header.value_bytes = static_cast<std::uint32_t>(value.size());
+  buffer_.append(reinterpret_cast<const char*>(&header), sizeof header);
+  buffer_.append(key).append(value);
+  ++size_;
+}
+
+void WriteBatch::Put(Column column, std::string_view key,
+                     std::string_view value) {
+  Add(Op::Kind::kPut, column, key, value);
+}
+
+void WriteBatch::Delete(Column column, std::string_view key) {
+  Add(Op::Kind::kDelete, column, key, {});
+}
+
+void WriteBatch::DeleteRange(Column column, std::string_view begin,
+                             std::string_view end) {
+  Add(Op::Kind::kDeleteRange, column, begin, end);
+}
+
+void WriteBatch::Append(const WriteBatch& other) {
+  buffer_ += other.buffer_;
+  size_ += other.size_;
 }
 
 void WriteBatch::Clear() {
-  ops_.clear();
-  bytes_ = 0;
+  buffer_.clear();
+  size_ = 0;
 }
 
 }  // namespace syncline

@@ -58,6 +58,7 @@ struct Draft {
 struct RecordView {
   Seq seq;
   Dot dot;
+  std::string_view stored;   // The whole record, as it is stored.
   std::string_view frame;    // Length, checksum, entry: the bytes on the wire.
   std::string_view entry;    // The entry's message within `frame`.
   std::string_view changes;  // EncodePathChanges().
@@ -93,6 +94,8 @@ class AppendLog final {
   struct Options {
     std::size_t draft_bytes_max = 4u << 20;
     std::size_t batch_drafts_max = 4096;
+    // Of memory for the newest records, while there are subscriptions.
+    std::size_t tail_cache_bytes = 4u << 20;
   };
 
   struct ReadOptions {

@@ -1,5 +1,6 @@
 #include "log/frame.h"
 
+#include <array>
 #include <cstdint>
 
 #include "base/check.h"
@@ -10,9 +11,9 @@ namespace syncline {
 namespace {
 
 void AppendLittleU32(std::string& out, std::uint32_t value) {
-  for (int shift = 0; shift < 32; shift += 8) {
-    out.push_back(static_cast<char>(value >> shift));
-  }
+  std::array<char, 4> bytes;
+  for (int i = 0; i < 4; ++i) bytes[i] = static_cast<char>(value >> (8 * i));
+  out.append(bytes.data(), bytes.size());
 }
 
 std::uint32_t LittleU32(std::string_view bytes) {

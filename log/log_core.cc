@@ -67,6 +67,7 @@ LogCore::LogCore(Store& store, SyncThread& sync_thread,
       frontier_(std::move(tables.frontier)),
       durable_frontier_(frontier_),
       truncated_(std::move(tables.truncated)),
+      cache_(options.tail_cache_bytes),
       jobs_(std::make_shared<JobCounter>()) {
   for (const auto& [origin, chain] : tables.chains) {
     chains_.emplace(origin, Chains{chain, chain});
@@ -75,6 +76,8 @@ LogCore::LogCore(Store& store, SyncThread& sync_thread,
 
 void LogCore::Close() {
   closed_ = true;
+  await_durable_.clear();
+  await_written_.clear();
   jobs_->AwaitNone();
 }
 
@@ -94,7 +97,7 @@ void LogCore::Append(std::vector<Draft> drafts, WriteBatch rows,
   Group& group = GroupFor(drafts);
   const Seq first = drafts.empty() ? head_ : head_.next();
   for (const Draft& draft : drafts) AddRecord(group, draft);
-  group.batch.Append(std::move(rows));
+  group.batch.Append(rows);
   group.durable |= durability == Durability::kDurable;
   group.last = head_;
   group.acks.push_back({{first, head_}, std::move(done)});
@@ -163,8 +166,10 @@ void LogCore::AddRecord(Group& group, const Draft& draft) {
                     EncodeRun({dot, head_, chain}));
   }
   open_run_->last = dot;
-  group.batch.Put(Column::kLog, RecordKey(project_, head_),
-                  EncodeRecord(dot, draft.entry, draft.changes));
+  scratch_.clear();
+  AppendRecord(scratch_, dot, draft.entry, draft.changes);
+  group.batch.Put(Column::kLog, RecordKey(project_, head_), scratch_);
+  if (subscriptions_ > 0) cache_.Add(head_, scratch_);
   chain = Sha256(chain.view(), draft.entry);
   frontier_.Raise(dot.origin, dot.counter);
   group.origins[dot.origin] = {dot.counter, chain};
@@ -225,6 +230,7 @@ void LogCore::WriteHere(Group group) {
     Fail(status);
   }
   Acknowledge(std::move(group.acks), status);
+  if (!closed_ && failed_.ok()) WakeWritten();
 }
 
 void LogCore::WriteThere(Group group) {
@@ -232,6 +238,7 @@ void LogCore::WriteThere(Group group) {
   auto batch = std::make_shared<WriteBatch>(std::move(group.batch));
   writing_ = std::move(group);
   Submit(
+      SyncThread::Urgency::kNow,
       [&store = store_, batch] {
         absl::Status status = store.Write(*batch, false);
         batch->Clear();
@@ -262,10 +269,11 @@ void LogCore::OnWritten(const absl::Status& status) {
 void LogCore::StartSync() {
   if (syncing_ || !failed_.ok() || written_ <= durable_) return;
   syncing_ = true;
-  Submit([] { return absl::OkStatus(); },
-         [target = written_](LogCore& self, const absl::Status& status) {
-           self.OnSynced(target, status);
-         });
+  Submit(
+      SyncThread::Urgency::kSoon, [] { return absl::OkStatus(); },
+      [target = written_](LogCore& self, const absl::Status& status) {
+        self.OnSynced(target, status);
+      });
 }
 
 void LogCore::OnSynced(Seq target, const absl::Status& status) {
@@ -277,7 +285,8 @@ void LogCore::OnSynced(Seq target, const absl::Status& status) {
   Wake();
 }
 
-void LogCore::Submit(std::function<absl::Status()> write,
+void LogCore::Submit(SyncThread::Urgency urgency,
+                     std::function<absl::Status()> write,
                      std::function<void(LogCore&, const absl::Status&)> done) {
   jobs_->Start();
   // Keeps the executor running until the outcome was handed to it.
@@ -295,7 +304,8 @@ void LogCore::Submit(std::function<absl::Status()> write,
         // Once the job has ended, log, store and executor may be gone.
         *executor = boost::asio::any_io_executor();
         jobs->End();
-      });
+      },
+      urgency);
 }
 
 void LogCore::MoveDurable(Seq seq) {
@@ -332,9 +342,30 @@ std::uint64_t LogCore::AddWaiter(std::function<void()> on_durable) {
   return last_waiter_;
 }
 
+void LogCore::RemoveSubscription() {
+  if (--subscriptions_ == 0) cache_.Clear();
+}
+
+void LogCore::WakeWritten() { Notify(await_written_); }
+
+// Each subscription hears once: it waits anew when it has read everything. It
+// may be destroyed, and so may others, by what is called.
+void LogCore::Notify(ReadyList& waiting) {
+  ReadyList ready;
+  ready.swap(waiting);
+  while (!ready.empty() && !closed_) {
+    ReadyHook& next = ready.front();
+    ready.pop_front();
+    next.Ready();
+  }
+  ready.clear();
+}
+
 // Callbacks may add and remove waiters, themselves included; those added
 // meanwhile wait for the next group.
 void LogCore::Wake() {
+  Notify(await_durable_);
+  Notify(await_written_);
   const std::uint64_t newest = last_waiter_;
   std::uint64_t at = 0;
   while (!closed_) {
@@ -369,18 +400,30 @@ std::unique_ptr<AppendLog::Reader> LogCore::Read(
 absl::StatusOr<RecordSpan> LogCore::ReadSpan(Seq since, Visibility visibility,
                                              std::size_t bytes_max) const {
   if (since < horizon_) return TruncatedAt(since);
-  RecordSpan span;
   const Seq last = Visible(visibility);
-  if (last <= since) return span;
-  auto bytes = std::make_shared<std::string>();
-  const auto reader = NewLogReader(store_, project_, {since.next(), last});
-  for (; reader->Valid() && (span.last.value == 0 || bytes->size() < bytes_max);
-       reader->Next()) {
-    AppendRecord(*bytes, reader->record());
-    span.last = reader->record().seq;
-  }
-  SYNCLINE_RETURN_IF_ERROR(reader->status());
+  if (last <= since) return RecordSpan();
+  RecordSpan span = cache_.Span(since.next(), last, bytes_max);
+  if (!span.empty()) return span;
+  return ReadStored(since, last, bytes_max);
+}
+
+absl::StatusOr<RecordSpan> LogCore::ReadStored(Seq since, Seq last,
+                                               std::size_t bytes_max) const {
+  RecordSpan span;
   span.first = since.next();
+  auto bytes = std::make_shared<std::string>();
+  bytes->reserve(std::min(bytes_max, kGroupBytesMax));
+  const auto reader = NewLogReader(store_, project_, {since.next(), last});
+  for (; reader->Valid(); reader->Next()) {
+    const RecordView& record = reader->record();
+    if (!bytes->empty() && bytes->size() + record.stored.size() > bytes_max) {
+      break;
+    }
+    *bytes += record.stored;
+    span.last = record.seq;
+  }
+  // What was read before a damaged record is whole.
+  if (bytes->empty()) return reader->status();
   span.bytes = *bytes;
   span.owner = std::move(bytes);
   return span;

@@ -10,14 +10,31 @@
 #include <utility>
 #include <vector>
 
+#include <boost/intrusive/list.hpp>
+
 #include "log/append_log.h"
 #include "log/log_rows.h"
 #include "log/log_tables.h"
 #include "log/subscription.h"
+#include "log/tail_cache.h"
 
 namespace syncline {
 
 class JobCounter;
+
+// A subscription that waits for a record. Leaves its list when destroyed.
+class ReadyHook
+    : public boost::intrusive::list_base_hook<
+          boost::intrusive::link_mode<boost::intrusive::auto_unlink>> {
+ public:
+  virtual void Ready() = 0;
+
+ protected:
+  ~ReadyHook() = default;
+};
+using ReadyList =
+    boost::intrusive::list<ReadyHook,
+                           boost::intrusive::constant_time_size<false>>;
 
 // What stands behind an AppendLog: owned by it, and shared for the length of a
 // call with the handlers that it posted.
@@ -34,15 +51,25 @@ class LogCore : public std::enable_shared_from_this<LogCore> {
   // No callback comes any more; waits for what the sync thread has of this
   // log. Must come before destruction.
   void Close();
+  bool closed() const { return closed_; }
 
   void Append(std::vector<Draft> drafts, WriteBatch rows, Durability durability,
               AppendLog::AppendDone done);
   absl::Status TruncateThrough(Seq through);
   std::unique_ptr<AppendLog::Reader> Read(
       const AppendLog::ReadOptions& options) const;
+  // ---- subscriptions
+  // While there is one, new records are kept in the tail cache.
+  void AddSubscription() { ++subscriptions_; }
+  void RemoveSubscription();
   // Records behind `since`; empty if there are none to be seen yet.
   absl::StatusOr<RecordSpan> ReadSpan(Seq since, Visibility visibility,
                                       std::size_t bytes_max) const;
+  // Calls `hook` once, when there are.
+  void AwaitRecords(Visibility visibility, ReadyHook& hook) {
+    ListOf(visibility).push_back(hook);
+  }
+
   absl::StatusOr<std::optional<Seq>> Find(const Dot& dot) const;
   absl::StatusOr<Hash> ChainAt(const Dot& dot) const;
   Hash ChainOf(const Origin& origin) const;
@@ -89,6 +116,7 @@ class LogCore : public std::enable_shared_from_this<LogCore> {
     Hash newest;
     Hash durable;
   };
+  using ChainMap = std::unordered_map<Origin, Chains>;
 
   // Of the last record given out: what a next record may continue.
   struct OpenRun {
@@ -111,12 +139,19 @@ class LogCore : public std::enable_shared_from_this<LogCore> {
   void StartSync();
   void OnSynced(Seq target, const absl::Status& status);
   // Runs `write` and a sync on the sync thread, then `done` here.
-  void Submit(std::function<absl::Status()> write,
+  void Submit(SyncThread::Urgency urgency, std::function<absl::Status()> write,
               std::function<void(LogCore&, const absl::Status&)> done);
   void MoveDurable(Seq seq);
   void Fail(const absl::Status& status);
   void Acknowledge(std::vector<Ack> acks, const absl::Status& status);
-  void Wake();
+  void Wake();         // Whoever waits for durable records.
+  void WakeWritten();  // Subscriptions that take what is only written.
+  void Notify(ReadyList& waiting);
+  ReadyList& ListOf(Visibility visibility) {
+    return visibility == Visibility::kDurable ? await_durable_ : await_written_;
+  }
+  absl::StatusOr<RecordSpan> ReadStored(Seq since, Seq last,
+                                        std::size_t bytes_max) const;
 
   absl::Status TruncatedAt(Seq since) const;
   const TailRecord* FindTail(const Dot& dot, Seq* seq) const;
@@ -135,7 +170,7 @@ class LogCore : public std::enable_shared_from_this<LogCore> {
   VersionVector frontier_;
   VersionVector durable_frontier_;
   VersionVector truncated_;
-  std::unordered_map<Origin, Chains> chains_;
+  ChainMap chains_;
   std::optional<OpenRun> open_run_;
 
   std::deque<Group> pending_;
@@ -145,6 +180,12 @@ class LogCore : public std::enable_shared_from_this<LogCore> {
   bool syncing_ = false;          // A sync without a group is.
   bool closed_ = false;
   absl::Status failed_;
+
+  TailCache cache_;
+  std::size_t subscriptions_ = 0;
+  ReadyList await_durable_;
+  ReadyList await_written_;
+  std::string scratch_;  // A record being encoded.
 
   std::map<std::uint64_t, std::shared_ptr<std::function<void()>>> waiters_;
   std::uint64_t last_waiter_ = 0;

@@ -21,18 +21,6 @@ std::string LogRowKey(ProjectNumber project, char part) {
   return LogRowsPrefix(project) + part;
 }
 
-// The local part of a record: {length, checksum} of dot and changes.
-void AppendLocal(std::string& out, const Dot& dot, std::string_view changes) {
-  std::string body;
-  body.reserve(Origin::kBytes + 10 + changes.size());
-  body += dot.origin.view();
-  AppendVarint(body, dot.counter);
-  body += changes;
-  AppendU32(out, static_cast<std::uint32_t>(body.size()));
-  AppendU32(out, Crc32c(body));
-  out += body;
-}
-
 }  // namespace
 
 std::string LogRowsPrefix(ProjectNumber project) {
@@ -48,16 +36,23 @@ std::string RecordKey(ProjectNumber project, Seq seq) {
 std::string EncodeRecord(const Dot& dot, std::string_view entry,
                          std::string_view changes) {
   std::string out;
-  out.reserve(FrameBytes(entry.size()) + kLocalHeaderBytes + Origin::kBytes +
-              10 + changes.size());
-  AppendFrame(out, entry);
-  AppendLocal(out, dot, changes);
+  AppendRecord(out, dot, entry, changes);
   return out;
 }
 
-void AppendRecord(std::string& out, const RecordView& record) {
-  out += record.frame;
-  AppendLocal(out, record.dot, record.changes);
+void AppendRecord(std::string& out, const Dot& dot, std::string_view entry,
+                  std::string_view changes) {
+  AppendFrame(out, entry);
+  // The local part: {length, checksum} of dot and changes.
+  const std::size_t header = out.size();
+  out.append(kLocalHeaderBytes, '\0');
+  out += dot.origin.view();
+  AppendVarint(out, dot.counter);
+  out += changes;
+  const std::string_view local =
+      std::string_view(out).substr(header + kLocalHeaderBytes);
+  StoreU32(out, header, static_cast<std::uint32_t>(local.size()));
+  StoreU32(out, header + 4, Crc32c(local));
 }
 
 absl::StatusOr<RecordPrefix> DecodeRecordPrefix(Seq seq,
@@ -76,12 +71,14 @@ absl::StatusOr<RecordPrefix> DecodeRecordPrefix(Seq seq,
   const auto origin = Origin::FromBytes(reader.Bytes(Origin::kBytes));
   const std::uint64_t counter = reader.Varint();
   if (!origin || !reader.ok()) return DataLoss("record: malformed dot");
+  const std::size_t all = frame->bytes + kLocalHeaderBytes + length;
   return RecordPrefix{{seq,
                        {*origin, counter},
+                       bytes.substr(0, all),
                        bytes.substr(0, frame->bytes),
                        frame->entry,
                        reader.rest()},
-                      frame->bytes + kLocalHeaderBytes + length};
+                      all};
 }
 
 absl::StatusOr<RecordView> DecodeRecord(Seq seq, std::string_view bytes) {

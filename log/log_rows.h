@@ -23,8 +23,8 @@ std::string LogRowsPrefix(ProjectNumber project);
 std::string RecordKey(ProjectNumber project, Seq seq);
 std::string EncodeRecord(const Dot& dot, std::string_view entry,
                          std::string_view changes);
-// ... of a record as read.
-void AppendRecord(std::string& out, const RecordView& record);
+void AppendRecord(std::string& out, const Dot& dot, std::string_view entry,
+                  std::string_view changes);
 // The record at `seq`; its views are into `bytes`.
 absl::StatusOr<RecordView> DecodeRecord(Seq seq, std::string_view bytes);
 // The record that `bytes` starts with, and its length.

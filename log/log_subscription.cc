@@ -1,39 +1,49 @@
 #include "log/log_subscription.h"
 
-#include <string>
 #include <utility>
 
 namespace syncline {
 
-LogSubscription::LogSubscription(const std::shared_ptr<LogCore>& core,
-                                 Seq since, Visibility visibility,
+LogSubscription::LogSubscription(std::shared_ptr<LogCore> core, Seq since,
+                                 Visibility visibility,
                                  std::function<void()> on_ready)
-    : core_(core),
+    : core_(std::move(core)),
       visibility_(visibility),
       on_ready_(std::move(on_ready)),
       cursor_(since) {
-  waiter_ = core->AddWaiter([this] { OnMoved(); });
+  core_->AddSubscription();
 }
 
 LogSubscription::~LogSubscription() {
-  if (const auto core = core_.lock()) core->RemoveWaiter(waiter_);
+  if (destroyed_ != nullptr) *destroyed_ = true;
+  core_->RemoveSubscription();
 }
 
-void LogSubscription::OnMoved() {
-  const auto core = core_.lock();
-  if (!core || !waiting_ || core->Visible(visibility_) <= cursor_) return;
-  waiting_ = false;
-  on_ready_();
+void LogSubscription::Ready() {
+  // Others may have been woken by a move that this one cannot see.
+  if (core_->Visible(visibility_) <= cursor_) {
+    return core_->AwaitRecords(visibility_, *this);
+  }
+  // What is called may destroy this object, and must outlive that.
+  bool destroyed = false;
+  destroyed_ = &destroyed;
+  std::function<void()> on_ready = std::move(on_ready_);
+  on_ready();
+  if (destroyed) return;
+  destroyed_ = nullptr;
+  on_ready_ = std::move(on_ready);
 }
 
 absl::StatusOr<RecordSpan> LogSubscription::Next(std::size_t bytes_max) {
-  const auto core = core_.lock();
-  if (!core) return absl::CancelledError("the log was closed");
+  if (core_->closed()) return absl::CancelledError("the log was closed");
   absl::StatusOr<RecordSpan> span =
-      core->ReadSpan(cursor_, visibility_, bytes_max);
+      core_->ReadSpan(cursor_, visibility_, bytes_max);
   if (!span.ok()) return span;
-  waiting_ = span->empty();
-  if (!span->empty()) cursor_ = span->last;
+  if (!span->empty()) {
+    cursor_ = span->last;
+  } else if (!is_linked()) {
+    core_->AwaitRecords(visibility_, *this);
+  }
   return span;
 }
 

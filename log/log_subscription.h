@@ -8,9 +8,9 @@
 
 namespace syncline {
 
-class LogSubscription final : public Subscription {
+class LogSubscription final : public Subscription, private ReadyHook {
  public:
-  LogSubscription(const std::shared_ptr<LogCore>& core, Seq since,
+  LogSubscription(std::shared_ptr<LogCore> core, Seq since,
                   Visibility visibility, std::function<void()> on_ready);
   ~LogSubscription() override;
 
@@ -18,14 +18,13 @@ class LogSubscription final : public Subscription {
   [[nodiscard]] Seq cursor() const override { return cursor_; }
 
  private:
-  void OnMoved();
+  void Ready() override;
 
-  const std::weak_ptr<LogCore> core_;
+  const std::shared_ptr<LogCore> core_;
   const Visibility visibility_;
-  const std::function<void()> on_ready_;
+  std::function<void()> on_ready_;  // Empty while it runs.
   Seq cursor_;
-  bool waiting_ = false;
-  std::uint64_t waiter_ = 0;
+  bool* destroyed_ = nullptr;  // Where to say so, while `on_ready` runs.
 };
 
 }  // namespace syncline

@@ -19,7 +19,7 @@ struct RecordSpan {
   std::string_view bytes;  // Within `owner`.
   // Keeps `bytes`. Shared by all who were given the same records, and
   // immutable.
-  std::shared_ptr<const std::string> owner;
+  std::shared_ptr<const void> owner;
 
   [[nodiscard]] bool empty() const { return bytes.empty(); }
 };

@@ -1,5 +1,6 @@
 #include "log/sync_thread.h"
 
+#include <chrono>
 #include <condition_variable>
 #include <mutex>
 #include <thread>
@@ -8,6 +9,8 @@
 
 namespace syncline {
 namespace {
+
+constexpr std::chrono::milliseconds kRest{2};
 
 struct Job {
   std::function<absl::Status()> write;
@@ -34,7 +37,9 @@ void RunJobs(std::vector<Job>& jobs) {
 struct SyncThread::Impl {
   std::mutex mutex;
   std::condition_variable news;
-  std::vector<Job> waiting;  // Guarded by `mutex`, as is:
+  std::vector<Job> waiting;  // Guarded by `mutex`, as are:
+  bool urgent = false;       // One of `waiting` is.
+  bool resting = false;
   bool stopping = false;
   std::thread thread;
 
@@ -45,10 +50,21 @@ struct SyncThread::Impl {
         std::unique_lock lock(mutex);
         news.wait(lock, [this] { return stopping || !waiting.empty(); });
         jobs.swap(waiting);
+        urgent = false;
       }
       if (jobs.empty()) return;
       RunJobs(jobs);
+      jobs.clear();
+      Rest();
     }
+  }
+
+  // A stream of buffered appends would keep the disk busy for nobody.
+  void Rest() {
+    std::unique_lock lock(mutex);
+    resting = true;
+    news.wait_for(lock, kRest, [this] { return stopping || urgent; });
+    resting = false;
   }
 };
 
@@ -67,11 +83,13 @@ SyncThread::~SyncThread() {
 
 void SyncThread::Submit(std::function<absl::Status()> write,
                         std::function<absl::Status()> sync,
-                        std::function<void(absl::Status)> done) {
+                        std::function<void(absl::Status)> done,
+                        Urgency urgency) {
   const std::scoped_lock lock(impl_->mutex);
   impl_->waiting.push_back(
       {std::move(write), std::move(sync), std::move(done)});
-  impl_->news.notify_one();
+  impl_->urgent |= urgency == Urgency::kNow;
+  if (impl_->urgent || !impl_->resting) impl_->news.notify_one();
 }
 
 }  // namespace syncline

@@ -13,6 +13,12 @@ namespace syncline {
 // Thread-safe.
 class SyncThread {
  public:
+  enum class Urgency : unsigned char {
+    kNow,   // Somebody waits for the disk.
+    kSoon,  // Nobody does: the thread rests a few milliseconds between two
+            // rounds that hold nothing else.
+  };
+
   SyncThread();
   // Runs what was submitted, then joins.
   ~SyncThread();
@@ -25,7 +31,8 @@ class SyncThread {
   // of them must sync the same store.
   void Submit(std::function<absl::Status()> write,
               std::function<absl::Status()> sync,
-              std::function<void(absl::Status)> done);
+              std::function<void(absl::Status)> done,
+              Urgency urgency = Urgency::kNow);
 
  private:
   struct Impl;

@@ -1,4 +1,3 @@
-// Subscriptions as callers build them: a cursor, a waiter and a reader.
 #include <atomic>
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/post.hpp>
@@ -8,7 +7,9 @@
 #include <vector>
 
 #include "log/append_log.h"
+#include "log/subscription.h"
 #include "tests/log/log_harness.h"
+#include "tests/log/wrapper_stores.h"
 
 namespace syncline {
 namespace {
@@ -21,34 +22,45 @@ using testing::OnMemory;
 using testing::OnRocks;
 using testing::OriginOf;
 
-// Reads from its cursor whenever it is woken; replay and live delivery are one.
+// Takes spans whenever it is woken, `spans_max` at a time, and goes on only
+// when it is told to.
 class Subscriber {
  public:
-  Subscriber(AppendLog& log, Seq since, std::size_t records_max)
-      : log_(log), cursor_(since), records_max_(records_max) {
-    waiter_ = log.Wait([this] { Read(); });
+  Subscriber(AppendLog& log, Seq since, std::size_t bytes_max,
+             Visibility visibility = Visibility::kDurable)
+      : bytes_max_(bytes_max),
+        subscription_(log.Subscribe(since, visibility, [this] { Read(); })) {
     Read();
   }
 
   void Read() {
-    const auto reader = log_.Read({.since = cursor_});
-    for (std::size_t i = 0; i < records_max_ && reader->Valid(); ++i) {
-      REQUIRE(reader->record().seq == cursor_.next());
-      seen_.push_back(reader->record().seq.value);
-      cursor_ = reader->record().seq;
-      reader->Next();
+    for (;;) {
+      const auto span = subscription_->Next(bytes_max_);
+      REQUIRE(span.ok());
+      if (span->empty()) return;
+      Take(*span);
     }
-    REQUIRE(reader->status().ok());
   }
 
   const std::vector<std::uint64_t>& seen() const { return seen_; }
 
  private:
-  AppendLog& log_;
-  Seq cursor_;
-  const std::size_t records_max_;
+  void Take(const RecordSpan& span) {
+    std::uint64_t last = span.first.value - 1;
+    RecordWalk walk(span.first, span.bytes);
+    for (; walk.Valid(); walk.Next()) {
+      REQUIRE(walk.record().entry == DraftOf(walk.record().dot).entry);
+      last = walk.record().seq.value;
+      seen_.push_back(last);
+    }
+    REQUIRE(walk.status().ok());
+    REQUIRE(last == span.last.value);
+    REQUIRE(subscription_->cursor() == span.last);
+  }
+
+  const std::size_t bytes_max_;
   std::vector<std::uint64_t> seen_;
-  std::unique_ptr<AppendLog::Waiter> waiter_;
+  std::unique_ptr<Subscription> subscription_;
 };
 
 TEMPLATE_TEST_CASE("append_log: subscribers see each record exactly once",
@@ -56,7 +68,9 @@ TEMPLATE_TEST_CASE("append_log: subscribers see each record exactly once",
   constexpr std::uint64_t kWriters = 16;
   constexpr std::uint64_t kEach = 150;
   TestType on;
-  LogHarness harness(on.store());
+  // Small, so that subscribers fall behind the tail cache and come back.
+  LogHarness harness(on.store(), testing::kProject,
+                     {.tail_cache_bytes = 20'000});
   SeededRandom random(8);
   std::vector<std::unique_ptr<Subscriber>> subscribers;
   std::vector<std::uint64_t> starts;
@@ -74,7 +88,8 @@ TEMPLATE_TEST_CASE("append_log: subscribers see each record exactly once",
     if (random.Below(100) == 0) {
       starts.push_back(random.Below(harness->durable().value + 1));
       subscribers.push_back(std::make_unique<Subscriber>(
-          harness.log(), Seq{starts.back()}, 1 + random.Below(5'000)));
+          harness.log(), Seq{starts.back()}, 1 + random.Below(5'000),
+          random.Below(2) == 0 ? Visibility::kDurable : Visibility::kWritten));
     }
   };
   harness.io().restart();
@@ -97,10 +112,6 @@ TEMPLATE_TEST_CASE("append_log: subscribers see each record exactly once",
   REQUIRE(harness->durable() == Seq{appended});
   REQUIRE(subscribers.size() > 4);
   for (std::size_t i = 0; i < subscribers.size(); ++i) {
-    subscribers[i]->Read();  // Those that take few at a time catch up.
-    while (subscribers[i]->seen().size() < appended - starts[i]) {
-      subscribers[i]->Read();
-    }
     CHECK(subscribers[i]->seen() == Numbers(starts[i] + 1, appended));
   }
 }
@@ -151,6 +162,115 @@ TEMPLATE_TEST_CASE("append_log: readers on other threads are undisturbed",
   for (std::size_t i = 0; i < walks.size(); ++i) {
     CHECK(walks[i].status.ok());
     CHECK(walks[i].seqs.size() == 500 - i * 100);
+  }
+}
+
+TEMPLATE_TEST_CASE("subscription: a position that was truncated is told",
+                   "[log]", OnMemory, OnRocks) {
+  TestType on;
+  LogHarness harness(on.store());
+  REQUIRE(harness.Append(DraftsOf(OriginOf(1), 1, 50)).ok());
+  const auto late = harness->Subscribe({10}, Visibility::kDurable, [] {});
+  REQUIRE(late->Next(1)->last == Seq{11});
+  REQUIRE(harness->TruncateThrough({20}).ok());
+  CHECK(absl::IsNotFound(late->Next(1).status()));
+  CHECK(late->cursor() == Seq{11});
+  const auto fits = harness->Subscribe({20}, Visibility::kDurable, [] {});
+  CHECK(fits->Next(1)->first == Seq{21});
+}
+
+TEST_CASE("subscription: what is written comes before it is durable", "[log]") {
+  MemoryStore memory;
+  testing::GateStore gate(memory);
+  LogHarness harness(gate);
+  const Subscriber soon(harness.log(), {0}, 1000, Visibility::kWritten);
+  const Subscriber safe(harness.log(), {0}, 1000, Visibility::kDurable);
+  gate.Shut();
+  harness.Start(DraftsOf(OriginOf(1), 1, 3), Durability::kBuffered);
+  harness.Poll();
+  CHECK(soon.seen() == Numbers(1, 3));
+  CHECK(safe.seen().empty());
+  gate.Open();
+  harness.Run();
+  CHECK(safe.seen() == Numbers(1, 3));
+  CHECK(soon.seen() == Numbers(1, 3));
+}
+
+TEST_CASE("subscription: any may be cancelled while they are woken", "[log]") {
+  MemoryStore store;
+  LogHarness harness(store);
+  std::vector<std::unique_ptr<Subscription>> all(10);
+  std::vector<int> calls(all.size(), 0);
+  // Each that is woken cancels itself, the one before and the one behind.
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    all[i] = harness->Subscribe({0}, Visibility::kDurable, [&, i] {
+      ++calls[i];
+      if (i > 0) all[i - 1].reset();
+      if (i + 1 < all.size()) all[i + 1].reset();
+      all[i].reset();
+    });
+    REQUIRE(all[i]->Next(1)->empty());
+  }
+  REQUIRE(harness.Append(DraftsOf(OriginOf(1), 1, 1)).ok());
+  int woken = 0;
+  for (const int count : calls) woken += count;
+  CHECK(woken == 5);
+  REQUIRE(harness.Append(DraftsOf(OriginOf(1), 2, 1)).ok());
+  for (const int count : calls) CHECK(count <= 1);
+}
+
+TEST_CASE("subscription: a callback may destroy the log", "[log]") {
+  MemoryStore store;
+  LogHarness harness(store);
+  std::vector<std::unique_ptr<Subscription>> all(3);
+  for (auto& each : all) {
+    each = harness->Subscribe({0}, Visibility::kDurable, [&] {
+      for (auto& other : all) other.reset();
+      harness.Close();
+    });
+    REQUIRE(each->Next(1)->empty());
+  }
+  harness.Start(DraftsOf(OriginOf(1), 1, 1));
+  harness.Run();
+  CHECK(all[0] == nullptr);
+}
+
+TEST_CASE("subscription: a span lives on when log and store are gone",
+          "[log]") {
+  RecordSpan live;
+  RecordSpan stored;
+  {
+    OnRocks on;
+    LogHarness harness(on.store());
+    REQUIRE(harness.Append(DraftsOf(OriginOf(1), 1, 3)).ok());
+    auto subscription = harness->Subscribe({0}, Visibility::kDurable, [] {});
+    stored = *subscription->Next(1u << 20);
+    REQUIRE(harness.Append(DraftsOf(OriginOf(1), 4, 3)).ok());
+    live = *subscription->Next(1u << 20);
+    subscription.reset();
+  }
+  for (const RecordSpan& span : {stored, live}) {
+    std::size_t records = 0;
+    RecordWalk walk(span.first, span.bytes);
+    for (; walk.Valid(); walk.Next()) ++records;
+    CHECK(walk.status().ok());
+    CHECK(records == 3);
+  }
+}
+
+TEST_CASE("record_walk: damage anywhere is noticed", "[log][fault]") {
+  MemoryStore store;
+  LogHarness harness(store);
+  REQUIRE(harness.Append(DraftsOf(OriginOf(1), 1, 2)).ok());
+  const auto subscription =
+      harness->Subscribe({0}, Visibility::kDurable, [] {});
+  const RecordSpan span = *subscription->Next(1u << 20);
+  for (std::size_t at = 0; at < span.bytes.size(); ++at) {
+    std::string bytes(span.bytes);
+    bytes[at] = static_cast<char>(bytes[at] ^ 0x10);
+    RecordWalk walk(span.first, bytes);
+    while (walk.Valid()) walk.Next();
+    CHECK(absl::IsDataLoss(walk.status()));
   }
 }
 

@@ -146,5 +146,27 @@ TEST_CASE("sync_thread: takes jobs from many threads", "[log]") {
   CHECK(done == 1'000);
 }
 
+TEST_CASE("sync_thread: what nobody waits for shares rounds", "[log]") {
+  Gathered gathered;
+  std::atomic<int> syncs = 0;
+  std::promise<void> last;
+  const auto sync = [&syncs] {
+    ++syncs;
+    return absl::OkStatus();
+  };
+  gathered.release.set_value();
+  constexpr int kJobs = 1000;
+  for (int i = 0; i < kJobs; ++i) {
+    gathered.thread.Submit(
+        Ok, sync,
+        [&last, i](const absl::Status& status) {
+          if (i + 1 == kJobs && status.ok()) last.set_value();
+        },
+        SyncThread::Urgency::kSoon);
+  }
+  last.get_future().wait();
+  CHECK(syncs < kJobs / 10);
+}
+
 }  // namespace
 }  // namespace syncline

@@ -46,7 +46,7 @@ class TallyStore final : public ForwardingStore {
   using ForwardingStore::ForwardingStore;
   absl::Status Write(const WriteBatch& batch, bool sync) override {
     ++batches;
-    for (const WriteBatch::Op& op : batch.ops()) {
+    for (const WriteBatch::Op op : batch) {
       ++ops[static_cast<std::size_t>(op.column)];
     }
     return ForwardingStore::Write(batch, sync);

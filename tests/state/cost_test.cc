@@ -91,7 +91,7 @@ Cost CostOf(Filled& filled, const Edit& edit) {
   Cost cost;
   cost.changes = applied->changes.size();
   cost.reads = probe.reads();
-  cost.rows_written = state->TakeFlush(1).ops().size();
+  cost.rows_written = state->TakeFlush(1).size();
   return cost;
 }
 

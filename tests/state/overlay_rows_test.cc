@@ -112,9 +112,10 @@ TEST_CASE("overlay: a flush hands out sorted rows once", "[state]") {
   writer.Commit();
   REQUIRE(overlay.bytes() > 0);
   const WriteBatch batch = overlay.TakeFlush();
-  REQUIRE(batch.ops().size() == 3);
-  REQUIRE(batch.ops()[0].key == "a");
-  REQUIRE(batch.ops()[2].kind == WriteBatch::Op::Kind::kDelete);
+  const std::vector<WriteBatch::Op> ops(batch.begin(), batch.end());
+  REQUIRE(ops.size() == 3);
+  REQUIRE(ops[0].key == "a");
+  REQUIRE(ops[2].kind == WriteBatch::Op::Kind::kDelete);
   overlay.FlushWritten();
   REQUIRE(overlay.bytes() == 0);
   REQUIRE(overlay.TakeFlush().empty());
