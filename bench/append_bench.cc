@@ -12,6 +12,7 @@
 #include "base/random.h"
 #include "bench/callers.h"
 #include "bench/harness.h"
+#include "bench/node_rigs.h"
 #include "bench/raw_log.h"
 #include "bench/rigs.h"
 #include "kv/file_content.h"

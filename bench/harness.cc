@@ -238,13 +238,14 @@ std::string PayloadText(std::uint64_t number, std::size_t bytes) {
       text, sizeof text,
       R"({"id":"%08llx","user":"user-%04llu","action":"update",)"
       R"("path":"src/module%02llu/component/file%04llu.cc","size":%llu,)"
-      R"("hash":"%016llx%016llx","tags":["build","release","nightly"],)"
+      R"("hash":"%016llx%016llx%016llx","tags":["build","release","nightly"],)"
       R"("status":"completed"})",
       static_cast<unsigned long long>(number),
       static_cast<unsigned long long>(random.Below(10000)),
       static_cast<unsigned long long>(random.Below(100)),
       static_cast<unsigned long long>(random.Below(10000)),
       static_cast<unsigned long long>(random.Below(100000)),
+      static_cast<unsigned long long>(random.Next()),
       static_cast<unsigned long long>(random.Next()),
       static_cast<unsigned long long>(random.Next()));
   std::string payload = text;

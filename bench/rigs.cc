@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include <boost/asio/executor_work_guard.hpp>
+
 #include "base/hash.h"
 #include "bench/harness.h"
 #include "kv/file_content.h"
@@ -108,24 +110,6 @@ void ReplicaRig::MakeFiles(const std::vector<std::string>& paths) {
     }
   }
   if (!entry.empty()) CommitNow(std::move(entry));
-}
-
-// ---- node
-
-NodeRig::NodeRig(const std::filesystem::path& dir)
-    : work_(boost::asio::make_work_guard(io_)) {
-  NodeOptions options;
-  options.home = dir / "home";
-  options.name = "bench";
-  node_ = Must(Node::Open(io_, options));
-  thread_ = std::thread([this] { io_.run(); });
-}
-
-NodeRig::~NodeRig() {
-  Must(node_->Close());
-  work_.reset();
-  io_.stop();
-  thread_.join();
 }
 
 }  // namespace syncline::testing

@@ -6,10 +6,8 @@
 #include <memory>
 #include <string>
 #include <string_view>
-#include <thread>
 #include <vector>
 
-#include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
 
 #include "absl/status/status.h"
@@ -19,7 +17,6 @@
 #include "kv/store.h"
 #include "log/append_log.h"
 #include "log/sync_thread.h"
-#include "node/node.h"
 #include "replication/replica.h"
 
 // Syncline at the heights at which it is measured. All of them open or create
@@ -43,6 +40,7 @@ class LogRig {
   void Fill(std::size_t count, std::size_t group = 256);
   // Runs the loop until `done`.
   void RunUntil(const std::function<bool()>& done);
+  Store& store() { return *store_; }
 
  private:
   std::unique_ptr<Store> store_;
@@ -76,22 +74,6 @@ class ReplicaRig {
   boost::asio::io_context io_;
   SyncThread sync_thread_;
   std::unique_ptr<Replica> replica_;
-};
-
-// A whole node on a thread of its own.
-class NodeRig {
- public:
-  explicit NodeRig(const std::filesystem::path& dir);
-  ~NodeRig();
-
-  Node& node() { return *node_; }
-
- private:
-  boost::asio::io_context io_;
-  boost::asio::executor_work_guard<boost::asio::io_context::executor_type>
-      work_;
-  std::unique_ptr<Node> node_;
-  std::thread thread_;
 };
 
 }  // namespace syncline::testing
