@@ -57,7 +57,7 @@ std::shared_ptr<LogStream> LogStream::Start(NodeCore& core,
                                             Callback<LogEnd> done) {
   std::shared_ptr<LogStream> stream(new LogStream(
       core, project, std::move(query), std::move(deliver), std::move(done)));
-  core.AddStream(stream);
+  core.reads().Add(stream);
   stream->busy_ = true;
   core.Later([stream] { stream->Begin(); });
   return stream;

@@ -4,7 +4,6 @@
 
 #include "base/status.h"
 #include "kv/rocks_store.h"
-#include "node/log_stream.h"
 
 namespace syncline {
 namespace {
@@ -18,7 +17,7 @@ NodeCore::NodeCore(boost::asio::io_context& io, NodeOptions options)
 
 NodeCore::~NodeCore() {
   stop_work_ = true;
-  EndStreams(std::nullopt);
+  reads_.Close(std::nullopt);
   for (auto& [number, project] : projects_) project.mirrors.clear();
   peers_.reset();
   // What was acknowledged is on the disk; views are made again from the log.
@@ -95,7 +94,7 @@ void NodeCore::Close(StatusCallback done) {
   serving_ = false;
   closed_ = std::move(done);
   Trace("accepting");
-  EndStreams(std::nullopt);
+  reads_.Close(std::nullopt);
   peers_->Close([self = shared_from_this()] {
     self->Later([self] {
       self->Trace("sessions");

@@ -24,6 +24,7 @@
 #include "log/sync_thread.h"
 #include "node/home.h"
 #include "node/node_options.h"
+#include "node/open_reads.h"
 #include "node/settings.h"
 #include "node/types.h"
 #include "proto/kj_loop.h"
@@ -33,8 +34,6 @@
 #include "replication/replica.h"
 
 namespace syncline {
-
-class LogStream;
 
 // One open project of a node.
 struct ProjectRuntime {
@@ -146,8 +145,8 @@ class NodeCore final : public PeerHost,
   boost::asio::io_context& io() { return io_; }
   [[nodiscard]] const NodeOptions& options() const { return options_; }
   std::map<ProjectNumber, ProjectRuntime>& projects() { return projects_; }
-  // Streams to be ended before the project's log goes.
-  void AddStream(const std::shared_ptr<LogStream>& stream);
+  // What reads logs, to be ended before they go.
+  OpenReads& reads() { return reads_; }
 
   // Runs `work` on a worker thread, then `then` with its result on the loop.
   // `work` may use the stores; `then` must not assume that the node is there.
@@ -182,7 +181,6 @@ class NodeCore final : public PeerHost,
   void ForgetProject(ProjectNumber number,
                      const std::vector<MirrorRow>& mirrors,
                      StatusCallback done);
-  void EndStreams(std::optional<ProjectNumber> project);
   void FlushViews();
   void DrainCommits();
   void CloseStore();
@@ -244,7 +242,7 @@ class NodeCore final : public PeerHost,
   std::unique_ptr<Settings> settings_;
   std::map<ProjectNumber, ProjectRuntime> projects_;
   std::unique_ptr<PeerManager> peers_;
-  std::vector<std::weak_ptr<LogStream>> streams_;
+  OpenReads reads_;
 };
 
 }  // namespace syncline
