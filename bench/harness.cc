@@ -188,15 +188,29 @@ void Contest::Decide() {
   for (const Contestant& contestant : contestants_) Print(contestant);
 }
 
-void Contest::Print(const Contestant& contestant) const {
-  std::vector<double> values;
-  std::map<std::string, std::vector<double>> more;
-  for (const Outcome& outcome : contestant.outcomes) {
-    values.push_back(outcome.value);
-    for (const auto& [key, value] : outcome.more) more[key].push_back(value);
+std::map<std::string, Outcome> Contest::Medians() const {
+  std::map<std::string, Outcome> medians;
+  for (const Contestant& contestant : contestants_) {
+    if (contestant.outcomes.empty()) continue;
+    std::vector<double> values;
+    std::map<std::string, std::vector<double>> more;
+    for (const Outcome& outcome : contestant.outcomes) {
+      values.push_back(outcome.value);
+      for (const auto& [key, value] : outcome.more) more[key].push_back(value);
+    }
+    Outcome& median = medians[contestant.name];
+    median.value = Median(values);
+    for (const auto& [key, each] : more) median.more[key] = Median(each);
   }
+  return medians;
+}
+
+void Contest::Print(const Contestant& contestant) const {
+  const Outcome median = Medians().at(contestant.name);
+  std::vector<double> values;
+  for (const Outcome& each : contestant.outcomes) values.push_back(each.value);
   std::printf("{\"name\":\"%s/%s\"", name_.c_str(), contestant.name.c_str());
-  PrintNumber("value", Median(values));
+  PrintNumber("value", median.value);
   std::printf(",\"unit\":\"%s\"", unit_.c_str());
   PrintNumber("min", *std::min_element(values.begin(), values.end()));
   PrintNumber("max", *std::max_element(values.begin(), values.end()));
@@ -214,7 +228,7 @@ void Contest::Print(const Contestant& contestant) const {
     if (first) std::printf(",\"ratio_of\":\"%s\"", ceiling.name.c_str());
     first = false;
   }
-  for (const auto& [key, each] : more) PrintNumber(key, Median(each));
+  for (const auto& [key, each] : median.more) PrintNumber(key, each);
   std::printf("}\n");
   std::fflush(stdout);
 }

@@ -109,6 +109,8 @@ class Contest {
   // contestant: the medians, and the medians of the rounds' ratios to each
   // ceiling. Nothing if `--only` names other rows.
   void Decide();
+  // Of each contestant, by its name; empty before Decide().
+  [[nodiscard]] std::map<std::string, Outcome> Medians() const;
 
  private:
   struct Contestant {
