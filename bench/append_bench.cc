@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <string>
 #include <thread>
@@ -18,6 +19,7 @@
 #include "kv/file_content.h"
 #include "log/record_span.h"
 #include "log/subscription.h"
+#include "node/project_events.h"
 #include "replication/state/edits.h"
 
 namespace syncline::testing {
@@ -25,7 +27,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::size_t kThreadRecordBytes = 512;
+constexpr std::size_t kThreadAppendsMax = 50'000;
 constexpr std::size_t kRows = 50'000;  // Files, or documents, that change.
 
 struct Load {
@@ -188,13 +190,10 @@ Outcome RunThreads(const fs::path& dir, const Load& load) {
   std::vector<std::thread> threads;
   for (std::uint32_t i = 0; i < load.callers; ++i) {
     threads.emplace_back([&, i] {
-      const Project::Documents documents = project.documents();
+      const Project::Events events = project.events();
       for (std::size_t number = 0; number < each; ++number) {
         const std::uint64_t begin = NowNs();
-        Must(documents
-                 .Put("bench", std::to_string(i * kRows + number % 1000),
-                      pool[number])
-                 .status());
+        Must(events.Append("orders", pool[number], load.durability).status());
         latencies[i].Add(NowNs() - begin);
       }
     });
@@ -251,11 +250,12 @@ void Compare(const BenchOptions& options, const Kind& kind, const Load& load) {
 
 void CompareThreads(const BenchOptions& options, const Load& load) {
   Contest contest(options,
-                  "append/threads/durable/" + std::to_string(load.callers),
+                  std::string("append/threads") +
+                      (load.durable() ? "/durable/" : "/buffered/") +
+                      std::to_string(load.callers),
                   "entries/s");
-  contest.Ceiling("raw", [=](const fs::path& dir) {
-    return RunRaw(dir, load, kThreadRecordBytes);
-  });
+  contest.Ceiling("light",
+                  [=](const fs::path& dir) { return RunLight(dir, load); });
   contest.Entrant("syncline",
                   [=](const fs::path& dir) { return RunThreads(dir, load); });
   contest.Decide();
@@ -278,10 +278,13 @@ int Main(const BenchOptions& options) {
       }
     }
   }
-  for (const std::uint32_t callers : {1u, 16u}) {
-    CompareThreads(options,
-                   {callers, Durability::kDurable,
-                    options.Scaled(CountOf(callers, Durability::kDurable))});
+  for (const Durability durability :
+       {Durability::kBuffered, Durability::kDurable}) {
+    for (const std::uint32_t callers : {1u, 16u}) {
+      const std::size_t count = std::min<std::size_t>(
+          CountOf(callers, durability), kThreadAppendsMax);
+      CompareThreads(options, {callers, durability, options.Scaled(count)});
+    }
   }
   return 0;
 }

@@ -60,7 +60,6 @@ struct PeerSetup {
 
 struct PeerKind {
   const char* name;
-  bool durable;  // Can be.
   bool replays;
   std::unique_ptr<PeerServer> (*start)(const PeerSetup& setup);
 };

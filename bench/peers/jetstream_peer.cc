@@ -1,6 +1,10 @@
 // NATS JetStream through its C client.
 
+#include <fcntl.h>
+#include <linux/fs.h>
 #include <nats/nats.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
 
 #include <chrono>
 #include <condition_variable>
@@ -58,6 +62,21 @@ class Connection {
   natsConnection* connection_ = nullptr;
   jsCtx* context_ = nullptr;
 };
+
+// Makes every write to files below `dir` a synchronous one. Only from 2.10 on
+// can the server be told to sync each append itself.
+void SyncWrites(const std::filesystem::path& dir) {
+  const int fd = open(dir.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  int flags = 0;
+  if (ioctl(fd, FS_IOC_GETFLAGS, &flags) != 0) {
+    PeerFailed(dir.string(), "this file system has no flags");
+  }
+  flags |= FS_SYNC_FL;
+  if (ioctl(fd, FS_IOC_SETFLAGS, &flags) != 0) {
+    PeerFailed(dir.string(), "this file system cannot sync each write");
+  }
+  close(fd);
+}
 
 // An ordered consumer of log 0, from its beginning.
 class Consumer {
@@ -182,11 +201,12 @@ class JetStreamServer final : public PeerServer {
   static std::unique_ptr<ServerProcess> Begin(const PeerSetup& setup) {
     const int port = FreePort();
     const std::filesystem::path config = setup.dir / "server.conf";
+    const std::filesystem::path data = setup.dir / "data";
+    std::filesystem::create_directory(data);
+    if (setup.durable) SyncWrites(data);
     std::ofstream(config) << "listen: \"127.0.0.1:" << port
-                          << "\"\njetstream {\n  store_dir: \""
-                          << (setup.dir / "data").string() << "\"\n"
-                          << (setup.durable ? "  sync_interval: always\n" : "")
-                          << "}\n";
+                          << "\"\njetstream {\n  store_dir: \"" << data.string()
+                          << "\"\n}\n";
     return std::make_unique<ServerProcess>(
         std::vector<std::string>{"nats-server", "-c", config.string()}, port,
         setup.dir / "server.log");
