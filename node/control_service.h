@@ -55,10 +55,22 @@ class ControlService final : public control::Control::Server {
   kj::Promise<void> makeDirectory(MakeDirectoryContext context) override;
   kj::Promise<void> makeSymlink(MakeSymlinkContext context) override;
 
+  // node/control_events.cc
+  kj::Promise<void> appendEvents(AppendEventsContext context) override;
+  kj::Promise<void> feed(FeedContext context) override;
+
   // node/control_log.cc
   kj::Promise<void> readLog(ReadLogContext context) override;
   kj::Promise<void> conflicts(ConflictsContext context) override;
   kj::Promise<void> resolve(ResolveContext context) override;
+
+  // node/control_retention.cc
+  kj::Promise<void> truncateLog(TruncateLogContext context) override;
+  kj::Promise<void> retention(RetentionContext context) override;
+  kj::Promise<void> setRetention(SetRetentionContext context) override;
+  kj::Promise<void> cursors(CursorsContext context) override;
+  kj::Promise<void> setCursor(SetCursorContext context) override;
+  kj::Promise<void> removeCursor(RemoveCursorContext context) override;
 
  private:
   // Calls `change(replica, done)` for the project `name`; its Written.

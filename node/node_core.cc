@@ -4,7 +4,7 @@
 
 #include "base/status.h"
 #include "kv/rocks_store.h"
-#include "node/log_stream.h"
+#include "node/log_keeper.h"
 
 namespace syncline {
 namespace {
@@ -18,7 +18,7 @@ NodeCore::NodeCore(boost::asio::io_context& io, NodeOptions options)
 
 NodeCore::~NodeCore() {
   stop_work_ = true;
-  EndStreams(std::nullopt);
+  reads_.Close(std::nullopt);
   for (auto& [number, project] : projects_) project.mirrors.clear();
   peers_.reset();
   // What was acknowledged is on the disk; views are made again from the log.
@@ -62,6 +62,8 @@ absl::Status NodeCore::OpenAll() {
       PeerManager::Environment{*this, *loop_, pool_->get_executor(), random_,
                                time_},
       PeerManager::Options());
+  keeper_ = std::make_unique<LogKeeper>(*this);
+  keeper_->Start();
   if (!options_.run_mirrors) return absl::OkStatus();
   for (auto& [number, project] : projects_) StartMirrors(project);
   return absl::OkStatus();
@@ -76,6 +78,7 @@ absl::StatusOr<std::vector<std::string>> NodeCore::Serve(
     listening_.push_back(std::move(endpoint));
   }
   serving_ = true;
+  keeper_->Serve();
   for (const auto& [id, row] : settings_->peers()) {
     peers_->AddPeer(RecordOf(row));
   }
@@ -95,7 +98,8 @@ void NodeCore::Close(StatusCallback done) {
   serving_ = false;
   closed_ = std::move(done);
   Trace("accepting");
-  EndStreams(std::nullopt);
+  reads_.Close(std::nullopt);
+  keeper_->Stop();
   peers_->Close([self = shared_from_this()] {
     self->Later([self] {
       self->Trace("sessions");

@@ -54,6 +54,12 @@ bool IsFence(const Stop& stop) {
          stop.reason == Stop::Reason::kDiverged;
 }
 
+absl::Status BehindHorizon() {
+  return FailedPrecondition(
+      "the peer lacks what was truncated here; snapshot transfer is not in "
+      "this version");
+}
+
 Stop OwnFailure(const absl::Status& status) {
   return {Stop::Reason::kFailed, std::string(FromAbsl(status.message()))};
 }
@@ -94,8 +100,11 @@ ProjectLink::Status ProjectLink::status() const {
   Status status;
   status.project = replica_.identity().project;
   status.state = state_;
-  status.error = error_.ok() ? serving_error_ : error_;
+  status.error = error_;
+  if (status.error.ok() && behind_) status.error = BehindHorizon();
+  if (status.error.ok()) status.error = serving_error_;
   status.retry_at_ms = retry_at_ms_;
+  if (heard_) status.theirs = theirs_;
   status.in_sync = state_ == State::kSyncing &&
                    theirs_ == replica_.log().durable_frontier() &&
                    replica_.wants().size() == 0;
@@ -131,6 +140,7 @@ void ProjectLink::OnPosition(const Position& ours,
     return Rest(OwnFailure(contradiction.status()), false);
   if (*contradiction) return Rest(**contradiction, false);
   theirs_.Join(theirs.frontier ? *theirs.frontier : *ours.frontier);
+  heard_ = true;
   Pull();
 }
 
@@ -223,7 +233,8 @@ void ProjectLink::OnCompare(const Position& theirs,
 void ProjectLink::OnPull(const PullRequest& request,
                          PeerCalls::Done<PullAnswer> done) {
   if (fenced_) return done(PullAnswer(*fenced_));
-  if (!CanServe(replica_.log(), request.frontier)) {
+  behind_ = !CanServe(replica_.log(), request.frontier);
+  if (behind_) {
     sender_.reset();
     return done(PullAnswer(Stop{Stop::Reason::kTruncated, ""}));
   }
@@ -254,6 +265,7 @@ void ProjectLink::StartSender(const PullRequest& request) {
     if (by_peer && IsFence(stop)) return Rest(stop, true);
     if (by_peer) return;
     serving_error_ = StatusOf(stop, false);
+    behind_ = behind_ || stop.reason == Stop::Reason::kTruncated;
     env_.peer.Ended(project, stream, stop, [](const absl::Status&) {});
   };
   sender_ = std::make_unique<SegmentSender>(replica_, env_.loop, env_.worker,
