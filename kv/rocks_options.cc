@@ -1,7 +1,9 @@
 #include "kv/rocks_options.h"
 
 #include <rocksdb/cache.h>
+#include <rocksdb/env.h>
 #include <rocksdb/filter_policy.h>
+#include <rocksdb/listener.h>
 #include <rocksdb/table.h>
 
 #include <algorithm>
@@ -59,6 +61,25 @@ rocksdb::ColumnFamilyOptions OptionsOf(
   return options;
 }
 
+// RocksDB's own log, on the disk that may be full: a line that cannot be
+// written aborts the process where RocksDB has its assertions on, and whatever
+// matters comes as a status.
+class NoLog final : public rocksdb::Logger {
+ public:
+  void Logv(const char*, va_list) override {}
+};
+
+// RocksDB goes on by itself when a full disk has room again, with a
+// write-ahead log that it could not write to. A store that failed is opened
+// again instead.
+class NoRecovery final : public rocksdb::EventListener {
+ public:
+  void OnErrorRecoveryBegin(rocksdb::BackgroundErrorReason, rocksdb::Status,
+                            bool* auto_recovery) override {
+    *auto_recovery = false;
+  }
+};
+
 }  // namespace
 
 std::string ColumnName(Column column) {
@@ -80,9 +101,9 @@ rocksdb::DBOptions EmbeddedOptions() {
   options.stats_dump_period_sec = 0;
   options.stats_persist_period_sec = 0;
   options.skip_stats_update_on_db_open = true;
-  options.info_log_level = rocksdb::ERROR_LEVEL;
-  options.max_log_file_size = 1u << 20;
-  options.keep_log_file_num = 2;
+  options.info_log = std::make_shared<NoLog>();
+  options.info_log_level = rocksdb::FATAL_LEVEL;
+  options.listeners.push_back(std::make_shared<NoRecovery>());
   return options;
 }
 

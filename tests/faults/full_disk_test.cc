@@ -110,6 +110,11 @@ TEST_CASE("full_disk: a log stops with the error and goes on when reopened",
     CHECK(reader->status().ok());
     CHECK(seen == acked);
   }
+  {
+    const auto still_full = RocksStore::Open(disk.path() / "store");
+    INFO(still_full.status().ToString());
+    CHECK((still_full.ok() || absl::IsResourceExhausted(still_full.status())));
+  }
   disk.MakeRoom();
   auto store = RocksStore::Open(disk.path() / "store");
   INFO(store.status().ToString());

@@ -257,5 +257,49 @@ TEST_CASE("rocks_store: a full or broken disk costs nothing that was synced",
   }
 }
 
+TEST_CASE("rocks_store: its opening may fail at any call and be repeated",
+          "[kv][fault]") {
+  const auto fault =
+      GENERATE(FaultyDisk::Fault::kFull, FaultyDisk::Fault::kBroken);
+  const TemporaryDirectory directory(testing::MemoryDirectory());
+  SeededRandom random(4);
+  // A store with something to recover.
+  FaultyDisk disk(directory / "store");
+  std::unique_ptr<FaultyDisk> killed;
+  {
+    auto store = disk.OpenStore();
+    REQUIRE(store.ok());
+    for (std::uint64_t i = 1; i <= 10; ++i) {
+      REQUIRE((*store)->Write(BatchOf(i), i % 4 == 0).ok());
+    }
+    killed = disk.Kill(directory / "killed");
+  }
+  int failures = 0;
+  for (std::uint64_t call = 1;; ++call) {
+    INFO("call " << call);
+    const auto copy = killed->Kill(directory / std::to_string(call));
+    copy->FailFrom(copy->calls() + call, fault, random.Below(2) == 0);
+    const std::uint64_t before = copy->calls();
+    {
+      const auto failed = copy->OpenStore();
+      if (copy->calls() < before + call) break;  // It never came to that.
+      INFO(failed.status().ToString());
+      // Old files that it cannot remove do not keep it from opening.
+      failures += failed.ok() ? 0 : 1;
+      CHECK((failed.ok() || (fault == FaultyDisk::Fault::kFull
+                                 ? absl::IsResourceExhausted(failed.status())
+                                 : absl::IsInternal(failed.status()))));
+      if (failed.ok()) CHECK(CountBatches(**failed) == 10);
+    }
+    copy->Heal();
+    const auto store = copy->OpenStore();
+    INFO(store.status().ToString());
+    REQUIRE(store.ok());
+    CHECK(CountBatches(**store) == 10);
+    REQUIRE(call < 1'000);
+  }
+  CHECK(failures > 5);
+}
+
 }  // namespace
 }  // namespace syncline
