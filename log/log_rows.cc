@@ -2,6 +2,7 @@
 
 #include "base/bytes.h"
 #include "base/status.h"
+#include "log/cursors.h"
 #include "log/frame.h"
 
 namespace syncline {
@@ -13,8 +14,10 @@ constexpr std::size_t kLocalHeaderBytes = 8;
 // Parts of kProjects; the first keeps clear of other users of the column.
 constexpr char kLogRows = 'l';
 constexpr char kHead = 'a';
+constexpr char kCursor = 'c';
 constexpr char kHorizon = 'h';
 constexpr char kOrigin = 'o';
+constexpr char kReclaimed = 's';
 constexpr char kTruncated = 't';
 
 std::string LogRowKey(ProjectNumber project, char part) {
@@ -211,6 +214,44 @@ absl::StatusOr<std::uint64_t> DecodeTruncated(std::string_view value) {
     return DataLoss("log: malformed truncation row");
   }
   return counter;
+}
+
+std::string CursorRowsPrefix(ProjectNumber project) {
+  return LogRowKey(project, kCursor);
+}
+
+std::string CursorKey(ProjectNumber project, std::string_view name) {
+  return CursorRowsPrefix(project).append(name);
+}
+
+std::string EncodeCursor(const Cursor& cursor) {
+  std::string out = cursor.log.bytes;
+  AppendU64(out, cursor.seq.value);
+  AppendU64(out, static_cast<std::uint64_t>(cursor.moved_ms));
+  return out;
+}
+
+absl::StatusOr<Cursor> DecodeCursor(std::string_view value) {
+  ByteReader reader(value);
+  Cursor cursor;
+  cursor.log.bytes = reader.Bytes(kLogIdBytes);
+  cursor.seq.value = reader.U64();
+  cursor.moved_ms = static_cast<std::int64_t>(reader.U64());
+  if (!reader.AtEnd()) return DataLoss("log: malformed cursor");
+  return cursor;
+}
+
+std::string ReclaimedKey(ProjectNumber project) {
+  return LogRowKey(project, kReclaimed);
+}
+
+std::string EncodeReclaimed(Seq through) { return EncodeHorizon(through); }
+
+absl::StatusOr<Seq> DecodeReclaimed(std::string_view value) {
+  ByteReader reader(value);
+  const Seq through{reader.U64()};
+  if (!reader.AtEnd()) return DataLoss("log: malformed space row");
+  return through;
 }
 
 absl::StatusOr<Origin> OriginOfKey(std::string_view prefix,

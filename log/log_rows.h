@@ -16,6 +16,8 @@
 
 namespace syncline {
 
+struct Cursor;
+
 // In kProjects a log owns every key that starts with this.
 std::string LogRowsPrefix(ProjectNumber project);
 
@@ -82,7 +84,18 @@ std::string TruncatedKey(ProjectNumber project, const Origin& origin);
 std::string EncodeTruncated(std::uint64_t counter);
 absl::StatusOr<std::uint64_t> DecodeTruncated(std::string_view value);
 
-// The origin at the end of a key of the last two kinds.
+// ---- kProjects: one row for each named cursor (log/cursors.h)
+std::string CursorRowsPrefix(ProjectNumber project);
+std::string CursorKey(ProjectNumber project, std::string_view name);
+std::string EncodeCursor(const Cursor& cursor);
+absl::StatusOr<Cursor> DecodeCursor(std::string_view value);
+
+// ---- kProjects: how far the space of truncated records was given back
+std::string ReclaimedKey(ProjectNumber project);
+std::string EncodeReclaimed(Seq through);
+absl::StatusOr<Seq> DecodeReclaimed(std::string_view value);
+
+// The origin at the end of a key of an origin's row.
 absl::StatusOr<Origin> OriginOfKey(std::string_view prefix,
                                    std::string_view key);
 

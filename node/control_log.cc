@@ -31,6 +31,8 @@ absl::StatusOr<LogQuery> QueryOf(control::LogQuery::Reader in) {
   query.reverse = in.getReverse();
   query.follow = in.getFollow();
   query.path = FromKj(in.getPath());
+  query.device = FromKj(in.getDevice());
+  query.cursor = FromKj(in.getCursor());
   for (const std::string& name : Texts(in.getKinds())) {
     SYNCLINE_ASSIGN_OR_RETURN(PathChange::Type type, TypeFromName(name));
     query.kinds.push_back(type);
@@ -39,6 +41,9 @@ absl::StatusOr<LogQuery> QueryOf(control::LogQuery::Reader in) {
     const std::optional<std::string> id = FromHex(FromKj(in.getLogId()));
     if (!id) return InvalidArgument("the log's id is not hexadecimal");
     query.log = LogId{*id};
+  }
+  if (!query.cursor.empty() && query.since) {
+    return InvalidArgument("either a position or a cursor");
   }
   if (query.follow && query.reverse) {
     return InvalidArgument("a log cannot be followed backwards");

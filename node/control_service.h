@@ -64,6 +64,14 @@ class ControlService final : public control::Control::Server {
   kj::Promise<void> conflicts(ConflictsContext context) override;
   kj::Promise<void> resolve(ResolveContext context) override;
 
+  // node/control_retention.cc
+  kj::Promise<void> truncateLog(TruncateLogContext context) override;
+  kj::Promise<void> retention(RetentionContext context) override;
+  kj::Promise<void> setRetention(SetRetentionContext context) override;
+  kj::Promise<void> cursors(CursorsContext context) override;
+  kj::Promise<void> setCursor(SetCursorContext context) override;
+  kj::Promise<void> removeCursor(RemoveCursorContext context) override;
+
  private:
   // Calls `change(replica, done)` for the project `name`; its Written.
   kj::Promise<absl::StatusOr<Written>> Change(

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/status.h"
+#include "node/device_match.h"
 #include "node/node_core.h"
 #include "node/paths.h"
 #include "replication/mirror/paths.h"
@@ -15,15 +16,6 @@ namespace {
 // Where `syncline serve` listens unless it is told otherwise.
 constexpr char kDefaultAddress[] = "127.0.0.1:22067";
 constexpr std::size_t kNameBytesMax = 255;
-
-std::string Compact(std::string_view text) {
-  std::string result;
-  for (const char c : text) {
-    if (c == '-' || c == ' ') continue;
-    result += static_cast<char>(c >= 'a' && c <= 'z' ? c - 'a' + 'A' : c);
-  }
-  return result;
-}
 
 absl::Status CheckDeviceName(const std::string& name) {
   if (name.empty() || name.size() > kNameBytesMax) {
@@ -58,16 +50,15 @@ void NodeCore::SetName(std::string name, StatusCallback done) {
 }
 
 absl::StatusOr<PeerRow> NodeCore::FindPeer(const std::string& id) const {
-  const std::string wanted = Compact(id);
   std::optional<PeerRow> found;
   for (const auto& [device, row] : settings_->peers()) {
-    if (!Compact(device.ToText()).starts_with(wanted)) continue;
+    if (!IsStartOf(id, device)) continue;
     if (found) {
       return FailedPrecondition("'" + id + "' stands for several devices");
     }
     found = row;
   }
-  if (!found || wanted.empty()) return NotFound("no device '" + id + "'");
+  if (!found) return NotFound("no device '" + id + "'");
   return *std::move(found);
 }
 

@@ -4,6 +4,8 @@
 #include <utility>
 
 #include "base/status.h"
+#include "node/device_match.h"
+#include "node/log_keeper.h"
 #include "node/node_core.h"
 #include "node/path_glob.h"
 #include "proto/entry_codec.h"
@@ -90,11 +92,22 @@ void LogStream::Close() {
   Finish(absl::CancelledError("the node or the project was closed"));
 }
 
-Replica* LogStream::Find() const {
+ProjectRuntime* LogStream::FindProject() const {
   const std::shared_ptr<NodeCore> core = core_.lock();
-  if (!core) return nullptr;
-  ProjectRuntime* runtime = core->Find(project_);
+  return core ? core->Find(project_) : nullptr;
+}
+
+Replica* LogStream::Find() const {
+  ProjectRuntime* runtime = FindProject();
   return runtime == nullptr ? nullptr : runtime->replica.get();
+}
+
+absl::Status LogStream::ResolveCursor(NodeCore& core) {
+  SYNCLINE_ASSIGN_OR_RETURN(const Cursor cursor,
+                            core.keeper().Find(*FindProject(), query_.cursor));
+  query_.since = cursor.seq;
+  query_.log = cursor.log;
+  return absl::OkStatus();
 }
 
 Seq LogStream::End(const AppendLog& log) const {
@@ -106,6 +119,10 @@ void LogStream::Begin() {
   if (ended_) return;
   Replica* replica = Find();
   if (replica == nullptr) return Close();
+  if (!query_.cursor.empty()) {
+    const absl::Status resolved = ResolveCursor(*core_.lock());
+    if (!resolved.ok()) return Finish(resolved);
+  }
   AppendLog& log = replica->log();
   if (query_.since) {
     const CursorState state =
@@ -141,9 +158,13 @@ absl::StatusOr<bool> LogStream::ReadBatch(Replica& replica, Batch& batch) {
         looked_at++ >= kLookedAtMax) {
       return true;
     }
+    last_ = reader->record().seq;
+    if (!query_.device.empty() &&
+        !IsFrom(replica, reader->record().dot.origin)) {
+      continue;
+    }
     SYNCLINE_ASSIGN_OR_RETURN(LogRecord record,
                               DescribeRecord(replica, reader->record()));
-    last_ = record.seq;
     SYNCLINE_ASSIGN_OR_RETURN(bool wanted, Matches(record));
     if (!wanted) continue;
     bytes += BytesOf(record);
@@ -152,6 +173,16 @@ absl::StatusOr<bool> LogStream::ReadBatch(Replica& replica, Batch& batch) {
   }
   SYNCLINE_RETURN_IF_ERROR(reader->status());
   return false;
+}
+
+bool LogStream::IsFrom(const Replica& replica, const Origin& origin) {
+  const auto known = from_device_.find(origin);
+  if (known != from_device_.end()) return known->second;
+  const std::string key = replica.DeviceOf(origin);
+  if (key.empty()) return false;  // It may be told later.
+  return from_device_
+      .emplace(origin, IsStartOf(query_.device, DeviceId::Of(key)))
+      .first->second;
 }
 
 absl::StatusOr<bool> LogStream::Matches(LogRecord& record) const {
@@ -183,7 +214,8 @@ void LogStream::Pump() {
   }
   Batch batch;
   const absl::StatusOr<bool> more = ReadBatch(*replica, batch);
-  if (!more.ok()) return Finish(more.status());
+  // What was read before a damaged record is whole; the next turn tells.
+  if (!more.ok() && batch.empty()) return Finish(more.status());
   if (!batch.empty()) {
     busy_ = true;
     return deliver_(std::move(batch), [weak = weak_from_this()] {

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -14,6 +15,7 @@
 namespace syncline {
 
 class NodeCore;
+struct ProjectRuntime;
 
 // Reads one project's log for one reader, in batches that it asks for one by
 // one; with `follow` it goes on with what is appended. Keeps nothing open
@@ -49,8 +51,12 @@ class LogStream : public std::enable_shared_from_this<LogStream> {
   // Reads one batch from behind `last_`; true if there may be more now.
   absl::StatusOr<bool> ReadBatch(Replica& replica, Batch& batch);
   absl::StatusOr<bool> Matches(LogRecord& record) const;
+  bool IsFrom(const Replica& replica, const Origin& origin);
+  // Takes the position of the cursor that the query names.
+  absl::Status ResolveCursor(NodeCore& core);
   [[nodiscard]] Seq End(const AppendLog& log) const;
   void Finish(absl::StatusOr<LogEnd> end);
+  ProjectRuntime* FindProject() const;
   Replica* Find() const;
 
   std::weak_ptr<NodeCore> core_;
@@ -60,6 +66,7 @@ class LogStream : public std::enable_shared_from_this<LogStream> {
   Callback<LogEnd> done_;
   std::unique_ptr<AppendLog::Waiter> waiter_;
   std::optional<Seq> last_;  // Looked at; behind or, reversed, before it.
+  std::map<Origin, bool> from_device_;  // Of the origins seen.
   std::uint64_t delivered_ = 0;
   bool busy_ = false;  // A batch is out, or a turn is posted.
   bool ended_ = false;

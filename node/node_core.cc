@@ -4,6 +4,7 @@
 
 #include "base/status.h"
 #include "kv/rocks_store.h"
+#include "node/log_keeper.h"
 
 namespace syncline {
 namespace {
@@ -61,6 +62,8 @@ absl::Status NodeCore::OpenAll() {
       PeerManager::Environment{*this, *loop_, pool_->get_executor(), random_,
                                time_},
       PeerManager::Options());
+  keeper_ = std::make_unique<LogKeeper>(*this);
+  keeper_->Start();
   if (!options_.run_mirrors) return absl::OkStatus();
   for (auto& [number, project] : projects_) StartMirrors(project);
   return absl::OkStatus();
@@ -75,6 +78,7 @@ absl::StatusOr<std::vector<std::string>> NodeCore::Serve(
     listening_.push_back(std::move(endpoint));
   }
   serving_ = true;
+  keeper_->Serve();
   for (const auto& [id, row] : settings_->peers()) {
     peers_->AddPeer(RecordOf(row));
   }
@@ -95,6 +99,7 @@ void NodeCore::Close(StatusCallback done) {
   closed_ = std::move(done);
   Trace("accepting");
   reads_.Close(std::nullopt);
+  keeper_->Stop();
   peers_->Close([self = shared_from_this()] {
     self->Later([self] {
       self->Trace("sessions");

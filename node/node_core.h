@@ -25,26 +25,16 @@
 #include "node/home.h"
 #include "node/node_options.h"
 #include "node/open_reads.h"
+#include "node/project_runtime.h"
 #include "node/settings.h"
 #include "node/types.h"
 #include "proto/kj_loop.h"
-#include "replication/mirror/mirror.h"
 #include "replication/peer/peer_host.h"
 #include "replication/peer/peer_manager.h"
-#include "replication/replica.h"
 
 namespace syncline {
 
-// One open project of a node.
-struct ProjectRuntime {
-  ProjectNumber number;
-  std::unique_ptr<Replica> replica;
-  std::map<std::uint32_t, std::unique_ptr<Mirror>> mirrors;  // Started ones.
-  std::map<std::uint32_t, std::string> mirror_errors;        // Of the others.
-  // The sum of visible sizes, and the state that it is of.
-  std::optional<std::pair<Hash, std::uint64_t>> bytes;
-  bool verifying = false;  // Its log is being read on a worker thread.
-};
+class LogKeeper;
 
 // What is behind Node: everything it owns, in the order in which it is to be
 // destroyed from the bottom up, and the operations on it. The control service
@@ -133,11 +123,17 @@ class NodeCore final : public PeerHost,
                       const std::vector<ProjectInfo>& projects,
                       std::function<void(absl::Status)> done) override;
   void RememberPeer(const PeerRecord& peer) override;
+  void RememberFrontier(const DeviceId& device, const ProjectId& project,
+                        const VersionVector& frontier) override;
+  void RememberFrontiers();  // Of those connected.
 
   // ---- parts
   Settings& settings() { return *settings_; }
   ChunkStore& chunks() { return *chunks_; }
   Store& store() { return *store_; }
+  LogKeeper& keeper() { return *keeper_; }
+  // Long jobs on workers look at it.
+  const std::atomic<bool>& stop_work() const { return stop_work_; }
   // Everything of Cap'n Proto in this node runs here.
   KjLoop& loop() { return *loop_; }
   [[nodiscard]] const TimeSource& time() const { return time_; }
@@ -227,7 +223,7 @@ class NodeCore final : public PeerHost,
   std::optional<Self> self_;
   bool closing_ = false;
   bool serving_ = false;
-  std::atomic<bool> stop_work_ = false;  // Long jobs on workers look at it.
+  std::atomic<bool> stop_work_ = false;
   StatusCallback closed_;
   absl::Status close_error_;  // The first one.
   std::size_t closing_left_ = 0;
@@ -243,6 +239,7 @@ class NodeCore final : public PeerHost,
   std::map<ProjectNumber, ProjectRuntime> projects_;
   std::unique_ptr<PeerManager> peers_;
   OpenReads reads_;
+  std::unique_ptr<LogKeeper> keeper_;
 };
 
 }  // namespace syncline

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <functional>
 #include <string>
@@ -17,6 +18,8 @@ struct NodeOptions {
   // Start the folder mirrors at once. Without, they start when an operation
   // needs them.
   bool run_mirrors = true;
+  // How often logs with a retention policy are looked at.
+  std::int64_t retention_period_ms = 30'000;
   // Hears of each step of Close(), in order: "accepting", "sessions",
   // "mirrors", "views", "commits", "store".
   std::function<void(std::string_view)> on_close_step;

@@ -147,6 +147,21 @@ void NodeCore::RememberPeer(const PeerRecord& peer) {
   if (row != known->second) settings_->PutPeer(row, nullptr);
 }
 
+void NodeCore::RememberFrontier(const DeviceId& device,
+                                const ProjectId& project,
+                                const VersionVector& frontier) {
+  settings_->PutFrontier(device, project, frontier, nullptr);
+}
+
+void NodeCore::RememberFrontiers() {
+  if (!peers_) return;
+  for (const PeerStatus& peer : peers_->Status()) {
+    for (const ProjectLink::Status& link : peer.projects) {
+      if (link.theirs) RememberFrontier(peer.id, link.project, *link.theirs);
+    }
+  }
+}
+
 void NodeCore::PeerChanged(const DeviceId& id) {
   Later([weak = weak_from_this(), id] {
     const auto self = weak.lock();

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "base/status.h"
+#include "node/log_keeper.h"
 #include "node/node_core.h"
 
 namespace syncline {
@@ -90,6 +91,7 @@ void NodeCore::RemoveProject(const std::string& name, StatusCallback done) {
   }
   reads_.Close(number);
   project.mirrors.clear();
+  keeper_->Forget(number);
   // Peers let go of the replica before it goes.
   std::unique_ptr<Replica> replica = std::move(project.replica);
   projects_.erase(number);

@@ -8,16 +8,19 @@
 #include "base/bytes.h"
 #include "base/status.h"
 
-// Keys: kMeta "node", "project/<number>", "mirror/<id>"; kPeers "d/<device
-// id>", "i/<invitation id>". Numbers are big-endian, ids raw.
+// Keys: kMeta "node", "project/<number>", "retention/<number>", "mirror/<id>";
+// kPeers "d/<device id>", "f/<device id><project id>", "i/<invitation id>".
+// Numbers are big-endian, ids raw.
 
 namespace syncline {
 namespace {
 
 constexpr std::string_view kNodeKey = "node";
 constexpr std::string_view kProjectPrefix = "project/";
+constexpr std::string_view kRetentionPrefix = "retention/";
 constexpr std::string_view kMirrorPrefix = "mirror/";
 constexpr std::string_view kDevicePrefix = "d/";
+constexpr std::string_view kFrontierPrefix = "f/";
 constexpr std::string_view kInvitationPrefix = "i/";
 constexpr std::int64_t kForgetAfterMs = 86'400'000;
 
@@ -31,6 +34,10 @@ std::string BytesKey(std::string_view prefix, std::string_view bytes) {
   std::string key(prefix);
   key += bytes;
   return key;
+}
+
+std::string FrontierKey(const DeviceId& device, const ProjectId& project) {
+  return BytesKey(kFrontierPrefix, device.hash.view()) + project.bytes;
 }
 
 void EraseProject(std::vector<ProjectId>& ids, const ProjectId& id) {
@@ -117,6 +124,12 @@ absl::Status Settings::LoadNode(std::string_view key, std::string_view value) {
   } else if (key.starts_with(kMirrorPrefix)) {
     SYNCLINE_ASSIGN_OR_RETURN(MirrorRow row, DecodeMirrorRow(value));
     mirrors_.emplace(row.id, std::move(row));
+  } else if (key.starts_with(kRetentionPrefix)) {
+    ByteReader number(key.substr(kRetentionPrefix.size()));
+    const ProjectNumber project{number.U32()};
+    SYNCLINE_ASSIGN_OR_RETURN(RetentionPolicy policy, DecodeRetention(value));
+    if (!number.AtEnd()) return DataLoss("a retention row cannot be read");
+    retention_.emplace(project, policy);
   }
   return absl::OkStatus();  // Other keys of this column are not ours.
 }
@@ -128,6 +141,9 @@ absl::Status Settings::LoadPeer(std::string_view key, std::string_view value) {
   } else if (key.starts_with(kInvitationPrefix)) {
     SYNCLINE_ASSIGN_OR_RETURN(InvitationRow row, DecodeInvitationRow(value));
     invitations_.emplace(row.id, std::move(row));
+  } else if (key.starts_with(kFrontierPrefix)) {
+    SYNCLINE_ASSIGN_OR_RETURN(FrontierRow row, DecodeFrontierRow(value));
+    frontiers_[{row.device, row.project}] = std::move(row.frontier);
   }
   return absl::OkStatus();
 }
@@ -206,8 +222,11 @@ void Settings::RemoveProject(ProjectNumber number, Done done) {
       batch.Put(Column::kPeers, BytesKey(kInvitationPrefix, name),
                 EncodeInvitationRow(invitation));
     }
+    EraseFrontiers([&](const Holder& of) { return of.second == id; }, batch);
     projects_.erase(found);
   }
+  retention_.erase(number);
+  batch.Delete(Column::kMeta, NumberKey(kRetentionPrefix, number.value));
   std::erase_if(mirrors_, [&](const auto& entry) {
     if (entry.second.project != number) return false;
     batch.Delete(Column::kMeta, NumberKey(kMirrorPrefix, entry.first));
@@ -268,7 +287,52 @@ void Settings::PutPeer(const PeerRow& row, Done done) {
 void Settings::RemovePeer(const DeviceId& id, Done done) {
   WriteBatch batch;
   batch.Delete(Column::kPeers, BytesKey(kDevicePrefix, id.hash.view()));
+  EraseFrontiers([&](const Holder& of) { return of.first == id; }, batch);
   peers_.erase(id);
+  Write(std::move(batch), std::move(done));
+}
+
+const VersionVector* Settings::FrontierOf(const DeviceId& device,
+                                          const ProjectId& project) const {
+  const auto found = frontiers_.find({device, project});
+  return found == frontiers_.end() ? nullptr : &found->second;
+}
+
+void Settings::PutFrontier(const DeviceId& device, const ProjectId& project,
+                           const VersionVector& frontier, Done done) {
+  const VersionVector* known = FrontierOf(device, project);
+  WriteBatch batch;
+  if (peers_.contains(device) && (known == nullptr || *known != frontier)) {
+    frontiers_[{device, project}] = frontier;
+    batch.Put(Column::kPeers, FrontierKey(device, project),
+              EncodeFrontierRow({device, project, frontier}));
+  } else if (!done) {
+    return;
+  }
+  Write(std::move(batch), std::move(done));
+}
+
+void Settings::EraseFrontiers(const std::function<bool(const Holder&)>& gone,
+                              WriteBatch& batch) {
+  std::erase_if(frontiers_, [&](const auto& entry) {
+    if (!gone(entry.first)) return false;
+    batch.Delete(Column::kPeers,
+                 FrontierKey(entry.first.first, entry.first.second));
+    return true;
+  });
+}
+
+void Settings::PutRetention(ProjectNumber number, const RetentionPolicy& policy,
+                            Done done) {
+  WriteBatch batch;
+  const std::string key = NumberKey(kRetentionPrefix, number.value);
+  if (policy.keep.none()) {
+    retention_.erase(number);
+    batch.Delete(Column::kMeta, key);
+  } else {
+    retention_[number] = policy;
+    batch.Put(Column::kMeta, key, EncodeRetention(policy));
+  }
   Write(std::move(batch), std::move(done));
 }
 

@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include <boost/asio/any_io_executor.hpp>
@@ -75,6 +76,15 @@ class Settings {
   // `wanted`, or `wanted` with the least free "-2", "-3", ... behind it.
   [[nodiscard]] std::string FreeProjectName(std::string_view wanted) const;
 
+  // ---- retention, of projects that have a policy
+  [[nodiscard]] const std::map<ProjectNumber, RetentionPolicy>& retention()
+      const {
+    return retention_;
+  }
+  // A policy that keeps everything is no policy.
+  void PutRetention(ProjectNumber number, const RetentionPolicy& policy,
+                    Done done);
+
   // ---- mirrors, by id
   [[nodiscard]] const std::map<std::uint32_t, MirrorRow>& mirrors() const {
     return mirrors_;
@@ -91,6 +101,14 @@ class Settings {
   }
   void PutPeer(const PeerRow& row, Done done);
   void RemovePeer(const DeviceId& id, Done done);
+
+  // What a device was last known to hold of a project, durably; null if it
+  // never said.
+  [[nodiscard]] const VersionVector* FrontierOf(const DeviceId& device,
+                                                const ProjectId& project) const;
+  // Writes only what is new. Nothing of devices that are not in peers().
+  void PutFrontier(const DeviceId& device, const ProjectId& project,
+                   const VersionVector& frontier, Done done);
 
   // ---- invitations, by id
   [[nodiscard]] const std::map<std::string, InvitationRow>& invitations()
@@ -111,6 +129,10 @@ class Settings {
   absl::Status Create(RandomSource& random, std::string_view name);
   void Write(WriteBatch batch, Done done);
   [[nodiscard]] std::string NodeRow() const;
+  // Forgets what is known of the devices that `gone` names.
+  using Holder = std::pair<DeviceId, ProjectId>;
+  void EraseFrontiers(const std::function<bool(const Holder&)>& gone,
+                      WriteBatch& batch);
 
   Store& store_;
   SyncThread& sync_thread_;
@@ -123,6 +145,8 @@ class Settings {
   std::map<ProjectNumber, ProjectRow> projects_;
   std::map<std::uint32_t, MirrorRow> mirrors_;
   std::map<DeviceId, PeerRow> peers_;
+  std::map<Holder, VersionVector> frontiers_;
+  std::map<ProjectNumber, RetentionPolicy> retention_;
   std::map<std::string, InvitationRow> invitations_;
 };
 

@@ -25,6 +25,20 @@ std::vector<ProjectId> ReadIds(ByteReader& reader) {
   return ids;
 }
 
+void AppendBounds(std::string& out, const LogBounds& bounds) {
+  AppendVarint(out, bounds.entries);
+  AppendVarint(out, static_cast<std::uint64_t>(bounds.age_ms));
+  AppendVarint(out, bounds.bytes);
+}
+
+LogBounds ReadBounds(ByteReader& reader) {
+  LogBounds bounds;
+  bounds.entries = reader.Varint();
+  bounds.age_ms = static_cast<std::int64_t>(reader.Varint());
+  bounds.bytes = reader.Varint();
+  return bounds;
+}
+
 bool AllIdsWhole(const std::vector<ProjectId>& ids) {
   return std::all_of(ids.begin(), ids.end(), [](const ProjectId& id) {
     return id.bytes.size() == kProjectIdBytes;
@@ -131,6 +145,48 @@ absl::StatusOr<InvitationRow> DecodeInvitationRow(std::string_view bytes) {
     return DataLoss("an invitation row cannot be read");
   }
   return row;
+}
+
+std::string EncodeFrontierRow(const FrontierRow& row) {
+  std::string out;
+  AppendSized(out, row.device.hash.view());
+  AppendSized(out, row.project.bytes);
+  AppendSized(out, row.frontier.Encode());
+  return out;
+}
+
+absl::StatusOr<FrontierRow> DecodeFrontierRow(std::string_view bytes) {
+  ByteReader reader(bytes);
+  FrontierRow row;
+  const std::optional<Hash> device = Hash::FromBytes(reader.Sized());
+  row.project.bytes = reader.Sized();
+  absl::StatusOr<VersionVector> frontier =
+      VersionVector::Decode(reader.Sized());
+  if (!reader.AtEnd() || !device || !frontier.ok() ||
+      row.project.bytes.size() != kProjectIdBytes) {
+    return DataLoss("a device's frontier cannot be read");
+  }
+  row.device.hash = *device;
+  row.frontier = *std::move(frontier);
+  return row;
+}
+
+std::string EncodeRetention(const RetentionPolicy& policy) {
+  std::string out;
+  AppendBounds(out, policy.keep);
+  AppendBounds(out, policy.limit);
+  return out;
+}
+
+absl::StatusOr<RetentionPolicy> DecodeRetention(std::string_view bytes) {
+  ByteReader reader(bytes);
+  RetentionPolicy policy;
+  policy.keep = ReadBounds(reader);
+  policy.limit = ReadBounds(reader);
+  if (!reader.AtEnd() || policy.keep.age_ms < 0 || policy.limit.age_ms < 0) {
+    return DataLoss("a retention row cannot be read");
+  }
+  return policy;
 }
 
 absl::Status CheckProjectName(std::string_view name) {

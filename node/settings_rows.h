@@ -7,7 +7,9 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "clock/version_vector.h"
 #include "kv/keys.h"
+#include "log/retention.h"
 #include "replication/peer/device_identity.h"
 #include "replication/project_id.h"
 #include "replication/state/strategy.h"
@@ -54,6 +56,13 @@ struct InvitationRow {
   friend bool operator==(const InvitationRow&, const InvitationRow&) = default;
 };
 
+// What a device is known to hold of a project, durably.
+struct FrontierRow {
+  DeviceId device;
+  ProjectId project;
+  VersionVector frontier;
+};
+
 std::string EncodeProjectRow(const ProjectRow& row);
 absl::StatusOr<ProjectRow> DecodeProjectRow(std::string_view bytes);
 std::string EncodeMirrorRow(const MirrorRow& row);
@@ -62,6 +71,11 @@ std::string EncodePeerRow(const PeerRow& row);
 absl::StatusOr<PeerRow> DecodePeerRow(std::string_view bytes);
 std::string EncodeInvitationRow(const InvitationRow& row);
 absl::StatusOr<InvitationRow> DecodeInvitationRow(std::string_view bytes);
+
+std::string EncodeFrontierRow(const FrontierRow& row);
+absl::StatusOr<FrontierRow> DecodeFrontierRow(std::string_view bytes);
+std::string EncodeRetention(const RetentionPolicy& policy);
+absl::StatusOr<RetentionPolicy> DecodeRetention(std::string_view bytes);
 
 // Whether `name` may name a project: 1..255 bytes of UTF-8, no '/', no control
 // characters, neither "." nor "..".

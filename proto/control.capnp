@@ -420,6 +420,9 @@ struct LogQuery {
   logId @7 :Text;           # Of the caller's position; empty if not known.
   resume @8 :Bool;          # From `since`, and say so if it was truncated
                             # away; else from the oldest record there is.
+  device @9 :Text;          # Id of the device that made them, or the start of
+                            # it; empty: all.
+  cursor @10 :Text;         # Behind this named cursor, instead of `since`.
 }
 
 interface LogSink {
@@ -538,6 +541,97 @@ interface EventControl {
   ) -> (end :FeedEnd);
 }
 
+# ---- keeping the log
+
+struct Cursor {
+  enum State {
+    valid @0;            # Can be resumed from.
+    behindHorizon @1;    # What follows it was truncated away.
+    invalid @2;          # Of a log that is no more.
+  }
+  name @0 :Text;         # 1..128 of A-Z a-z 0-9 . _ : / -
+  seq @1 :UInt64;        # The last record that was dealt with.
+  movedMs @2 :Int64;     # When it last moved, ms since 1970.
+  state @3 :State;       # As of now.
+  logId @4 :Text;        # Of the log that it is a position of.
+}
+
+struct CursorList {
+  cursors @0 :List(Cursor);    # By name.
+  head @1 :UInt64;             # Last seq there is.
+}
+
+struct Bounds {
+  entries @0 :UInt64;    # Newest records; 0 for no bound.
+  ageMs @1 :Int64;       # By the author's clock; 0 for no bound.
+  bytes @2 :UInt64;      # Stored bytes, about; 0 for no bound.
+}
+
+struct Retention {
+  keep @0 :Bounds;       # What lies outside goes, unless somebody needs it;
+                         # no bounds: everything is kept.
+  limit @1 :Bounds;      # What lies outside of this too goes anyway.
+}
+
+struct Truncation {
+  union {
+    through @0 :UInt64;    # Up to this seq.
+    keep @1 :Bounds;       # What lies outside.
+  }
+  force @2 :Bool;          # Also what a device or a cursor has not passed.
+}
+
+struct Truncated {
+  struct Holder {
+    device @0 :Bool;       # A device; else a cursor.
+    name @1 :Text;         # Of the cursor; the id of the device.
+    passed @2 :UInt64;     # The last record that it has.
+  }
+  removed @0 :UInt64;      # Records.
+  horizon @1 :UInt64;      # Last seq truncated away.
+  head @2 :UInt64;         # Last seq there is.
+  refused @3 :Bool;        # Nothing was done because of `holders`.
+  holders @4 :List(Holder);    # Who had not passed what was to go.
+  beyondHead @5 :Bool;     # Nothing was done: there is no such seq yet.
+}
+
+interface RetentionControl {
+  # Answers when the records are gone and their space was given back.
+  truncateLog @0 (
+    project :Text,        # Name of the project.
+    what :Truncation      # Which records.
+  ) -> (result :Result(Truncated));
+
+  retention @1 (
+    project :Text         # Name of the project.
+  ) -> (result :Result(Retention));
+
+  setRetention @2 (
+    project :Text,        # Name of the project.
+    retention :Retention  # Of this device.
+  ) -> (result :Result(Done));
+
+  cursors @3 (
+    project :Text         # Name of the project.
+  ) -> (result :Result(CursorList));
+
+  # Makes a cursor or moves it. `last` in the answer is where it stands; else
+  # nothing changed.
+  setCursor @4 (
+    project :Text,        # Name of the project.
+    name :Text,           # See Cursor.
+    seq :UInt64,          # The last record that was dealt with.
+    toHead :Bool,         # To the newest record instead.
+    logId :Text,          # Of the caller's position; empty if not known.
+    back :Bool            # It may go back; else that is a failure.
+  ) -> (result :Result(LogEnd));
+
+  removeCursor @5 (
+    project :Text,        # Name of the project.
+    name :Text            # Of the cursor.
+  ) -> (result :Result(Done));
+}
+
 # ---- conflicts
 
 struct Sibling {
@@ -578,6 +672,7 @@ interface ConflictControl {
 }
 
 interface Control extends (NodeControl, ProjectControl, DeviceControl,
-    FileControl, LogControl, ConflictControl, EventControl) {
+    FileControl, LogControl, RetentionControl, ConflictControl,
+    EventControl) {
   # All of it: what the socket offers.
 }

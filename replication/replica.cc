@@ -48,6 +48,7 @@ struct Replica::Impl {
   void ResolvePending();
   void FlushIfLarge();
   void Flush(std::function<void(absl::Status)> done);
+  void Truncate(Seq through, std::function<void(absl::Status)> done);
   // The state no longer matches the log: nothing may be added to either.
   absl::Status Break(const absl::Status& why);
   absl::Status Health() const;
@@ -62,6 +63,8 @@ struct Replica::Impl {
   std::set<std::string> unresolved;  // Rows that await the strategy.
   bool resolving = false;            // ResolvePending is posted.
   bool flushing = false;
+  Seq flushed;  // The rows in the store cover the log up to there.
+  std::vector<std::function<void(absl::Status)>> flush_waiters;
   absl::Status broken;
   // Held weakly by what is posted, so that it finds out.
   std::shared_ptr<char> alive = std::make_shared<char>();
@@ -101,15 +104,16 @@ absl::Status Replica::Impl::LoadDevices() {
 }
 
 absl::Status Replica::Impl::ReplayTail() {
+  flushed = Seq{state->flushed()};
   AppendLog::ReadOptions tail;
-  tail.since = Seq{state->flushed()};
+  tail.since = flushed;
   auto reader = log->Read(tail);
   for (; reader->Valid(); reader->Next()) {
     const RecordView& record = reader->record();
     SYNCLINE_ASSIGN_OR_RETURN(const DecodedEntry decoded,
                               DecodeEntry(record.entry));
-    SYNCLINE_RETURN_IF_ERROR(state->Replay(
-        decoded.entry, record.seq.value, env.time.NowMs()));
+    SYNCLINE_RETURN_IF_ERROR(
+        state->Replay(decoded.entry, record.seq.value, env.time.NowMs()));
   }
   return reader->status();
 }
@@ -237,13 +241,38 @@ void Replica::Impl::Flush(std::function<void(absl::Status)> done) {
     return;
   }
   flushing = true;
-  log->Append({}, state->TakeFlush(log->head().value), Durability::kBuffered,
-              [this, done = std::move(done)](
+  const Seq through = log->head();
+  log->Append({}, state->TakeFlush(through.value), Durability::kBuffered,
+              [this, through, done = std::move(done)](
                   const absl::StatusOr<AppendLog::Appended>& written) {
                 flushing = false;
-                if (written.ok()) state->FlushWritten();
+                if (written.ok()) {
+                  state->FlushWritten();
+                  flushed = through;
+                }
+                for (const auto& waiter : std::exchange(flush_waiters, {})) {
+                  waiter(written.status());
+                }
                 if (done) done(written.status());
               });
+}
+
+void Replica::Impl::Truncate(Seq through,
+                             std::function<void(absl::Status)> done) {
+  if (through <= flushed || through > log->durable()) {
+    return done(log->TruncateThrough(through));
+  }
+  if (const absl::Status health = Health(); !health.ok()) return done(health);
+  auto again = [this, through, done = std::move(done)](absl::Status status) {
+    if (!status.ok()) return done(std::move(status));
+    Truncate(through, done);
+  };
+  // What is being written may have been taken before `through`.
+  if (flushing) {
+    flush_waiters.push_back(std::move(again));
+  } else {
+    Flush(std::move(again));
+  }
 }
 
 absl::Status Replica::Impl::Break(const absl::Status& why) {
@@ -315,6 +344,10 @@ Strategy Replica::strategy() const { return impl_->options.strategy; }
 
 void Replica::Flush(std::function<void(absl::Status)> done) {
   impl_->Flush(std::move(done));
+}
+
+void Replica::Truncate(Seq through, std::function<void(absl::Status)> done) {
+  impl_->Truncate(through, std::move(done));
 }
 
 const Replica::Identity& Replica::identity() const { return impl_->identity; }

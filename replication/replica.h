@@ -109,6 +109,12 @@ class Replica {
   // Writes changed view rows back; `done` when they are written.
   void Flush(std::function<void(absl::Status)> done);
 
+  // Drops the log's records up to `through`, see AppendLog::TruncateThrough.
+  // The view is written back first where a crash would make it again from
+  // them. Blocks on the disk for the truncation itself; `done` may come from
+  // within the call.
+  void Truncate(Seq through, std::function<void(absl::Status)> done);
+
   [[nodiscard]] const Identity& identity() const;
   [[nodiscard]] const CausalState& state() const;
   [[nodiscard]] AppendLog& log();

@@ -1,4 +1,4 @@
-// log.
+// log: what it shows. What is below it: log_keep_commands.cc.
 
 #include <fmt/format.h>
 
@@ -7,6 +7,7 @@
 #include "base/status.h"
 #include "node/cli/invocation.h"
 #include "node/cli/json.h"
+#include "node/cli/log_commands.h"
 #include "node/cli/output.h"
 
 namespace syncline::cli {
@@ -21,6 +22,8 @@ struct Args {
   bool follow = false;
   std::string path;
   std::string log_id;
+  std::string device;
+  std::string cursor;
   std::vector<std::string> kinds;
 };
 
@@ -80,6 +83,8 @@ void FillQuery(control::LogQuery::Builder query, const Args& args) {
   query.setFollow(args.follow);
   query.setPath(ToKj(args.path));
   query.setLogId(ToKj(args.log_id));
+  query.setDevice(ToKj(args.device));
+  query.setCursor(ToKj(args.cursor));
   auto kinds = query.initKinds(static_cast<unsigned>(args.kinds.size()));
   for (unsigned i = 0; i < kinds.size(); ++i) {
     kinds.set(i, ToKj(args.kinds[i]));
@@ -101,6 +106,7 @@ absl::StatusOr<ExitCode> Refuse(const Invocation& in, const char* error,
 }
 
 absl::StatusOr<ExitCode> Log(const Invocation& in, const Args& args) {
+  if (args.project.empty()) return InvalidArgument("PROJECT is required");
   SYNCLINE_ASSIGN_OR_RETURN(std::unique_ptr<Session> session, in.Open());
   if (args.follow) session->CancelOnSignal();
   auto answer = session->Call([&](auto& client) {
@@ -115,9 +121,17 @@ absl::StatusOr<ExitCode> Log(const Invocation& in, const Args& args) {
   }
   SYNCLINE_RETURN_IF_ERROR(answer.status());
   const auto end = (*answer)->getResult().getValue();
+  if (!end.isLast()) return RefusePosition(in, end);
+  return ExitCode::kDone;
+}
+
+}  // namespace
+
+absl::StatusOr<ExitCode> RefusePosition(const Invocation& in,
+                                        control::LogEnd::Reader end) {
   switch (end.which()) {
     case control::LogEnd::LAST:
-      return ExitCode::kDone;
+      break;
     case control::LogEnd::BEHIND_HORIZON:
       return Refuse(in, "behind_horizon", end.getBehindHorizon(),
                     "the position was truncated away");
@@ -128,19 +142,21 @@ absl::StatusOr<ExitCode> Log(const Invocation& in, const Args& args) {
   return Internal("an answer of a newer program");
 }
 
-}  // namespace
-
 void AddLogCommand(CLI::App& app, Invocation& in) {
   CLI::App* log = AddCommand(app, "log", "What changed, in order",
                              "syncline log notes\n"
                              "syncline log notes --since 120 --follow --json\n"
                              "syncline log notes --reverse --limit 10\n"
                              "syncline log notes --path 'drafts/**' --kind "
-                             "delete");
+                             "delete\n"
+                             "syncline log notes --cursor indexer --follow\n"
+                             "syncline log truncate notes --keep 10000");
   auto args = std::make_shared<Args>();
-  log->add_option("PROJECT", args->project, "The project")->required();
-  log->add_option("--since", args->since, "Behind this position")
-      ->type_name("SEQ");
+  // Not required: the commands below have their own.
+  log->add_option("PROJECT", args->project, "The project");
+  CLI::Option* since =
+      log->add_option("--since", args->since, "Behind this position")
+          ->type_name("SEQ");
   log->add_option("--until", args->until, "Up to this position")
       ->type_name("SEQ");
   log->add_option("--limit", args->limit, "At most so many records")
@@ -155,11 +171,20 @@ void AddLogCommand(CLI::App& app, Invocation& in) {
       ->check(CLI::IsMember({"create", "update", "delete", "rename", "mkdir",
                              "rmdir", "attr", "conflict", "resolve", "doc",
                              "event", "subtree"}));
+  log->add_option("--device", args->device,
+                  "Only what this device made: its id, or the start of it")
+      ->type_name("ID");
+  log->add_option("--cursor", args->cursor,
+                  "Behind this named cursor, which stays where it is")
+      ->type_name("NAME")
+      ->excludes(since);
   log->add_option("--log-id", args->log_id,
                   "The log that --since is a position of")
       ->type_name("ID");
   log->add_flag("--follow", args->follow, "Then stay, and show what comes");
-  log->callback([&in, args] {
+  AddLogKeepCommands(*log, in);
+  log->callback([&in, args, log] {
+    if (!log->get_subcommands().empty()) return;
     in.what = "log " + args->project;
     in.run = [&in, args] { return Log(in, *args); };
   });

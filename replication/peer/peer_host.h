@@ -9,6 +9,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "clock/origin.h"
+#include "clock/version_vector.h"
 #include "replication/peer/device_identity.h"
 #include "replication/peer/invitation.h"
 #include "replication/project_id.h"
@@ -68,6 +69,12 @@ class PeerHost {
                               std::function<void(absl::Status)> done) = 0;
   // A known device told its current name and addresses.
   virtual void RememberPeer(const PeerRecord& peer) = 0;
+  // What a connected device holds durably of a project: told from time to time
+  // while it moves, and when they part. Only after it was heard in this
+  // session; it may be less than before (a device that lost its store).
+  virtual void RememberFrontier(const DeviceId& device,
+                                const ProjectId& project,
+                                const VersionVector& frontier) = 0;
 };
 
 }  // namespace syncline

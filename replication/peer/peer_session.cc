@@ -20,7 +20,7 @@ PeerSession::PeerSession(const Environment& environment, PeerIdentity peer,
       options_(options),
       ping_(environment.loop) {}
 
-PeerSession::~PeerSession() = default;
+PeerSession::~PeerSession() { RememberFrontiers(); }
 
 void PeerSession::Start() {
   started_ = true;
@@ -93,6 +93,13 @@ void PeerSession::SendAnnouncement() {
   env_.peer.Announce(std::move(announcement), [](const absl::Status&) {});
 }
 
+void PeerSession::RememberFrontiers() const {
+  for (const auto& [project, link] : links_) {
+    if (const VersionVector* theirs = link->theirs(); theirs != nullptr)
+      env_.host.RememberFrontier(peer_.id, project, *theirs);
+  }
+}
+
 void PeerSession::SchedulePing() {
   ping_.expires_after(std::chrono::milliseconds(options_.ping_ms));
   ping_.async_wait(alive_.Guard([this](const boost::system::error_code& error) {
@@ -101,6 +108,7 @@ void PeerSession::SchedulePing() {
 }
 
 void PeerSession::OnPingTime() {
+  RememberFrontiers();
   const std::int64_t now_ms = env_.time.SteadyMs();
   if (const std::uint64_t heard = env_.received_bytes();
       heard != heard_bytes_) {

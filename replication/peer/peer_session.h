@@ -93,6 +93,7 @@ class PeerSession final : public PeerCalls {
   // Starts and drops links so that they are those that both sides name.
   void Reconcile();
   void SendAnnouncement();
+  void RememberFrontiers() const;
   void SchedulePing();
   void OnPingTime();
   void End(absl::Status why);

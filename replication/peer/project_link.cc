@@ -54,6 +54,12 @@ bool IsFence(const Stop& stop) {
          stop.reason == Stop::Reason::kDiverged;
 }
 
+absl::Status BehindHorizon() {
+  return FailedPrecondition(
+      "the peer lacks what was truncated here; snapshot transfer is not in "
+      "this version");
+}
+
 Stop OwnFailure(const absl::Status& status) {
   return {Stop::Reason::kFailed, std::string(FromAbsl(status.message()))};
 }
@@ -95,7 +101,10 @@ ProjectLink::Status ProjectLink::status() const {
   status.project = replica_.identity().project;
   status.state = state_;
   status.error = error_;
+  if (status.error.ok() && behind_) status.error = BehindHorizon();
+  if (status.error.ok()) status.error = serving_error_;
   status.retry_at_ms = retry_at_ms_;
+  if (heard_) status.theirs = theirs_;
   status.in_sync = state_ == State::kSyncing &&
                    theirs_ == replica_.log().durable_frontier() &&
                    replica_.wants().size() == 0;
@@ -131,6 +140,7 @@ void ProjectLink::OnPosition(const Position& ours,
     return Rest(OwnFailure(contradiction.status()), false);
   if (*contradiction) return Rest(**contradiction, false);
   theirs_.Join(theirs.frontier ? *theirs.frontier : *ours.frontier);
+  heard_ = true;
   Pull();
 }
 
@@ -223,7 +233,8 @@ void ProjectLink::OnCompare(const Position& theirs,
 void ProjectLink::OnPull(const PullRequest& request,
                          PeerCalls::Done<PullAnswer> done) {
   if (fenced_) return done(PullAnswer(*fenced_));
-  if (!CanServe(replica_.log(), request.frontier)) {
+  behind_ = !CanServe(replica_.log(), request.frontier);
+  if (behind_) {
     sender_.reset();
     return done(PullAnswer(Stop{Stop::Reason::kTruncated, ""}));
   }
@@ -236,14 +247,26 @@ void ProjectLink::StartSender(const PullRequest& request) {
   const ProjectId project = replica_.identity().project;
   const std::uint32_t stream = request.stream;
   SegmentSender::Hooks hooks;
-  hooks.push = [this](Segment segment, PeerCalls::Done<PushAnswer> done) {
-    env_.peer.Push(std::move(segment), std::move(done));
+  hooks.push = [this, stream](Segment segment,
+                              PeerCalls::Done<PushAnswer> done) {
+    env_.peer.Push(std::move(segment),
+                   alive_.Guard([this, stream, done = std::move(done)](
+                                    absl::StatusOr<PushAnswer> answer) {
+                     const bool went_well =
+                         answer.ok() &&
+                         std::holds_alternative<PushDurable>(*answer);
+                     if (went_well && sender_ && sender_->stream() == stream)
+                       serving_error_ = absl::OkStatus();
+                     done(std::move(answer));
+                   }));
   };
   hooks.ended = [this, project, stream](const Stop& stop, bool by_peer) {
     sender_.reset();
     if (by_peer && IsFence(stop)) return Rest(stop, true);
-    if (!by_peer)
-      env_.peer.Ended(project, stream, stop, [](const absl::Status&) {});
+    if (by_peer) return;
+    serving_error_ = StatusOf(stop, false);
+    behind_ = behind_ || stop.reason == Stop::Reason::kTruncated;
+    env_.peer.Ended(project, stream, stop, [](const absl::Status&) {});
   };
   sender_ = std::make_unique<SegmentSender>(replica_, env_.loop, env_.worker,
                                             request, theirs_, std::move(hooks));

@@ -52,10 +52,13 @@ class ProjectLink {
   struct Status {
     ProjectId project;
     State state = State::kComparing;
-    absl::Status error;  // Why it rests, or the last reason for it.
+    // Why it rests, or the last reason for it; else why this node could not
+    // send what the peer lacks.
+    absl::Status error;
     std::optional<std::int64_t> retry_at_ms;  // Wall clock.
     // Both hold the same entries, durably, and this node all their content.
     bool in_sync = false;
+    std::optional<VersionVector> theirs;  // See ProjectLink::theirs().
   };
 
   ProjectLink(Replica& replica, const Environment& environment);
@@ -66,6 +69,10 @@ class ProjectLink {
   // Compares and pulls anew, unless it is doing so or the project is fenced.
   void Start();
   [[nodiscard]] Status status() const;
+  // What the peer holds durably, as far as this session heard; else null.
+  [[nodiscard]] const VersionVector* theirs() const {
+    return heard_ ? &theirs_ : nullptr;
+  }
 
   // What the peer asks.
   void OnCompare(const Position& theirs, PeerCalls::Done<CompareAnswer> done);
@@ -90,8 +97,11 @@ class ProjectLink {
   Environment env_;
   State state_ = State::kResting;
   absl::Status error_;
+  absl::Status serving_error_;  // Why the last sender of ours ended.
   std::optional<Stop> fenced_;
   VersionVector theirs_;  // What the peer holds durably, as far as we know.
+  bool heard_ = false;    // It has told all of that once.
+  bool behind_ = false;   // It asked for what was truncated here.
   std::uint32_t stream_ = 0;
   std::unique_ptr<SegmentReceiver> receiver_;
   std::unique_ptr<SegmentSender> sender_;

@@ -192,6 +192,12 @@ void PeerNode::RememberPeer(const PeerRecord& peer) {
   remembered[peer.id] = peer;
 }
 
+void PeerNode::RememberFrontier(const DeviceId& device,
+                                const ProjectId& project,
+                                const VersionVector& frontier) {
+  if (project == TheProject()) frontiers[device] = frontier;
+}
+
 void RequireEqual(PeerNode& left, PeerNode& right) {
   REQUIRE(left.rig()->log().durable_frontier() ==
           right.rig()->log().durable_frontier());

@@ -89,6 +89,8 @@ class PeerNode final : public PeerHost {
                       const std::vector<ProjectInfo>& projects,
                       std::function<void(absl::Status)> done) override;
   void RememberPeer(const PeerRecord& peer) override;
+  void RememberFrontier(const DeviceId& device, const ProjectId& project,
+                        const VersionVector& frontier) override;
 
   // What the host answers; tests change it.
   std::map<DeviceId, std::set<ProjectId>> authorised;
@@ -96,6 +98,7 @@ class PeerNode final : public PeerHost {
   std::map<std::string, Invited> invitations;
   std::vector<ProjectInfo> accepted;
   std::map<DeviceId, PeerRecord> remembered;
+  std::map<DeviceId, VersionVector> frontiers;  // Of TheProject().
   Self self_;
 
  private:

@@ -269,6 +269,38 @@ TEST_CASE("peer_sync: a truncated log is said so and the rest goes on",
   CHECK(two.b.rig().Names("") == std::vector<std::string>{"mine"});
 }
 
+TEST_CASE("peer_sync: who truncated says which peer is left behind",
+          "[peer][fault]") {
+  Two two;
+  two.a.rig().Put("one", "1");
+  two.a.rig().Put("two", "2");
+  REQUIRE(two.a.rig()->log().TruncateThrough(Seq{1}).ok());
+  two.Connect();
+  two.world.RunUntil([&] {
+    return !two.a.LinkTo(two.b).error.ok() && !two.b.LinkTo(two.a).error.ok();
+  });
+  CHECK(absl::IsFailedPrecondition(two.a.LinkTo(two.b).error));
+  CHECK(absl::IsUnimplemented(two.b.LinkTo(two.a).error));
+  CHECK_FALSE(two.a.LinkTo(two.b).in_sync);
+}
+
+TEST_CASE("peer_sync: what a peer holds is remembered when they part",
+          "[peer][sync]") {
+  Two two;
+  two.a.rig().Put("one", "1");
+  two.Connect();
+  two.RunUntilEqual();
+  two.a.rig().Put("two", "2");
+  two.b.rig().Put("three", "3");
+  two.RunUntilEqual();
+  const VersionVector held = two.b.rig()->log().durable_frontier();
+  two.world.RunUntil([&] { return two.a.LinkTo(two.b).theirs == held; });
+  two.a.Stop();
+  CHECK(two.a.frontiers[two.b.id()] == held);
+  // A device that never came is not known to hold anything.
+  CHECK(two.a.frontiers.size() == 1);
+}
+
 TEST_CASE("peer_sync: a peer that has all that was truncated is served",
           "[peer][sync]") {
   Two two;
