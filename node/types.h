@@ -117,9 +117,9 @@ struct CursorInfo {
 
 struct CursorMove {
   std::string name;
-  std::optional<Seq> seq;    // Nothing: to the newest durable record.
-  std::optional<LogId> log;  // The log that `seq` is a position of.
-  bool back = false;         // It may go back.
+  std::optional<Seq> seq = {};    // Nothing: to the newest durable record.
+  std::optional<LogId> log = {};  // The log that `seq` is a position of.
+  bool back = false;              // It may go back.
 };
 
 // Who may still want what a truncation drops.
@@ -131,8 +131,8 @@ struct LogHolder {
 
 // Either through a seq, or what lies outside of bounds.
 struct TruncateQuery {
-  std::optional<Seq> through;
-  LogBounds keep;
+  std::optional<Seq> through = {};
+  LogBounds keep = {};
   bool force = false;  // Also what somebody has not passed.
 };
 
