@@ -98,8 +98,8 @@ TEST_CASE("log_keeper: bytes and age bound a log", "[node]") {
   const TemporaryDirectory temp;
   Running node(temp / "home");
   const Project project = node->CreateProject("notes").value();
-  PutDocs(project, 100, 10'000);
-  REQUIRE(project.retention().Set({{.bytes = 200'000}, {}}).ok());
+  PutDocs(project, 100, 10'000);  // Each value twice: entry and change.
+  REQUIRE(project.retention().Set({{.bytes = 400'000}, {}}).ok());
   CHECK(Eventually([&] { return Horizon(project) >= 75; }));
   CHECK(Horizon(project) <= 85);
   // All of it is older than that soon.
