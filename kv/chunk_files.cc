@@ -10,6 +10,7 @@
 
 #include "base/status.h"
 #include "kv/chunk_store.h"
+#include "kv/durable_directory.h"
 
 namespace syncline {
 namespace {
@@ -17,6 +18,10 @@ namespace {
 // Up to here files are synced one by one. Beyond, one syncfs is cheaper, but
 // it also waits for whatever others have written to that file system.
 constexpr std::size_t kSyncEachMax = 8;
+
+// Stands in "tmp" while chunks are given their names. If it is found there, a
+// name that is visible may yet be lost with the power.
+constexpr char kPublishing[] = "publishing";
 
 class File {
  public:
@@ -74,17 +79,21 @@ absl::Status MakeDirectory(const std::string& path) {
 
 absl::StatusOr<std::unique_ptr<ChunkFiles>> ChunkFiles::Open(
     const std::filesystem::path& dir) {
+  SYNCLINE_RETURN_IF_ERROR(MakeDurableDirectory(dir));
+  SYNCLINE_RETURN_IF_ERROR(MakeDirectory((dir / "tmp").string()));
+  const int fd = open(dir.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) return ErrnoStatus(errno, "open " + dir.string());
+  std::unique_ptr<ChunkFiles> files(new ChunkFiles(dir, fd));
   std::error_code error;
-  std::filesystem::create_directories(dir / "tmp", error);
-  if (error) return ErrnoStatus(error.value(), "create " + dir.string());
+  if (std::filesystem::exists(dir / "tmp" / kPublishing, error)) {
+    SYNCLINE_RETURN_IF_ERROR(files->SyncEverything());
+  }
   for (const auto& left :
        std::filesystem::directory_iterator(dir / "tmp", error)) {
     std::filesystem::remove(left.path(), error);
   }
   if (error) return ErrnoStatus(error.value(), "empty " + dir.string());
-  const int fd = open(dir.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (fd < 0) return ErrnoStatus(errno, "open " + dir.string());
-  return std::unique_ptr<ChunkFiles>(new ChunkFiles(dir, fd));
+  return files;
 }
 
 ChunkFiles::ChunkFiles(std::filesystem::path dir, int dir_fd)
@@ -171,9 +180,14 @@ absl::Status ChunkFiles::Sync() {
   }
   if (batch.empty()) return absl::OkStatus();
   SYNCLINE_RETURN_IF_ERROR(StopIfFailed(SyncBytes(batch)));
+  const std::string publishing = PrivatePath(kPublishing);
+  if (!File(publishing, O_WRONLY | O_CREAT).ok()) {
+    return ErrnoStatus(errno, "create " + publishing);
+  }
   Directories parents;
   SYNCLINE_RETURN_IF_ERROR(Publish(batch, parents));
   SYNCLINE_RETURN_IF_ERROR(StopIfFailed(SyncDirectories(parents)));
+  unlink(publishing.c_str());
   std::lock_guard lock(mutex_);
   for (const auto& [hash, name] : batch) pending_.erase(hash);
   return absl::OkStatus();

@@ -55,11 +55,23 @@ class GapFilter final : public rocksdb::WalFilter {
 
 enum class Access { kReadOnly, kReadWrite };
 
+// Where a database lies.
+struct Place {
+  std::string path;
+  rocksdb::Env* environment;  // Null: the machine's.
+
+  [[nodiscard]] rocksdb::DBOptions Options() const {
+    rocksdb::DBOptions options = EmbeddedOptions();
+    if (environment != nullptr) options.env = environment;
+    return options;
+  }
+};
+
 rocksdb::Status OpenOnce(
-    const std::string& path,
+    const Place& place,
     const std::vector<rocksdb::ColumnFamilyDescriptor>& descriptors, Mode mode,
     Access access, RocksDatabase& database) {
-  rocksdb::DBOptions options = EmbeddedOptions();
+  rocksdb::DBOptions options = place.Options();
   options.create_if_missing = true;
   options.create_missing_column_families = true;
   options.wal_recovery_mode = mode;
@@ -68,9 +80,9 @@ rocksdb::Status OpenOnce(
   rocksdb::DB* db = nullptr;
   const rocksdb::Status status =
       access == Access::kReadWrite
-          ? rocksdb::DB::Open(options, path, descriptors, &database.handles,
-                              &db)
-          : rocksdb::DB::OpenForReadOnly(options, path, descriptors,
+          ? rocksdb::DB::Open(options, place.path, descriptors,
+                              &database.handles, &db)
+          : rocksdb::DB::OpenForReadOnly(options, place.path, descriptors,
                                          &database.handles, &db);
   database.db.reset(db);
   return status;
@@ -102,7 +114,7 @@ absl::Status CheckFormat(rocksdb::DB& db, rocksdb::ColumnFamilyHandle* meta,
 }
 
 // The format of a store whose columns are not ours, for a better message.
-absl::Status ForeignLayout(const std::string& path, const std::string& what) {
+absl::Status ForeignLayout(const Place& place, const std::string& what) {
   std::vector<rocksdb::ColumnFamilyDescriptor> few;
   for (auto& each : ColumnDescriptors()) {
     if (each.name == rocksdb::kDefaultColumnFamilyName ||
@@ -111,7 +123,7 @@ absl::Status ForeignLayout(const std::string& path, const std::string& what) {
     }
   }
   RocksDatabase database;
-  if (OpenOnce(path, few, Mode::kPointInTimeRecovery, Access::kReadOnly,
+  if (OpenOnce(place, few, Mode::kPointInTimeRecovery, Access::kReadOnly,
                database)
           .ok()) {
     bool absent = false;
@@ -123,7 +135,8 @@ absl::Status ForeignLayout(const std::string& path, const std::string& what) {
 
 // Refuses to let RocksDB start an empty database over the remains of another,
 // or to add columns to a layout that is not ours.
-absl::Status CheckLayout(const std::filesystem::path& path) {
+absl::Status CheckLayout(const Place& place) {
+  const std::filesystem::path path = place.path;
   std::error_code error;
   if (!std::filesystem::exists(path / "CURRENT", error)) {
     for (const auto& each : std::filesystem::directory_iterator(path, error)) {
@@ -136,18 +149,18 @@ absl::Status CheckLayout(const std::filesystem::path& path) {
     return absl::OkStatus();
   }
   std::vector<std::string> names;
-  SYNCLINE_RETURN_IF_ERROR(FromRocks(rocksdb::DB::ListColumnFamilies(
-      EmbeddedOptions(), path.string(), &names)));
+  SYNCLINE_RETURN_IF_ERROR(FromRocks(
+      rocksdb::DB::ListColumnFamilies(place.Options(), place.path, &names)));
   std::set<std::string> left(names.begin(), names.end());
   const bool complete = left.contains(ColumnName(Column::kMeta));
   for (const auto& each : ColumnDescriptors()) {
     if (left.erase(each.name) == 0 && complete) {
-      return ForeignLayout(path, "it has no column '" + each.name + "'");
+      return ForeignLayout(place, "it has no column '" + each.name + "'");
     }
   }
   if (left.empty()) return absl::OkStatus();
   const std::string what = "it has a column '" + *left.begin() + "'";
-  return complete ? ForeignLayout(path, what) : NewerFormat(what);
+  return complete ? ForeignLayout(place, what) : NewerFormat(what);
 }
 
 // Opens with the strictest recovery that a crash can pass, and falls back only
@@ -159,16 +172,16 @@ absl::Status CheckLayout(const std::filesystem::path& path) {
 // kPointInTimeRecovery stops at the first of them, which is right there but
 // would go back in time silently if it were in the part that was synced. The
 // durable mark tells the two apart.
-absl::Status Recover(const std::string& path, std::uint64_t synced,
+absl::Status Recover(const Place& place, std::uint64_t synced,
                      RocksDatabase& database) {
   const auto descriptors = ColumnDescriptors();
   const rocksdb::Status strict =
-      OpenOnce(path, descriptors, Mode::kTolerateCorruptedTailRecords,
+      OpenOnce(place, descriptors, Mode::kTolerateCorruptedTailRecords,
                Access::kReadWrite, database);
   if (strict.ok() || !strict.IsCorruption()) return FromRocks(strict);
   {
     RocksDatabase trial;
-    if (!OpenOnce(path, descriptors, Mode::kPointInTimeRecovery,
+    if (!OpenOnce(place, descriptors, Mode::kPointInTimeRecovery,
                   Access::kReadOnly, trial)
              .ok() ||
         trial.db->GetLatestSequenceNumber() < synced) {
@@ -176,7 +189,7 @@ absl::Status Recover(const std::string& path, std::uint64_t synced,
     }
   }
   database.handles.clear();
-  return FromRocks(OpenOnce(path, descriptors, Mode::kPointInTimeRecovery,
+  return FromRocks(OpenOnce(place, descriptors, Mode::kPointInTimeRecovery,
                             Access::kReadWrite, database));
 }
 
@@ -202,10 +215,12 @@ RocksDatabase::~RocksDatabase() {
 }
 
 absl::StatusOr<RocksDatabase> OpenRocksDatabase(
-    const std::filesystem::path& path, std::uint64_t synced) {
-  SYNCLINE_RETURN_IF_ERROR(CheckLayout(path));
+    const std::filesystem::path& path, std::uint64_t synced,
+    rocksdb::Env* environment) {
+  const Place place{path.string(), environment};
+  SYNCLINE_RETURN_IF_ERROR(CheckLayout(place));
   RocksDatabase database;
-  SYNCLINE_RETURN_IF_ERROR(Recover(path.string(), synced, database));
+  SYNCLINE_RETURN_IF_ERROR(Recover(place, synced, database));
   for (std::size_t i = 0; i < kColumnCount; ++i) {
     const std::string name = ColumnName(static_cast<Column>(i));
     database.columns[i] =

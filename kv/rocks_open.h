@@ -12,6 +12,7 @@
 namespace rocksdb {
 class ColumnFamilyHandle;
 class DB;
+class Env;
 class WalFilter;
 }  // namespace rocksdb
 
@@ -35,8 +36,10 @@ struct RocksDatabase {
 };
 
 // Opens or creates the database in directory `path`, which must hold all up to
-// sequence number `synced`. Codes as RocksStore::Open.
+// sequence number `synced`, through `environment` (borrowed; null: the
+// machine's). Codes as RocksStore::Open.
 absl::StatusOr<RocksDatabase> OpenRocksDatabase(
-    const std::filesystem::path& path, std::uint64_t synced);
+    const std::filesystem::path& path, std::uint64_t synced,
+    rocksdb::Env* environment);
 
 }  // namespace syncline

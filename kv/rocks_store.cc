@@ -6,10 +6,10 @@
 #include <atomic>
 #include <mutex>
 #include <string>
-#include <system_error>
 #include <utility>
 
 #include "base/status.h"
+#include "kv/durable_directory.h"
 #include "kv/durable_mark.h"
 #include "kv/rocks_open.h"
 #include "kv/rocks_status.h"
@@ -118,7 +118,7 @@ struct RocksStore::Impl {
   }
 
   static absl::Status Refusal() {
-    return Internal("an earlier sync of the store failed; open it again");
+    return Internal("an earlier write of the store failed; open it again");
   }
 
   std::unique_ptr<DurableMark> mark;  // Guarded by `sync_mutex`; outlives
@@ -131,11 +131,19 @@ struct RocksStore::Impl {
 
 absl::StatusOr<std::unique_ptr<Store>> RocksStore::Open(
     const std::filesystem::path& path) {
-  std::error_code error;
-  std::filesystem::create_directories(path, error);
-  if (error) return ErrnoStatus(error.value(), "create " + path.string());
+  return OpenIn(path, nullptr);
+}
+
+absl::StatusOr<std::unique_ptr<Store>> RocksStore::Open(
+    const std::filesystem::path& path, rocksdb::Env& environment) {
+  return OpenIn(path, &environment);
+}
+
+absl::StatusOr<std::unique_ptr<Store>> RocksStore::OpenIn(
+    const std::filesystem::path& path, rocksdb::Env* environment) {
+  SYNCLINE_RETURN_IF_ERROR(MakeDurableDirectory(path));
   SYNCLINE_ASSIGN_OR_RETURN(auto mark, DurableMark::Open(path / "DURABLE"));
-  auto database = OpenRocksDatabase(path, mark->synced());
+  auto database = OpenRocksDatabase(path, mark->synced(), environment);
   if (!database.ok()) {
     return Annotate(database.status(), "open the store " + path.string());
   }
@@ -192,8 +200,12 @@ absl::Status RocksStore::Write(const WriteBatch& batch, bool sync) {
     }
     if (!added.ok()) return FromRocks(added);
   }
-  SYNCLINE_RETURN_IF_ERROR(FromRocks(impl_->db().Write({}, &rocks)));
+  const rocksdb::Status written = impl_->db().Write({}, &rocks);
   if (rocks.GetDataSize() > kKeptBatchBytes) rocks = rocksdb::WriteBatch();
+  if (!written.ok()) {
+    impl_->failed = true;
+    return FromRocks(written);
+  }
   return sync ? Sync() : absl::OkStatus();
 }
 

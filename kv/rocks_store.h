@@ -7,6 +7,10 @@
 #include "absl/status/statusor.h"
 #include "kv/store.h"
 
+namespace rocksdb {
+class Env;
+}  // namespace rocksdb
+
 namespace syncline {
 
 // The Store of a node on disk: one RocksDB with one write-ahead log for all
@@ -18,8 +22,10 @@ namespace syncline {
 // than going back in time: a node that forgot entries it has published would
 // give their numbers out again.
 //
-// After a failed sync nothing more is written: the kernel may have dropped the
-// pages and a second sync would succeed without them. Open the store again.
+// After a failed write or sync nothing more is written: the kernel may have
+// dropped the pages and a second sync would succeed without them, and RocksDB
+// must not sync a log that it could not write to. Reads go on. Open the store
+// again.
 //
 // Thread-safe. Calls block on the disk.
 class RocksStore final : public Store {
@@ -36,6 +42,10 @@ class RocksStore final : public Store {
   //   kPermissionDenied, kResourceExhausted, kInternal  from the file system
   static absl::StatusOr<std::unique_ptr<Store>> Open(
       const std::filesystem::path& path);
+  // The same with a database that does not meet the disk directly: tests make
+  // disks that fail. Borrows `environment`, which must outlive the store.
+  static absl::StatusOr<std::unique_ptr<Store>> Open(
+      const std::filesystem::path& path, rocksdb::Env& environment);
 
   // Syncs what was written. Requires: snapshots and iterators are gone.
   ~RocksStore() override;
@@ -55,6 +65,8 @@ class RocksStore final : public Store {
 
  private:
   struct Impl;
+  static absl::StatusOr<std::unique_ptr<Store>> OpenIn(
+      const std::filesystem::path& path, rocksdb::Env* environment);
   explicit RocksStore(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;
 };

@@ -20,6 +20,9 @@ namespace {
 
 // A group is full beyond this much; one append is never split.
 constexpr std::size_t kGroupBytesMax = 8u << 20;
+// Records behind the head row, which an open has to read again. The fewer
+// keys a batch has the faster it is written.
+constexpr std::uint64_t kUnrecordedMax = 1024;
 
 }  // namespace
 
@@ -61,6 +64,8 @@ LogCore::LogCore(Store& store, SyncThread& sync_thread,
       options_(options),
       id_(std::move(tables.id)),
       head_(tables.head),
+      recorded_(tables.recorded),
+      unrecorded_(std::move(tables.unrecorded)),
       written_(tables.head),
       durable_(tables.head),
       horizon_(tables.horizon),
@@ -172,18 +177,40 @@ void LogCore::AddRecord(Group& group, const Draft& draft) {
   if (subscriptions_ > 0) cache_.Add(head_, scratch_);
   chain = Sha256(chain.view(), draft.entry);
   frontier_.Raise(dot.origin, dot.counter);
-  group.origins[dot.origin] = {dot.counter, chain};
+  if (group.origins.empty() || group.origins.back().first != dot.origin) {
+    group.origins.emplace_back(dot.origin, OriginRow());
+  }
+  group.origins.back().second = {dot.counter, chain};
   tail_.push_back({dot, chain, starts_run});
 }
 
 void LogCore::FinishBatch(Group& group) const {
-  if (group.drafts == 0) return;
+  if (group.last.value - recorded_.value < kUnrecordedMax) return;
+  group.records_head = true;
+  PutHead(group.batch, group.last);
+  // Over those that were put for what came before.
   for (const auto& [origin, row] : group.origins) {
     group.batch.Put(Column::kProjects, OriginKey(project_, origin),
                     EncodeOrigin(row));
   }
-  group.batch.Put(Column::kProjects, HeadKey(project_),
-                  EncodeHead({id_, group.last}));
+}
+
+void LogCore::PutHead(WriteBatch& batch, Seq seq) const {
+  for (const auto& [origin, row] : unrecorded_) {
+    batch.Put(Column::kProjects, OriginKey(project_, origin),
+              EncodeOrigin(row));
+  }
+  batch.Put(Column::kProjects, HeadKey(project_), EncodeHead({id_, seq}));
+}
+
+void LogCore::NoteWritten(const Group& group) {
+  written_ = group.last;
+  if (group.records_head) {
+    unrecorded_.clear();
+    recorded_ = group.last;
+    return;
+  }
+  for (const auto& [origin, row] : group.origins) unrecorded_[origin] = row;
 }
 
 // ---- flush
@@ -224,7 +251,7 @@ void LogCore::WriteHere(Group group) {
   FinishBatch(group);
   const absl::Status status = store_.Write(group.batch, false);
   if (status.ok()) {
-    written_ = group.last;
+    NoteWritten(group);
     StartSync();
   } else {
     Fail(status);
@@ -256,7 +283,7 @@ void LogCore::OnWritten(const absl::Status& status) {
   // A sync that failed meanwhile may have lost this group's pages as well.
   const bool moved = failed_.ok() && durable_ < group.last;
   if (failed_.ok()) {
-    written_ = group.last;
+    NoteWritten(group);
     MoveDurable(group.last);
   }
   Acknowledge(std::move(group.acks), failed_);
@@ -349,32 +376,62 @@ void LogCore::RemoveSubscription() {
 void LogCore::WakeWritten() { Notify(await_written_); }
 
 // Each subscription hears once: it waits anew when it has read everything. It
-// may be destroyed, and so may others, by what is called.
+// may be destroyed, and so may others, by what is called. If that throws, the
+// exception is the executor's, and the others hear in a turn of their own.
 void LogCore::Notify(ReadyList& waiting) {
-  ReadyList ready;
-  ready.swap(waiting);
-  while (!ready.empty() && !closed_) {
-    ReadyHook& next = ready.front();
-    ready.pop_front();
+  struct Rest {
+    LogCore& self;
+    ReadyList& waiting;
+    ReadyList ready = {};
+    bool all = false;
+    ~Rest() {
+      if (!self.closed_) waiting.splice(waiting.begin(), ready);
+      ready.clear();
+      if (!all && !self.closed_) self.WakeLater(0);
+    }
+  } rest{*this, waiting};
+  rest.ready.swap(waiting);
+  while (!rest.ready.empty() && !closed_) {
+    ReadyHook& next = rest.ready.front();
+    rest.ready.pop_front();
     next.Ready();
   }
-  ready.clear();
+  rest.all = true;
+}
+
+void LogCore::Wake(std::uint64_t after) {
+  Notify(await_durable_);
+  Notify(await_written_);
+  WakeWaiters(after);
 }
 
 // Callbacks may add and remove waiters, themselves included; those added
 // meanwhile wait for the next group.
-void LogCore::Wake() {
-  Notify(await_durable_);
-  Notify(await_written_);
+void LogCore::WakeWaiters(std::uint64_t at) {
   const std::uint64_t newest = last_waiter_;
-  std::uint64_t at = 0;
+  struct Rest {
+    LogCore& self;
+    std::uint64_t& at;
+    bool all = false;
+    ~Rest() {
+      if (!all && !self.closed_) self.WakeLater(at);
+    }
+  } rest{*this, at};
   while (!closed_) {
     const auto next = waiters_.upper_bound(at);
-    if (next == waiters_.end() || next->first > newest) return;
+    if (next == waiters_.end() || next->first > newest) break;
     at = next->first;
     const auto on_durable = next->second;
     (*on_durable)();
   }
+  rest.all = true;
+}
+
+void LogCore::WakeLater(std::uint64_t after) {
+  boost::asio::post(executor_, [weak = weak_from_this(), after] {
+    const auto self = weak.lock();
+    if (self && !self->closed_) self->Wake(after);
+  });
 }
 
 // ---- reading
@@ -500,6 +557,7 @@ absl::Status LogCore::TruncateThrough(Seq through) {
         Column::kDots, RunKey(project_, dot),
         EncodeRun({dot, through.next(), chains_[dot.origin].durable}));
   }
+  SYNCLINE_RETURN_IF_ERROR(RecordHeadFor(through, plan.batch));
   const absl::Status status = store_.Write(plan.batch, false);
   if (!status.ok()) {
     Fail(status);
@@ -509,6 +567,26 @@ absl::Status LogCore::TruncateThrough(Seq through) {
   horizon_ = through;
   truncated_.Join(plan.truncated);
   return absl::OkStatus();
+}
+
+// The head row must not lag behind what is dropped, nor run ahead of what is
+// written.
+absl::Status LogCore::RecordHeadFor(Seq through, WriteBatch& batch) {
+  if (through <= recorded_) return absl::OkStatus();
+  if (!writing_ || !writing_->records_head) {
+    PutHead(batch, written_);
+    unrecorded_.clear();
+    recorded_ = written_;
+    return absl::OkStatus();
+  }
+  // The group under way brings a newer one: rows of ours could come between.
+  jobs_->AwaitNone();
+  SYNCLINE_ASSIGN_OR_RETURN(const std::string row,
+                            store_.Get(Column::kProjects, HeadKey(project_)));
+  SYNCLINE_ASSIGN_OR_RETURN(const HeadRow head, DecodeHead(row));
+  return through <= head.head
+             ? absl::OkStatus()
+             : FailedPrecondition("truncate: an earlier write failed");
 }
 
 }  // namespace syncline

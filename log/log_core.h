@@ -98,11 +98,13 @@ class LogCore : public std::enable_shared_from_this<LogCore> {
   // Appends that are written in one batch.
   struct Group {
     WriteBatch batch;
-    std::map<Origin, OriginRow> origins;  // As of its last record.
+    // As of the last record of each, and perhaps earlier ones before it.
+    std::vector<std::pair<Origin, OriginRow>> origins;
     std::vector<Ack> acks;
     std::size_t drafts = 0;
     Seq last;
-    bool durable = false;  // Somebody waits for the disk.
+    bool durable = false;       // Somebody waits for the disk.
+    bool records_head = false;  // Brings the head row up to `last`.
   };
 
   // A record that is not yet durable.
@@ -130,6 +132,10 @@ class LogCore : public std::enable_shared_from_this<LogCore> {
   Group& GroupFor(const std::vector<Draft>& drafts);
   void AddRecord(Group& group, const Draft& draft);
   void FinishBatch(Group& group) const;
+  void NoteWritten(const Group& group);
+  // Adds the head row, and the rows of the origins that it did not cover.
+  void PutHead(WriteBatch& batch, Seq seq) const;
+  absl::Status RecordHeadFor(Seq through, WriteBatch& batch);
 
   void ScheduleFlush();
   void Flush();
@@ -144,7 +150,10 @@ class LogCore : public std::enable_shared_from_this<LogCore> {
   void MoveDurable(Seq seq);
   void Fail(const absl::Status& status);
   void Acknowledge(std::vector<Ack> acks, const absl::Status& status);
-  void Wake();         // Whoever waits for durable records.
+  // Whoever waits for durable records; of the waiters those behind `after`.
+  void Wake(std::uint64_t after = 0);
+  void WakeWaiters(std::uint64_t at);
+  void WakeLater(std::uint64_t after);
   void WakeWritten();  // Subscriptions that take what is only written.
   void Notify(ReadyList& waiting);
   ReadyList& ListOf(Visibility visibility) {
@@ -163,8 +172,10 @@ class LogCore : public std::enable_shared_from_this<LogCore> {
   const AppendLog::Options options_;
   const LogId id_;
 
-  Seq head_;     // Given out.
-  Seq written_;  // In the store, perhaps not synced.
+  Seq head_;      // Given out.
+  Seq recorded_;  // What the head row in the store covers.
+  std::map<Origin, OriginRow> unrecorded_;  // From there to `written_`.
+  Seq written_;                             // In the store, perhaps not synced.
   Seq durable_;
   Seq horizon_;
   VersionVector frontier_;

@@ -25,13 +25,18 @@ void LogSubscription::Ready() {
     return core_->AwaitRecords(visibility_, *this);
   }
   // What is called may destroy this object, and must outlive that.
-  bool destroyed = false;
-  destroyed_ = &destroyed;
-  std::function<void()> on_ready = std::move(on_ready_);
-  on_ready();
-  if (destroyed) return;
-  destroyed_ = nullptr;
-  on_ready_ = std::move(on_ready);
+  struct Call {
+    LogSubscription* self;
+    std::function<void()> on_ready;
+    bool destroyed = false;
+    ~Call() {
+      if (destroyed) return;
+      self->destroyed_ = nullptr;
+      self->on_ready_ = std::move(on_ready);
+    }
+  } call{this, std::move(on_ready_)};
+  destroyed_ = &call.destroyed;
+  call.on_ready();
 }
 
 absl::StatusOr<RecordSpan> LogSubscription::Next(std::size_t bytes_max) {

@@ -54,6 +54,34 @@ absl::Status LoadHorizon(const Store& store, ProjectNumber project,
   return absl::OkStatus();
 }
 
+// Counts in the records behind the head row.
+absl::Status LoadTail(const Store& store, ProjectNumber project,
+                      LogTables& tables) {
+  IterateOptions options;
+  options.lower_bound = RecordKey(project, tables.head.next());
+  options.upper_bound = PrefixEnd(ProjectPrefix(project));
+  const auto rows = store.NewIterator(Column::kLog, options);
+  for (rows->SeekToFirst(); rows->Valid(); rows->Next()) {
+    const Seq seq = tables.head.next();
+    if (rows->key() != RecordKey(project, seq)) {
+      return DataLoss("record " + std::to_string(seq.value) + " is missing");
+    }
+    SYNCLINE_ASSIGN_OR_RETURN(const RecordView record,
+                              DecodeRecord(seq, rows->value()));
+    const Dot& dot = record.dot;
+    if (dot.counter != tables.frontier.CounterOf(dot.origin) + 1) {
+      return DataLoss("record " + std::to_string(seq.value) +
+                      " is not the next of its origin");
+    }
+    tables.head = seq;
+    tables.frontier.Raise(dot.origin, dot.counter);
+    Hash& chain = tables.chains[dot.origin];
+    chain = Sha256(chain.view(), record.entry);
+    tables.unrecorded[dot.origin] = {dot.counter, chain};
+  }
+  return rows->status();
+}
+
 // The first and the last record are where the head and the horizon say, and
 // the last one is the newest of its origin.
 absl::Status CheckRecords(const Store& store, ProjectNumber project,
@@ -74,9 +102,12 @@ absl::Status CheckRecords(const Store& store, ProjectNumber project,
     SYNCLINE_RETURN_IF_ERROR(rows->status());
     return DataLoss("the last record is not the head");
   }
-  SYNCLINE_ASSIGN_OR_RETURN(const RecordView last,
-                            DecodeRecord(tables.head, rows->value()));
-  if (tables.frontier.CounterOf(last.dot.origin) != last.dot.counter) {
+  const absl::StatusOr<RecordView> last =
+      DecodeRecord(tables.head, rows->value());
+  if (!last.ok()) {
+    return Annotate(last.status(), "seq " + std::to_string(tables.head.value));
+  }
+  if (tables.frontier.CounterOf(last->dot.origin) != last->dot.counter) {
     return DataLoss("the last record is not the newest of its origin");
   }
   return absl::OkStatus();
@@ -120,9 +151,10 @@ absl::StatusOr<std::optional<LogTables>> LoadLogTables(const Store& store,
   SYNCLINE_ASSIGN_OR_RETURN(HeadRow head, DecodeHead(*value));
   LogTables tables;
   tables.id = std::move(head.id);
-  tables.head = head.head;
+  tables.head = tables.recorded = head.head;
   SYNCLINE_RETURN_IF_ERROR(LoadHorizon(store, project, tables));
   SYNCLINE_RETURN_IF_ERROR(LoadFrontier(store, project, tables));
+  SYNCLINE_RETURN_IF_ERROR(LoadTail(store, project, tables));
   SYNCLINE_RETURN_IF_ERROR(LoadTruncated(store, project, tables));
   SYNCLINE_RETURN_IF_ERROR(Check(store, project, tables));
   return std::optional<LogTables>(std::move(tables));

@@ -1,10 +1,12 @@
 #pragma once
 
+#include <map>
 #include <optional>
 #include <unordered_map>
 
 #include "absl/status/statusor.h"
 #include "log/append_log.h"
+#include "log/log_rows.h"
 
 namespace syncline {
 
@@ -16,11 +18,14 @@ struct LogTables {
   VersionVector frontier;
   VersionVector truncated;
   std::unordered_map<Origin, Hash> chains;  // At the frontier.
+  // The head row covers records up to this one; of those behind it:
+  Seq recorded;
+  std::map<Origin, OriginRow> unrecorded;
 };
 
-// Reads the rows of a log, and checks that they agree with each other and with
-// the first and last record; does not scan the log. Nothing if there is no
-// log.
+// Reads the rows of a log and the records that they do not cover yet, and
+// checks that all agree with each other and with the first and last record;
+// does not scan the log. Nothing if there is no log.
 //   kDataLoss            they do not agree
 //   kFailedPrecondition  written by a newer format
 absl::StatusOr<std::optional<LogTables>> LoadLogTables(const Store& store,

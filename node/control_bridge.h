@@ -16,6 +16,7 @@
 #include "absl/status/statusor.h"
 #include "base/text.h"
 #include "node/types.h"
+#include "proto/control.capnp.h"
 #include "proto/kj_loop.h"
 
 namespace syncline {
@@ -101,12 +102,16 @@ inline std::string FromKj(capnp::Text::Reader text) {
   return {text.cStr(), text.size()};
 }
 
+inline void FillFailure(control::Failure::Builder failure,
+                        const absl::Status& status) {
+  failure.setCode(static_cast<std::uint16_t>(status.code()));
+  failure.setMessage(ToKj(std::string(FromAbsl(status.message()))));
+}
+
 // Fills a Result of proto/control.capnp with why there is no value.
 template <typename ResultBuilder>
 void FillFailure(ResultBuilder result, const absl::Status& status) {
-  auto failure = result.initFailure();
-  failure.setCode(static_cast<std::uint16_t>(status.code()));
-  failure.setMessage(ToKj(std::string(FromAbsl(status.message()))));
+  FillFailure(result.initFailure(), status);
 }
 
 // Answers a call with a Result: the failure, or what `fill(builder, value)`

@@ -55,6 +55,10 @@ class ControlService final : public control::Control::Server {
   kj::Promise<void> makeDirectory(MakeDirectoryContext context) override;
   kj::Promise<void> makeSymlink(MakeSymlinkContext context) override;
 
+  // node/control_events.cc
+  kj::Promise<void> appendEvents(AppendEventsContext context) override;
+  kj::Promise<void> feed(FeedContext context) override;
+
   // node/control_log.cc
   kj::Promise<void> readLog(ReadLogContext context) override;
   kj::Promise<void> conflicts(ConflictsContext context) override;

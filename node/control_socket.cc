@@ -1,6 +1,5 @@
 #include "node/control_socket.h"
 
-#include <fcntl.h>
 #include <kj/debug.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -12,7 +11,10 @@
 #include <string>
 #include <utility>
 
+#include <boost/asio/local/stream_protocol.hpp>
+
 #include "base/status.h"
+#include "node/client/control_address.h"
 #include "node/control_service.h"
 #include "proto/asio_stream.h"
 #include "proto/rpc_connection.h"
@@ -22,28 +24,7 @@ namespace {
 
 using boost::asio::local::stream_protocol;
 
-constexpr char kSocketName[] = "control.sock";
 constexpr char kFreshName[] = "control.sock.new";
-
-// A directory by descriptor: the path of a Unix socket has at most 107 bytes,
-// that of a home may have more.
-class DirHandle {
- public:
-  explicit DirHandle(const std::filesystem::path& dir)
-      : fd_(open(dir.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC)) {}
-  ~DirHandle() {
-    if (fd_ >= 0) close(fd_);
-  }
-  DirHandle(const DirHandle&) = delete;
-  DirHandle& operator=(const DirHandle&) = delete;
-  [[nodiscard]] bool ok() const { return fd_ >= 0; }
-  [[nodiscard]] std::string PathOf(const char* name) const {
-    return "/proc/self/fd/" + std::to_string(fd_) + "/" + name;
-  }
-
- private:
-  int fd_;
-};
 
 }  // namespace
 
@@ -79,7 +60,7 @@ struct ControlSocket::Impl {
     if (error) return ErrnoStatus(error.value(), "control socket");
     // Nobody can connect before the socket has its mode and its name.
     if (chmod(fresh.c_str(), S_IRUSR | S_IWUSR) != 0 ||
-        rename(fresh.c_str(), dir.PathOf(kSocketName).c_str()) != 0) {
+        rename(fresh.c_str(), dir.PathOf(kControlSocketName).c_str()) != 0) {
       return ErrnoStatus(errno, "control socket");
     }
     return absl::OkStatus();
@@ -146,23 +127,7 @@ void ControlSocket::StopAccepting() {
   if (!impl_->acceptor.is_open()) return;
   boost::system::error_code ignored;
   impl_->acceptor.close(ignored);
-  unlink((impl_->home / kSocketName).c_str());
-}
-
-absl::StatusOr<stream_protocol::socket> ConnectControl(
-    boost::asio::io_context& io, const std::filesystem::path& home) {
-  const DirHandle dir(home);
-  if (!dir.ok()) return NotFound("no home at " + home.string());
-  stream_protocol::socket socket(io);
-  boost::system::error_code error;
-  socket.connect(stream_protocol::endpoint(dir.PathOf(kSocketName)), error);
-  if (!error) return socket;
-  if (error == boost::asio::error::connection_refused ||
-      error == boost::system::errc::no_such_file_or_directory) {
-    return NotFound("no node serves " + home.string());
-  }
-  return ErrnoStatus(error.value(),
-                     "connect to " + (home / kSocketName).string());
+  unlink((impl_->home / kControlSocketName).c_str());
 }
 
 }  // namespace syncline

@@ -4,7 +4,6 @@
 #include <memory>
 
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/local/stream_protocol.hpp>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -12,10 +11,6 @@
 #include "proto/kj_loop.h"
 
 namespace syncline {
-
-// Of control connections: a record of the log or a page of a directory with
-// the longest paths still fits.
-inline constexpr std::size_t kControlMessageBytesMax = 64u << 20;
 
 // Serves the control interface on the Unix socket "control.sock" (mode 0600)
 // in a node's home. A socket that a dead process left is replaced.
@@ -39,10 +34,5 @@ class ControlSocket {
   explicit ControlSocket(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;
 };
-
-// Connects to the node that serves `home`.
-//   kNotFound  none does (no socket, or nobody behind it)
-absl::StatusOr<boost::asio::local::stream_protocol::socket> ConnectControl(
-    boost::asio::io_context& io, const std::filesystem::path& home);
 
 }  // namespace syncline

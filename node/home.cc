@@ -7,10 +7,10 @@
 
 #include <array>
 #include <cerrno>
-#include <system_error>
 
 #include "absl/strings/cord.h"
 #include "base/status.h"
+#include "kv/durable_directory.h"
 
 namespace syncline {
 namespace {
@@ -33,17 +33,6 @@ class Fd {
  private:
   int fd_;
 };
-
-absl::Status MakeHome(const std::filesystem::path& home) {
-  std::error_code error;
-  if (home.has_parent_path()) {
-    std::filesystem::create_directories(home.parent_path(), error);
-  }
-  if (mkdir(home.c_str(), S_IRWXU) == 0 || errno == EEXIST) {
-    return absl::OkStatus();
-  }
-  return ErrnoStatus(errno, "make " + home.string());
-}
 
 absl::Status WriteAll(int fd, std::string_view bytes) {
   while (!bytes.empty()) {
@@ -77,7 +66,7 @@ absl::Status StoreKey(const std::filesystem::path& home,
 
 absl::StatusOr<std::unique_ptr<HomeLock>> HomeLock::Take(
     const std::filesystem::path& home, bool create) {
-  if (create) SYNCLINE_RETURN_IF_ERROR(MakeHome(home));
+  if (create) SYNCLINE_RETURN_IF_ERROR(MakeDurableDirectory(home));
   const std::filesystem::path path = home / "lock";
   Fd file(open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, S_IRUSR | S_IWUSR));
   if (file.get() < 0) return ErrnoStatus(errno, "open " + home.string());

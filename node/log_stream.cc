@@ -59,7 +59,7 @@ std::shared_ptr<LogStream> LogStream::Start(NodeCore& core,
                                             Callback<LogEnd> done) {
   std::shared_ptr<LogStream> stream(new LogStream(
       core, project, std::move(query), std::move(deliver), std::move(done)));
-  core.AddStream(stream);
+  core.reads().Add(stream);
   stream->busy_ = true;
   core.Later([stream] { stream->Begin(); });
   return stream;
@@ -198,7 +198,8 @@ void LogStream::Pump() {
   }
   Batch batch;
   const absl::StatusOr<bool> more = ReadBatch(*replica, batch);
-  if (!more.ok()) return Finish(more.status());
+  // What was read before a damaged record is whole; the next turn tells.
+  if (!more.ok() && batch.empty()) return Finish(more.status());
   if (!batch.empty()) {
     busy_ = true;
     return deliver_(std::move(batch), [weak = weak_from_this()] {

@@ -5,6 +5,7 @@
 #include "base/status.h"
 #include "node/control_socket.h"
 #include "node/node_core.h"
+#include "node/node_feed.h"
 
 namespace syncline {
 namespace {
@@ -78,6 +79,13 @@ Starter<absl::StatusOr<NodeReport>> Node::StatusReader() {
     if (!core || core->closing()) return done(Closed());
     core->Report({}, true, std::move(done));
   };
+}
+
+std::unique_ptr<FeedSubscription> Node::Subscribe(
+    std::vector<FeedSource> sources, Visibility visibility,
+    FeedHandlers handlers) {
+  return SubscribeHere(io_, core_, std::move(sources), visibility,
+                       std::move(handlers));
 }
 
 Project Node::project(std::string name) const {

@@ -13,6 +13,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "node/async.h"
+#include "node/feed.h"
 #include "node/node_options.h"
 #include "node/project.h"
 #include "node/project_files.h"
@@ -99,6 +100,12 @@ class Node {
   absl::StatusOr<NodeReport> Status() {
     return BlockOn<absl::StatusOr<NodeReport>>(io_, StatusReader());
   }
+
+  // One feed of many projects: see node/feed.h. Errors come as its end; no
+  // such project is kNotFound. Call on the loop.
+  [[nodiscard]] std::unique_ptr<FeedSubscription> Subscribe(
+      std::vector<FeedSource> sources, Visibility visibility,
+      FeedHandlers handlers);
 
   // The project of that name, whether or not there is one: its operations
   // answer kNotFound then. Must not outlive the io_context.

@@ -5,7 +5,6 @@
 #include "base/status.h"
 #include "kv/rocks_store.h"
 #include "node/log_keeper.h"
-#include "node/log_stream.h"
 
 namespace syncline {
 namespace {
@@ -19,7 +18,7 @@ NodeCore::NodeCore(boost::asio::io_context& io, NodeOptions options)
 
 NodeCore::~NodeCore() {
   stop_work_ = true;
-  EndStreams(std::nullopt);
+  reads_.Close(std::nullopt);
   for (auto& [number, project] : projects_) project.mirrors.clear();
   peers_.reset();
   // What was acknowledged is on the disk; views are made again from the log.
@@ -99,7 +98,7 @@ void NodeCore::Close(StatusCallback done) {
   serving_ = false;
   closed_ = std::move(done);
   Trace("accepting");
-  EndStreams(std::nullopt);
+  reads_.Close(std::nullopt);
   keeper_->Stop();
   peers_->Close([self = shared_from_this()] {
     self->Later([self] {

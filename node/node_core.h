@@ -24,6 +24,7 @@
 #include "log/sync_thread.h"
 #include "node/home.h"
 #include "node/node_options.h"
+#include "node/open_reads.h"
 #include "node/project_runtime.h"
 #include "node/settings.h"
 #include "node/types.h"
@@ -34,7 +35,6 @@
 namespace syncline {
 
 class LogKeeper;
-class LogStream;
 
 // What is behind Node: everything it owns, in the order in which it is to be
 // destroyed from the bottom up, and the operations on it. The control service
@@ -141,8 +141,8 @@ class NodeCore final : public PeerHost,
   boost::asio::io_context& io() { return io_; }
   [[nodiscard]] const NodeOptions& options() const { return options_; }
   std::map<ProjectNumber, ProjectRuntime>& projects() { return projects_; }
-  // Streams to be ended before the project's log goes.
-  void AddStream(const std::shared_ptr<LogStream>& stream);
+  // What reads logs, to be ended before they go.
+  OpenReads& reads() { return reads_; }
 
   // Runs `work` on a worker thread, then `then` with its result on the loop.
   // `work` may use the stores; `then` must not assume that the node is there.
@@ -177,7 +177,6 @@ class NodeCore final : public PeerHost,
   void ForgetProject(ProjectNumber number,
                      const std::vector<MirrorRow>& mirrors,
                      StatusCallback done);
-  void EndStreams(std::optional<ProjectNumber> project);
   void FlushViews();
   void DrainCommits();
   void CloseStore();
@@ -239,8 +238,8 @@ class NodeCore final : public PeerHost,
   std::unique_ptr<Settings> settings_;
   std::map<ProjectNumber, ProjectRuntime> projects_;
   std::unique_ptr<PeerManager> peers_;
+  OpenReads reads_;
   std::unique_ptr<LogKeeper> keeper_;
-  std::vector<std::weak_ptr<LogStream>> streams_;
 };
 
 }  // namespace syncline

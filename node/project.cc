@@ -8,6 +8,7 @@
 #include "node/file_ops.h"
 #include "node/log_stream.h"
 #include "node/node_core.h"
+#include "node/node_feed.h"
 #include "node/project_calls.h"
 #include "node/project_files.h"
 #include "replication/state/edits.h"
@@ -122,6 +123,15 @@ absl::StatusOr<Project::Log::Subscription> Project::Log::Subscribe(
   SYNCLINE_ASSIGN_OR_RETURN(ProjectRuntime * project, core->Find(name_));
   return Subscription(LogStream::Start(*core, project->number, std::move(query),
                                        std::move(deliver), std::move(ended)));
+}
+
+std::unique_ptr<FeedSubscription> Project::Log::Subscribe(
+    FeedSource from, Visibility visibility, FeedHandlers handlers) const {
+  from.project = name_;
+  std::vector<FeedSource> sources;
+  sources.push_back(std::move(from));
+  return SubscribeHere(*io_, core_, std::move(sources), visibility,
+                       std::move(handlers));
 }
 
 Starter<absl::StatusOr<std::vector<ConflictInfo>>> Project::Conflicts::ListAll()

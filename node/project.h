@@ -13,6 +13,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "node/async.h"
+#include "node/feed.h"
 #include "node/types.h"
 
 namespace syncline {
@@ -27,6 +28,7 @@ class Project {
  public:
   class Files;
   class Documents;
+  class Events;  // node/project_events.h
   class Log;
   class Conflicts;
   class Sync;
@@ -40,6 +42,7 @@ class Project {
   [[nodiscard]] const std::string& name() const { return name_; }
   [[nodiscard]] Files files() const;
   [[nodiscard]] Documents documents() const;
+  [[nodiscard]] Events events() const;
   [[nodiscard]] Log log() const;
   [[nodiscard]] Conflicts conflicts() const;
   [[nodiscard]] Sync sync() const;
@@ -138,6 +141,12 @@ class Project::Log : private Project {
       std::function<void(std::vector<LogRecord>, std::function<void()> next)>
           deliver,
       Callback<LogEnd> ended) const;
+
+  // The records as they are stored, replayed and then live: see node/feed.h.
+  // `from.project` is not read. Call on the loop.
+  std::unique_ptr<FeedSubscription> Subscribe(FeedSource from,
+                                              Visibility visibility,
+                                              FeedHandlers handlers) const;
 
  private:
   Starter<absl::StatusOr<Page>> ReadOf(LogQuery query) const;

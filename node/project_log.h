@@ -8,6 +8,7 @@
 #include "absl/status/statusor.h"
 #include "log/retention.h"
 #include "node/project.h"
+#include "node/retention_types.h"
 #include "node/types.h"
 
 namespace syncline {

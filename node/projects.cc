@@ -4,7 +4,6 @@
 
 #include "base/status.h"
 #include "node/log_keeper.h"
-#include "node/log_stream.h"
 #include "node/node_core.h"
 
 namespace syncline {
@@ -90,7 +89,7 @@ void NodeCore::RemoveProject(const std::string& name, StatusCallback done) {
   for (const auto& [id, row] : settings_->mirrors()) {
     if (row.project == number) mirrors.push_back(row);
   }
-  EndStreams(number);
+  reads_.Close(number);
   project.mirrors.clear();
   keeper_->Forget(number);
   // Peers let go of the replica before it goes.
@@ -138,19 +137,6 @@ void NodeCore::SetStrategy(const std::string& name, Strategy strategy,
   row.strategy = strategy;
   (*found)->replica->SetStrategy(strategy);
   settings_->PutProject(row, std::move(done));
-}
-
-void NodeCore::AddStream(const std::shared_ptr<LogStream>& stream) {
-  std::erase_if(streams_, [](const auto& weak) { return weak.expired(); });
-  streams_.push_back(stream);
-}
-
-void NodeCore::EndStreams(std::optional<ProjectNumber> project) {
-  const std::vector<std::weak_ptr<LogStream>> streams = streams_;
-  for (const std::weak_ptr<LogStream>& weak : streams) {
-    const std::shared_ptr<LogStream> stream = weak.lock();
-    if (stream && (!project || stream->project() == *project)) stream->Close();
-  }
 }
 
 }  // namespace syncline

@@ -395,6 +395,7 @@ struct Change {
   size @5 :UInt64;       # Of the content shown, with `hash`.
   hash @6 :Text;         # SHA-256 of a file's content in hex, or empty.
   version @7 :Text;      # Dot of the shown value, or empty.
+  payload @8 :Data;      # Of an event.
 }
 
 struct Record {
@@ -452,6 +453,92 @@ interface LogControl {
     query :LogQuery,      # Which records.
     sink :LogSink         # Takes them.
   ) -> (result :Result(LogEnd));
+}
+
+# ---- events and feeds
+
+struct EventRun {
+  # Events of one channel of one project that follow one another.
+  project @0 :Text;           # Name of the project.
+  channel @1 :Text;           # 1 to 255 bytes, no control characters.
+  payloads @2 :List(Data);    # Of the events, in order; at most 1 MiB each.
+}
+
+struct EventsAppended {
+  struct Refused {
+    event @0 :UInt32;           # Its place among all events of the call.
+    failure @1 :Failure;        # Why it was not appended, or may not be.
+  }
+  firsts @0 :List(UInt64);      # For each run: seq of its first event; those
+                                # of the run that were appended follow without
+                                # a hole. 0 if none was.
+  refused @1 :List(Refused);    # By event; empty if all is well.
+}
+
+struct FeedPosition {
+  log @0 :Data;      # Id of the log; empty if not known.
+  seq @1 :UInt64;    # Behind this record.
+}
+
+struct FeedSource {
+  project @0 :Text;             # Name of the project.
+  union {
+    live @1 :Void;              # What comes from now on.
+    oldest @2 :Void;            # All that is kept, and what comes.
+    behind @3 :FeedPosition;    # What follows a position.
+  }
+}
+
+struct FeedStart {
+  position @0 :FeedPosition;    # The first record comes behind it.
+  head @1 :UInt64;              # Last record that could be seen then.
+}
+
+struct FeedPiece {
+  source @0 :UInt32;     # Its place among the sources.
+  first @1 :UInt64;      # Seq of the first record.
+  last @2 :UInt64;       # Seq of the last one.
+  records @3 :Data;      # As they are stored (log/record_span.h).
+}
+
+struct FeedEnd {
+  source @0 :UInt32;             # The source concerned, where one is.
+  union {
+    cancelled @1 :Failure;       # The node or the project was closed.
+    behindHorizon @2 :Horizon;   # The position was truncated away.
+    cursorInvalid @3 :Horizon;   # Beyond the head, or of another log.
+    failed @4 :Failure;          # No such project, or a damaged record.
+  }
+}
+
+interface RecordSink {
+  # Once, before records; one for each source.
+  start @0 (
+    sources :List(FeedStart)    # In the order of the call.
+  ) -> ();
+
+  # Takes the next records. What gathers until the answer comes in the next
+  # call, up to 256 KiB; where there is that much, two calls are on their way.
+  push @1 (
+    pieces :List(FeedPiece)     # At least one, each with records.
+  ) -> ();
+}
+
+interface EventControl {
+  # Appends events, each as an entry of its own, all in one turn of the node.
+  # Answers once they are as safe as was asked for.
+  appendEvents @0 (
+    runs :List(EventRun),    # In this order.
+    durable :Bool            # False: safe from the death of the node only.
+  ) -> (result :Result(EventsAppended));
+
+  # Records of all sources, each in order, replayed and then live. Answers when
+  # the feed ends. Drop the call to end it.
+  feed @1 (
+    sources :List(FeedSource),    # At least one.
+    written :Bool,                # Also records that are not durable yet.
+    sink :RecordSink              # Takes them.
+  ) -> (end :FeedEnd);
 }
 
 # ---- keeping the log
@@ -585,6 +672,7 @@ interface ConflictControl {
 }
 
 interface Control extends (NodeControl, ProjectControl, DeviceControl,
-    FileControl, LogControl, RetentionControl, ConflictControl) {
+    FileControl, LogControl, RetentionControl, ConflictControl,
+    EventControl) {
   # All of it: what the socket offers.
 }

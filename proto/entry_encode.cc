@@ -379,6 +379,30 @@ class EffectWriter {
   const std::string_view packed_;
 };
 
+// Room for a message: nearly all entries are small, and share one buffer of
+// their thread. The builder leaves it zeroed, as it must find it.
+class Scratch {
+ public:
+  explicit Scratch(std::size_t words) : words_(words) {
+    if (words <= kSharedWords) return;
+    own_ = kj::heapArray<capnp::word>(words);
+    std::memset(own_.begin(), 0, own_.asBytes().size());
+  }
+  kj::ArrayPtr<capnp::word> words() const {
+    if (words_ > kSharedWords) return kj::ArrayPtr<capnp::word>(own_);
+    return {shared_, words_};
+  }
+
+ private:
+  static constexpr std::size_t kSharedWords = 512;
+  static thread_local capnp::word shared_[kSharedWords];
+
+  const std::size_t words_;
+  mutable kj::Array<capnp::word> own_;
+};
+
+thread_local capnp::word Scratch::shared_[kSharedWords];
+
 void EntryEncoder::Write(wire::Entry::Builder out,
                          std::string_view device_key) const {
   const Entry& entry = entry_;
@@ -429,8 +453,8 @@ absl::StatusOr<std::string> EntryEncoder::Encode(std::string_view device_key) {
   }
   const std::size_t bytes_max = BytesMax(device_key);
   if (bytes_max > 2 * kEntryBytesMax) return TooLarge("bytes");
-  capnp::MallocMessageBuilder message(
-      static_cast<kj::uint>(bytes_max / sizeof(capnp::word) + 1));
+  const Scratch scratch(bytes_max / sizeof(capnp::word) + 1);
+  capnp::MallocMessageBuilder message(scratch.words());
   Write(message.initRoot<wire::Entry>(), device_key);
   const auto segments = message.getSegmentsForOutput();
   SYNCLINE_CHECK(segments.size() == 1, "BytesMax is too small");

@@ -1,36 +1,13 @@
 #include "node/cli/json.h"
 
 #include "base/bytes.h"
+#include "base/utf8.h"
 #include "node/cli/output.h"
 
 namespace syncline::cli {
 namespace {
 
 using boost::json::object;
-
-// Bytes of the UTF-8 character that `text` starts with; 0 if it is none.
-std::size_t CharacterBytes(std::string_view text) {
-  const auto byte = [&](std::size_t i) {
-    return i < text.size() ? static_cast<unsigned char>(text[i]) : 0u;
-  };
-  const auto follows = [&](std::size_t i) { return (byte(i) & 0xc0) == 0x80; };
-  const unsigned first = byte(0);
-  if (first < 0x80) return 1;
-  if (first >= 0xc2 && first <= 0xdf) return follows(1) ? 2 : 0;
-  if (first >= 0xe0 && first <= 0xef) {
-    const bool overlong = first == 0xe0 && byte(1) < 0xa0;
-    const bool surrogate = first == 0xed && byte(1) > 0x9f;
-    return follows(1) && follows(2) && !overlong && !surrogate ? 3 : 0;
-  }
-  if (first >= 0xf0 && first <= 0xf4) {
-    const bool overlong = first == 0xf0 && byte(1) < 0x90;
-    const bool too_large = first == 0xf4 && byte(1) > 0x8f;
-    return follows(1) && follows(2) && follows(3) && !overlong && !too_large
-               ? 4
-               : 0;
-  }
-  return 0;
-}
 
 boost::json::value TimeOrNull(std::int64_t ms) {
   if (ms == 0) return nullptr;
@@ -84,7 +61,7 @@ void SetText(object& out, std::string_view key, std::string_view text) {
   std::string clean;
   bool valid = true;
   for (std::size_t i = 0; i < text.size();) {
-    const std::size_t bytes = CharacterBytes(text.substr(i));
+    const std::size_t bytes = Utf8CharacterBytes(text.substr(i));
     if (bytes == 0) {
       clean += kReplacement;
       valid = false;

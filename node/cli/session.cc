@@ -8,8 +8,8 @@
 #include <boost/asio/signal_set.hpp>
 
 #include "node/cli/exit_code.h"
+#include "node/client/control_address.h"
 #include "node/control_service.h"
-#include "node/control_socket.h"
 #include "node/node_core.h"
 #include "proto/asio_stream.h"
 #include "proto/rpc_connection.h"
@@ -77,7 +77,7 @@ absl::StatusOr<std::unique_ptr<Session>> Session::Open(const Options& options) {
   for (int attempt = 0; attempt < kTries; ++attempt) {
     if (attempt > 0) std::this_thread::sleep_for(kPause);
     std::unique_ptr<Session> session(new Session(std::make_unique<Impl>()));
-    auto socket = ConnectControl(session->impl_->io, options.home);
+    auto socket = ConnectControl(session->impl_->io.get_executor(), options.home);
     if (socket.ok()) {
       SYNCLINE_RETURN_IF_ERROR(session->impl_->Connect(*std::move(socket)));
       return session;

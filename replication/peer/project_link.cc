@@ -102,6 +102,7 @@ ProjectLink::Status ProjectLink::status() const {
   status.state = state_;
   status.error = error_;
   if (status.error.ok() && behind_) status.error = BehindHorizon();
+  if (status.error.ok()) status.error = serving_error_;
   status.retry_at_ms = retry_at_ms_;
   if (heard_) status.theirs = theirs_;
   status.in_sync = state_ == State::kSyncing &&
@@ -246,16 +247,26 @@ void ProjectLink::StartSender(const PullRequest& request) {
   const ProjectId project = replica_.identity().project;
   const std::uint32_t stream = request.stream;
   SegmentSender::Hooks hooks;
-  hooks.push = [this](Segment segment, PeerCalls::Done<PushAnswer> done) {
-    env_.peer.Push(std::move(segment), std::move(done));
+  hooks.push = [this, stream](Segment segment,
+                              PeerCalls::Done<PushAnswer> done) {
+    env_.peer.Push(std::move(segment),
+                   alive_.Guard([this, stream, done = std::move(done)](
+                                    absl::StatusOr<PushAnswer> answer) {
+                     const bool went_well =
+                         answer.ok() &&
+                         std::holds_alternative<PushDurable>(*answer);
+                     if (went_well && sender_ && sender_->stream() == stream)
+                       serving_error_ = absl::OkStatus();
+                     done(std::move(answer));
+                   }));
   };
   hooks.ended = [this, project, stream](const Stop& stop, bool by_peer) {
     sender_.reset();
     if (by_peer && IsFence(stop)) return Rest(stop, true);
-    if (!by_peer) {
-      behind_ = behind_ || stop.reason == Stop::Reason::kTruncated;
-      env_.peer.Ended(project, stream, stop, [](const absl::Status&) {});
-    }
+    if (by_peer) return;
+    serving_error_ = StatusOf(stop, false);
+    behind_ = behind_ || stop.reason == Stop::Reason::kTruncated;
+    env_.peer.Ended(project, stream, stop, [](const absl::Status&) {});
   };
   sender_ = std::make_unique<SegmentSender>(replica_, env_.loop, env_.worker,
                                             request, theirs_, std::move(hooks));

@@ -52,7 +52,9 @@ class ProjectLink {
   struct Status {
     ProjectId project;
     State state = State::kComparing;
-    absl::Status error;  // Why it rests, or the last reason for it.
+    // Why it rests, or the last reason for it; else why this node could not
+    // send what the peer lacks.
+    absl::Status error;
     std::optional<std::int64_t> retry_at_ms;  // Wall clock.
     // Both hold the same entries, durably, and this node all their content.
     bool in_sync = false;
@@ -95,6 +97,7 @@ class ProjectLink {
   Environment env_;
   State state_ = State::kResting;
   absl::Status error_;
+  absl::Status serving_error_;  // Why the last sender of ours ended.
   std::optional<Stop> fenced_;
   VersionVector theirs_;  // What the peer holds durably, as far as we know.
   bool heard_ = false;    // It has told all of that once.

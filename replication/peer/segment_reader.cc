@@ -128,7 +128,8 @@ absl::StatusOr<SegmentReader::Cut> SegmentReader::Next(
     scanned_bytes += record.frame.size();
     if (cut.blocked) break;
   }
-  SYNCLINE_RETURN_IF_ERROR(reader->status());
+  // What was read before a damaged record is whole; the next call tells.
+  if (bytes == 0) SYNCLINE_RETURN_IF_ERROR(reader->status());
   if (bytes > 0) cut.blocked = false;
   for (const Origin& origin : touched)
     cut.segment.chains.push_back(

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <utility>
 
 #include "replication/state/state_change.h"
@@ -93,6 +94,13 @@ class EffectApplier {
 
 absl::StatusOr<PathDiff> ApplyEffects(StateCore& core, const Entry& entry,
                                       std::uint64_t arrival) {
+  // Most applications that write very often write events.
+  if (std::all_of(entry.effects.begin(), entry.effects.end(),
+                  [](const Effect& effect) {
+                    return std::holds_alternative<EventEffect>(effect);
+                  })) {
+    return PathDiff();
+  }
   StateChange change(core);
   EffectApplier(change, entry, arrival).Run();
   return change.Finish(StateChange::PlaceOrder::kAsTouched);

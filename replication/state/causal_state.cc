@@ -148,7 +148,6 @@ absl::StatusOr<CausalState::Applied> CausalStateImpl::Apply(
       PathChange change;
       change.type = PathChange::Type::kEvent;
       change.path = event->topic;
-      change.payload = event->payload;
       change.version = entry.dot;
       applied.changes.push_back(std::move(change));
     }

@@ -11,56 +11,8 @@ namespace {
 
 constexpr std::array<Column, 3> kColumns = {Column::kHeads, Column::kTree,
                                             Column::kChains};
-// What a row costs beyond its bytes: two strings in a tree node.
-constexpr std::size_t kRowOverhead = 72;
-
-std::size_t IndexOf(Column column) {
-  for (std::size_t i = 0; i < kColumns.size(); ++i) {
-    if (kColumns[i] == column) return i;
-  }
-  SYNCLINE_CHECK(false, "not a column of the causal state");
-}
-
-std::size_t BytesOf(std::string_view key,
-                    const std::optional<std::string>& value) {
-  return kRowOverhead + key.size() + (value ? value->size() : 0);
-}
 
 }  // namespace
-
-const RowLayer::Map& RowLayer::map(Column column) const {
-  return maps_[IndexOf(column)];
-}
-
-void RowLayer::Set(Column column, std::string key,
-                   std::optional<std::string> value) {
-  const std::size_t added = BytesOf(key, value);
-  auto [at, inserted] =
-      maps_[IndexOf(column)].try_emplace(std::move(key), std::nullopt);
-  if (!inserted) bytes_ -= BytesOf(at->first, at->second);
-  bytes_ += added;
-  at->second = std::move(value);
-}
-
-void RowLayer::MergeFrom(RowLayer&& newer) {
-  for (std::size_t i = 0; i < maps_.size(); ++i) {
-    for (auto& [key, value] : newer.maps_[i]) {
-      Set(kColumns[i], key, std::move(value));
-    }
-  }
-  newer.Clear();
-}
-
-std::size_t RowLayer::size() const {
-  std::size_t rows = 0;
-  for (const Map& map : maps_) rows += map.size();
-  return rows;
-}
-
-void RowLayer::Clear() {
-  for (Map& map : maps_) map.clear();
-  bytes_ = 0;
-}
 
 RowCursor::RowCursor(const Store& store,
                      std::array<const RowLayer*, kLayersMax> layers,
@@ -130,10 +82,23 @@ absl::StatusOr<std::optional<std::string>> OverlayRows::Get(
     const RowLayer::Map& map = layer->map(column);
     if (auto at = map.find(key); at != map.end()) return at->second;
   }
+  if (const auto* known = cache_.Find(column, key)) return *known;
   absl::StatusOr<std::string> value = store_.Get(column, key);
-  if (value.ok()) return std::optional<std::string>(*std::move(value));
-  if (absl::IsNotFound(value.status())) return std::optional<std::string>();
+  if (value.ok()) return cache_.Add(column, key, *std::move(value));
+  if (absl::IsNotFound(value.status())) {
+    return cache_.Add(column, key, std::nullopt);
+  }
   return value.status();
+}
+
+// What a layer has covers the store, and will be in the store when it goes.
+void OverlayRows::Commit(RowLayer&& staged) {
+  for (const Column column : kColumns) {
+    for (const auto& [key, value] : staged.map(column)) {
+      cache_.Forget(column, key);
+    }
+  }
+  active_.MergeFrom(std::move(staged));
 }
 
 RowCursor OverlayRows::Scan(Column column, const std::string& lower,

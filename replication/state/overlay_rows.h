@@ -8,32 +8,13 @@
 #include <string>
 #include <string_view>
 
-#include "absl/container/btree_map.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "kv/store.h"
+#include "replication/state/row_cache.h"
+#include "replication/state/row_layer.h"
 
 namespace syncline {
-
-// Changed rows of the columns kHeads, kTree and kChains: key -> new value, or
-// nothing for a deleted row.
-class RowLayer {
- public:
-  using Map =
-      absl::btree_map<std::string, std::optional<std::string>, std::less<>>;
-
-  [[nodiscard]] const Map& map(Column column) const;
-  void Set(Column column, std::string key, std::optional<std::string> value);
-  // Puts the rows of `newer` over these.
-  void MergeFrom(RowLayer&& newer);
-  [[nodiscard]] std::size_t bytes() const { return bytes_; }
-  [[nodiscard]] std::size_t size() const;
-  void Clear();
-
- private:
-  std::array<Map, 3> maps_;
-  std::size_t bytes_ = 0;
-};
 
 // Walks the keys in [lower, upper) of one column, newest layer first. The
 // layers must not change while it lives. Views are valid until Next().
@@ -78,7 +59,7 @@ class OverlayRows {
   [[nodiscard]] RowCursor Scan(Column column, const std::string& lower,
                                const std::string& upper,
                                const RowLayer* staged) const;
-  void Commit(RowLayer&& staged) { active_.MergeFrom(std::move(staged)); }
+  void Commit(RowLayer&& staged);
 
   // Requires (checked): no other flush is under way.
   [[nodiscard]] WriteBatch TakeFlush();
@@ -89,6 +70,7 @@ class OverlayRows {
 
  private:
   Store& store_;
+  mutable RowCache cache_;  // Of rows in the store that no layer has.
   RowLayer active_;
   RowLayer frozen_;  // Being written; empty otherwise.
   bool flushing_ = false;

@@ -11,9 +11,10 @@ namespace syncline::testing {
 // A fresh directory that is gone, with all in it, at the end of the scope.
 class TemporaryDirectory {
  public:
-  TemporaryDirectory() {
-    std::string name =
-        (std::filesystem::temp_directory_path() / "syncline-XXXXXX").string();
+  TemporaryDirectory()
+      : TemporaryDirectory(std::filesystem::temp_directory_path()) {}
+  explicit TemporaryDirectory(const std::filesystem::path& above) {
+    std::string name = (above / "syncline-XXXXXX").string();
     if (mkdtemp(name.data()) == nullptr) std::abort();
     path_ = name;
   }
@@ -32,5 +33,15 @@ class TemporaryDirectory {
  private:
   std::filesystem::path path_;
 };
+
+// Where syncing costs nothing, if there is such a place: for tests that end
+// processes and not machines.
+inline std::filesystem::path MemoryDirectory() {
+  std::error_code error;
+  const std::filesystem::path memory = "/dev/shm";
+  return std::filesystem::is_directory(memory, error)
+             ? memory
+             : std::filesystem::temp_directory_path();
+}
 
 }  // namespace syncline::testing

@@ -1,0 +1,54 @@
+#include "node/project_events.h"
+
+#include <memory>
+
+#include "base/status.h"
+#include "node/event_ops.h"
+#include "node/project_calls.h"
+
+namespace syncline {
+namespace {
+
+using Appended = Project::Events::Appended;
+
+void AppendAll(Replica& replica,
+               const std::vector<Project::Events::Event>& events,
+               Durability durability, const Callback<Appended>& done) {
+  if (events.empty()) return done(InvalidArgument("no events to append"));
+  std::vector<EventView> views;
+  views.reserve(events.size());
+  for (const Project::Events::Event& event : events) {
+    views.push_back({event.channel, event.payload});
+  }
+  const absl::Status fit = CheckEvents(views);
+  if (!fit.ok()) return done(fit);
+  auto appended = std::make_shared<Appended>();
+  const EventsTaken taken = AppendEvents(
+      replica, views, durability,
+      [appended, done, wanted = events.size()](const absl::Status& status) {
+        if (!status.ok()) return done(status);
+        // A part of them went in before the project broke.
+        if (appended->last.value - appended->first.value + 1 != wanted) {
+          return done(FailedPrecondition("the project takes no changes"));
+        }
+        done(*appended);
+      });
+  if (taken.taken == 0) return done(taken.refused.front().second);
+  *appended = {taken.first, {taken.first.value + taken.taken - 1}};
+}
+
+}  // namespace
+
+Project::Events Project::events() const { return Events(*this); }
+
+Starter<absl::StatusOr<Appended>> Project::Events::AppendOf(
+    std::vector<Event> events, Durability durability) const {
+  return OnProject<Appended>(
+      core_, name_,
+      [events = std::move(events), durability](
+          NodeCore&, ProjectRuntime& project, const Callback<Appended>& done) {
+        AppendAll(*project.replica, events, durability, done);
+      });
+}
+
+}  // namespace syncline
