@@ -2,12 +2,17 @@
 
 #include <atomic>
 #include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/use_future.hpp>
 #include <catch2/catch.hpp>
 #include <filesystem>
+#include <future>
 #include <thread>
 
 #include "base/random.h"
+#include "kv/rocks_store.h"
+#include "log/append_log.h"
+#include "log/sync_thread.h"
 #include "node/node.h"
 #include "tests/testing/process.h"
 #include "tests/testing/temporary_directory.h"
@@ -39,6 +44,11 @@ class Running {
     thread_.join();
   }
   Node* operator->() { return node_.get(); }
+  void Serve() {
+    std::promise<bool> served;
+    boost::asio::post(io_, [&] { served.set_value(node_->Serve({}).ok()); });
+    REQUIRE(served.get_future().get());
+  }
   // Closes the node; the loop then has nothing left to run.
   void CloseAndDrain() {
     REQUIRE(node_->Close().ok());
@@ -228,6 +238,42 @@ TEST_CASE("log_keeper: the store shrinks when enough was dropped", "[node]") {
   LogQuery query;
   query.since = Seq{1490};
   CHECK(project.log().Read(query).value().records.size() == 10);
+}
+
+TEST_CASE("log_keeper: serving gives back what a crash left", "[node][fault]") {
+  constexpr std::uint64_t kRecords = 17'000;
+  const TemporaryDirectory temp;
+  const auto path = temp / "home" / "store";
+  {
+    Running node(temp / "home");
+    const Project project = node->CreateProject("notes").value();
+    SeededRandom random(6);
+    std::vector<std::future<absl::StatusOr<Written>>> puts;
+    for (std::uint64_t i = 0; i < kRecords; ++i) {
+      puts.push_back(project.documents().AsyncPut(
+          "ns", "key", random.Bytes(1000), boost::asio::use_future));
+    }
+    for (auto& put : puts) REQUIRE(put.get().ok());
+    REQUIRE(node->Close().ok());
+  }
+  {  // As if the process had died right behind the truncation.
+    auto store = RocksStore::Open(path);
+    REQUIRE(store.ok());
+    boost::asio::io_context io;
+    SyncThread sync_thread;
+    SeededRandom random(1);
+    const auto log = AppendLog::Open(**store, sync_thread, io.get_executor(),
+                                     ProjectNumber{1}, random, {});
+    REQUIRE(log.ok());
+    REQUIRE((*log)->TruncateThrough(Seq{kRecords - 5}).ok());
+  }
+  const std::uintmax_t before = BytesIn(path);
+  REQUIRE(before > kRecords * 1000);
+  Running node(temp / "home");
+  node.Serve();
+  CHECK(Eventually([&] { return BytesIn(path) < before / 2; }));
+  CHECK(Horizon(node->project("notes")) == kRecords - 5);
+  CHECK(node->project("notes").documents().Get("ns", "key").ok());
 }
 
 }  // namespace
