@@ -9,4 +9,7 @@ namespace syncline {
 // overlong forms and surrogates) or `text` is empty.
 std::size_t Utf8CharacterBytes(std::string_view text);
 
+// Whether all of `text` is.
+bool IsUtf8(std::string_view text);
+
 }  // namespace syncline

@@ -84,12 +84,12 @@ class Taker {
   }
 
   void Take() {
-    for (;;) {
+    do {
       const RecordSpan span = Must(subscription_->Next(kSpanBytes));
       if (span.empty()) return;
       sum_ += static_cast<unsigned char>(span.bytes[0]);
       if (walk_) Walk(span);
-    }
+    } while (subscription_->more());
   }
   [[nodiscard]] Seq cursor() const { return subscription_->cursor(); }
 

@@ -39,7 +39,7 @@ struct RawLog::Impl {
 };
 
 RawLog::RawLog(const std::filesystem::path& dir)
-    : impl_(std::make_unique<Impl>(Must(OpenRocksDatabase(dir, 0)))) {}
+    : impl_(std::make_unique<Impl>(Must(OpenRocksDatabase(dir, 0, nullptr)))) {}
 
 RawLog::~RawLog() = default;
 

@@ -21,9 +21,7 @@ LogSubscription::~LogSubscription() {
 
 void LogSubscription::Ready() {
   // Others may have been woken by a move that this one cannot see.
-  if (core_->Visible(visibility_) <= cursor_) {
-    return core_->AwaitRecords(visibility_, *this);
-  }
+  if (!more()) return core_->AwaitRecords(visibility_, *this);
   // What is called may destroy this object, and must outlive that.
   struct Call {
     LogSubscription* self;
@@ -44,11 +42,8 @@ absl::StatusOr<RecordSpan> LogSubscription::Next(std::size_t bytes_max) {
   absl::StatusOr<RecordSpan> span =
       core_->ReadSpan(cursor_, visibility_, bytes_max);
   if (!span.ok()) return span;
-  if (!span->empty()) {
-    cursor_ = span->last;
-  } else if (!is_linked()) {
-    core_->AwaitRecords(visibility_, *this);
-  }
+  if (!span->empty()) cursor_ = span->last;
+  if (!more() && !is_linked()) core_->AwaitRecords(visibility_, *this);
   return span;
 }
 

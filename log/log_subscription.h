@@ -15,6 +15,9 @@ class LogSubscription final : public Subscription, private ReadyHook {
   ~LogSubscription() override;
 
   absl::StatusOr<RecordSpan> Next(std::size_t bytes_max) override;
+  [[nodiscard]] bool more() const override {
+    return cursor_ < core_->Visible(visibility_);
+  }
   [[nodiscard]] Seq cursor() const override { return cursor_; }
 
  private:

@@ -24,8 +24,8 @@ struct LogBounds {
 
 // What is dropped of a log. Without bounds in `keep`: nothing.
 struct RetentionPolicy {
-  LogBounds keep;   // What is outside goes, unless somebody still needs it ...
-  LogBounds limit;  // ... and what is outside of this as well goes anyway.
+  LogBounds keep = {};   // What is outside goes, unless somebody needs it ...
+  LogBounds limit = {};  // ... and what is outside of this as well goes anyway.
   friend bool operator==(const RetentionPolicy&,
                          const RetentionPolicy&) = default;
 };

@@ -30,13 +30,16 @@ class Subscription {
   virtual ~Subscription() = default;
 
   // What follows the cursor, up to about `bytes_max` (at least one record),
-  // and moves the cursor behind it. Empty: nothing yet; `on_ready` is then
-  // called once, when there is something.
+  // and moves the cursor behind it; empty if there is nothing. Once nothing is
+  // left (see more()), `on_ready` is called when there is something again,
+  // once.
   //   kNotFound  it was truncated away (AppendLog::horizon() says how far)
   //   kDataLoss  a record is damaged or missing; the message names the seq
   // After a failure the cursor stays where it is.
   virtual absl::StatusOr<RecordSpan> Next(std::size_t bytes_max) = 0;
 
+  // Next() would give something now.
+  [[nodiscard]] virtual bool more() const = 0;
   // The last record given out.
   [[nodiscard]] virtual Seq cursor() const = 0;
 };

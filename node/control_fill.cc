@@ -23,6 +23,10 @@ void FillChange(control::Change::Builder out, const PathChange& in) {
   out.setPath(ToKj(in.path));
   out.setFrom(ToKj(in.from));
   if (in.version) out.setVersion(ToKj(in.version->ToText()));
+  if (in.type == PathChange::Type::kEvent) {
+    out.setPayload({reinterpret_cast<const kj::byte*>(in.payload.data()),
+                    in.payload.size()});
+  }
   if (!in.item) return;
   out.setItem(ToKj(in.item->ToText()));
   out.setKind(ToKj(std::string(KindName(in.item->kind))));

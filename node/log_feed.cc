@@ -95,7 +95,7 @@ bool LogFeed::Next(std::size_t bytes_max, FeedRecords& out) {
     if (!span.ok()) return EndAt(index, span.status());
     ready_.pop_front();
     if (span->empty()) continue;
-    ready_.push_back(index);
+    if (sources_[index].records->more()) ready_.push_back(index);
     out.source = index;
     out.span = *std::move(span);
     return true;

@@ -100,6 +100,10 @@ void LogKeeper::Tick() {
 // ---- jobs
 
 void LogKeeper::Add(JobPtr job) {
+  if (core_.closing()) {
+    if (job->done) job->done(Closed());
+    return;
+  }
   const bool waits =
       !job->query &&
       std::any_of(jobs_.begin(), jobs_.end(), [&](const JobPtr& other) {

@@ -15,6 +15,7 @@
 #include "absl/status/statusor.h"
 #include "log/cursors.h"
 #include "log/retention.h"
+#include "node/retention_types.h"
 #include "node/types.h"
 
 namespace syncline {

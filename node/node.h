@@ -17,6 +17,7 @@
 #include "node/node_options.h"
 #include "node/project.h"
 #include "node/project_files.h"
+#include "node/project_log.h"
 #include "node/types.h"
 
 namespace syncline {

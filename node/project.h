@@ -32,6 +32,8 @@ class Project {
   class Log;
   class Conflicts;
   class Sync;
+  class Cursors;    // node/project_log.h
+  class Retention;  // node/project_log.h
 
   Project(boost::asio::io_context& io, std::weak_ptr<NodeCore> core,
           std::string name)
@@ -44,6 +46,8 @@ class Project {
   [[nodiscard]] Log log() const;
   [[nodiscard]] Conflicts conflicts() const;
   [[nodiscard]] Sync sync() const;
+  [[nodiscard]] Cursors cursors() const;
+  [[nodiscard]] Retention retention() const;
 
  protected:
   template <typename Result, typename Token>

@@ -1,5 +1,7 @@
 #include "node/cli/json.h"
 
+#include <boost/json/parse.hpp>
+
 #include "base/bytes.h"
 #include "base/utf8.h"
 #include "node/cli/output.h"
@@ -12,6 +14,20 @@ using boost::json::object;
 boost::json::value TimeOrNull(std::int64_t ms) {
   if (ms == 0) return nullptr;
   return boost::json::value(TimeText(ms));
+}
+
+// The JSON that it is, else text, else bytes.
+void SetPayload(object& out, std::string_view payload) {
+  boost::json::error_code error;
+  boost::json::value value =
+      boost::json::parse({payload.data(), payload.size()}, error);
+  if (!error) {
+    out["payload"] = std::move(value);
+  } else if (IsUtf8(payload)) {
+    out["payload_text"] = std::string(payload);
+  } else {
+    out["payload_hex"] = ToHex(payload);
+  }
 }
 
 boost::json::object ChangeToJson(control::Change::Reader in) {
@@ -28,6 +44,11 @@ boost::json::object ChangeToJson(control::Change::Reader in) {
   }
   if (in.getHash().size() > 0) SetText(out, "hash", in.getHash());
   if (in.getVersion().size() > 0) SetText(out, "version", in.getVersion());
+  if (in.getType() == "event") {
+    const auto payload = in.getPayload();
+    SetPayload(
+        out, {reinterpret_cast<const char*>(payload.begin()), payload.size()});
+  }
   return out;
 }
 

@@ -100,9 +100,8 @@ absl::StatusOr<ExitCode> Refuse(const Invocation& in, const char* error,
                {"head", horizon.getHead()}});
     FlushOutput();
   }
-  return FailedPrecondition(fmt::format("{}: the log has {} to {}", why,
-                                        horizon.getHorizon() + 1,
-                                        horizon.getHead()));
+  return FailedPrecondition(fmt::format(
+      "{}: {}", why, ExtentText(horizon.getHorizon(), horizon.getHead())));
 }
 
 absl::StatusOr<ExitCode> Log(const Invocation& in, const Args& args) {
@@ -126,6 +125,13 @@ absl::StatusOr<ExitCode> Log(const Invocation& in, const Args& args) {
 }
 
 }  // namespace
+
+std::string ExtentText(std::uint64_t horizon, std::uint64_t head) {
+  if (horizon < head) {
+    return fmt::format("the log has {} to {}", horizon + 1, head);
+  }
+  return fmt::format("the log has no records up to {}", head);
+}
 
 absl::StatusOr<ExitCode> RefusePosition(const Invocation& in,
                                         control::LogEnd::Reader end) {

@@ -150,9 +150,8 @@ absl::StatusOr<ExitCode> Truncate(const Invocation& in,
                {"left_behind", HoldersJson(outcome)}});
     return ExitCode::kDone;
   }
-  PrintLine(fmt::format("{} records removed; the log has {} to {}",
-                        outcome.getRemoved(), outcome.getHorizon() + 1,
-                        outcome.getHead()));
+  PrintLine(fmt::format("{} records removed; {}", outcome.getRemoved(),
+                        ExtentText(outcome.getHorizon(), outcome.getHead())));
   for (const auto holder : outcome.getHolders()) {
     PrintNote(HolderText(holder) + " and was left behind");
   }

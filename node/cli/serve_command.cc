@@ -85,7 +85,7 @@ class Server {
 
   const Invocation& in_;
   const Args& args_;
-  boost::asio::io_context io_;
+  boost::asio::io_context io_{1};  // One thread runs it.
   boost::asio::signal_set signals_;
   std::unique_ptr<Node> node_;
   absl::Status closed_;

@@ -77,7 +77,8 @@ absl::StatusOr<std::unique_ptr<Session>> Session::Open(const Options& options) {
   for (int attempt = 0; attempt < kTries; ++attempt) {
     if (attempt > 0) std::this_thread::sleep_for(kPause);
     std::unique_ptr<Session> session(new Session(std::make_unique<Impl>()));
-    auto socket = ConnectControl(session->impl_->io.get_executor(), options.home);
+    auto socket =
+        ConnectControl(session->impl_->io.get_executor(), options.home);
     if (socket.ok()) {
       SYNCLINE_RETURN_IF_ERROR(session->impl_->Connect(*std::move(socket)));
       return session;

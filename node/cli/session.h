@@ -83,6 +83,9 @@ class Session {
   // Ends a wait of Call() with kCancelled at SIGINT or SIGTERM.
   void CancelOnSignal();
 
+  // Runs the loop until `done` or a signal.
+  absl::Status RunUntil(absl::FunctionRef<bool()> done);
+
   KjLoop& loop();
   control::Control::Client& client();
 
@@ -92,9 +95,6 @@ class Session {
 
   template <typename Results>
   static capnp::Response<Results> ResponseOf(capnp::RemotePromise<Results>);
-
-  // Runs the loop until `done` or a signal.
-  absl::Status RunUntil(absl::FunctionRef<bool()> done);
 
   template <typename Response>
   absl::StatusOr<InLoop<Response>> Await(

@@ -157,8 +157,8 @@ struct Mirror::Impl {
   std::vector<std::string> moved;     // Ends of renames: planned together.
   std::map<std::string, Recent> recent;
   std::vector<std::string> unfold;  // Once Base has what was planned.
-  std::optional<Seq> taken;     // Records up to here are in `dirty`.
-  std::set<std::uint64_t> own;  // Records that need no look.
+  std::optional<Seq> taken;         // Records up to here are in `dirty`.
+  std::set<std::uint64_t> own;      // Records that need no look.
   std::map<std::string, Owed> owed;
   std::vector<DiskOp> disk_ops;
   std::size_t disk_done = 0;

@@ -74,7 +74,7 @@ class ChunkFetcher {
   std::unique_ptr<ContentWants::Watch> watch_;
   boost::asio::steady_timer retry_;
   bool retry_set_ = false;
-  bool failed_ = false;  // The last request; until the retry.
+  bool failed_ = false;     // The last request; until the retry.
   std::set<Hash> taken_;    // Asked for, or being stored.
   std::set<Hash> missing_;  // The peer does not have them.
   std::size_t requests_ = 0;

@@ -68,7 +68,7 @@ bool Pair::Settle() {
   for (int round = 0; round < 2; ++round) {
     for (const fs::path& home : {home_a(), home_b()}) {
       const CommandResult result =
-          RunSyncline(home, {"wait", "--timeout", "120", "tree"});
+          RunSyncline(home, {"wait", "--timeout", "900", "tree"});
       // 1: done, but there are conflicts to look at.
       if (result.exit_code > 1) {
         UNSCOPED_INFO("wait: " << result.exit_code << " " << result.err);

@@ -3,12 +3,11 @@
 #include <sys/stat.h>
 
 #include <atomic>
-#include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/use_future.hpp>
 #include <catch2/catch.hpp>
 #include <optional>
-#include <thread>
 
+#include "tests/node/running_node.h"
 #include "tests/testing/process.h"
 #include "tests/testing/temporary_directory.h"
 
@@ -17,40 +16,8 @@ namespace {
 
 using testing::TemporaryDirectory;
 
-// A node on an io_context that a thread of its own runs, as in a program.
-class Running {
- public:
-  explicit Running(NodeOptions options) : guard_(io_.get_executor()) {
-    absl::StatusOr<std::unique_ptr<Node>> node = Node::Open(io_, options);
-    status_ = node.status();
-    if (node.ok()) node_ = *std::move(node);
-    thread_ = std::thread([this] { io_.run(); });
-  }
-  ~Running() {
-    guard_.reset();
-    io_.stop();
-    thread_.join();
-  }
-
-  Node& operator*() { return *node_; }
-  Node* operator->() { return node_.get(); }
-  [[nodiscard]] const absl::Status& status() const { return status_; }
-  boost::asio::io_context& io() { return io_; }
-
- private:
-  boost::asio::io_context io_;
-  boost::asio::executor_work_guard<boost::asio::io_context::executor_type>
-      guard_;
-  absl::Status status_;
-  std::unique_ptr<Node> node_;
-  std::thread thread_;
-};
-
-NodeOptions At(const std::filesystem::path& home) {
-  NodeOptions options;
-  options.home = home;
-  return options;
-}
+using Running = testing::RunningNode;
+using testing::At;
 
 TEST_CASE("node: a home is private and keeps what was put", "[node]") {
   const TemporaryDirectory temp;

@@ -181,5 +181,71 @@ TEST_CASE("settings: damaged rows are data loss and never a crash",
   }
 }
 
+TEST_CASE("settings: a retention policy stays until it keeps everything",
+          "[node]") {
+  Rig rig;
+  REQUIRE(rig.Open().ok());
+  const auto number = rig.settings->AddProject("notes", IdOf('p'), rig.Count());
+  REQUIRE(number.ok());
+  const RetentionPolicy policy{{.entries = 5, .age_ms = 7, .bytes = 1u << 30},
+                               {.age_ms = 90}};
+  rig.settings->PutRetention(*number, policy, rig.Count());
+  rig.Finish(2);
+  REQUIRE(rig.Open().ok());
+  REQUIRE(rig.settings->retention().size() == 1);
+  CHECK(rig.settings->retention().at(*number) == policy);
+  rig.settings->PutRetention(*number, {{}, {.entries = 3}}, rig.Count());
+  rig.Finish(3);
+  CHECK(rig.settings->retention().empty());
+  REQUIRE(rig.Open().ok());
+  CHECK(rig.settings->retention().empty());
+  // It goes with its project.
+  rig.settings->PutRetention(*number, policy, rig.Count());
+  rig.settings->RemoveProject(*number, rig.Count());
+  rig.Finish(5);
+  REQUIRE(rig.Open().ok());
+  CHECK(rig.settings->retention().empty());
+}
+
+TEST_CASE("settings: what devices hold is remembered while they are known",
+          "[node]") {
+  Rig rig;
+  REQUIRE(rig.Open().ok());
+  const auto number = rig.settings->AddProject("notes", IdOf('p'), rig.Count());
+  REQUIRE(number.ok());
+  const PeerRow peer = PeerOf('k');
+  const PeerRow other = PeerOf('o');
+  VersionVector frontier;
+  frontier.Raise(rig.settings->origin(), 12);
+  rig.settings->PutFrontier(peer.id, IdOf('p'), frontier, rig.Count());
+  CHECK(rig.settings->FrontierOf(peer.id, IdOf('p')) ==
+        nullptr);  // A stranger.
+  rig.settings->PutPeer(peer, rig.Count());
+  rig.settings->PutPeer(other, rig.Count());
+  for (const PeerRow& each : {peer, other}) {
+    rig.settings->PutFrontier(each.id, IdOf('p'), frontier, rig.Count());
+    rig.settings->PutFrontier(each.id, IdOf('q'), frontier, rig.Count());
+  }
+  frontier.Raise(rig.settings->origin(), 13);
+  rig.settings->PutFrontier(peer.id, IdOf('p'), frontier, rig.Count());
+  rig.Finish(9);
+  REQUIRE(rig.Open().ok());
+  REQUIRE(rig.settings->FrontierOf(peer.id, IdOf('p')) != nullptr);
+  CHECK(*rig.settings->FrontierOf(peer.id, IdOf('p')) == frontier);
+  CHECK(rig.settings->FrontierOf(peer.id, IdOf('x')) == nullptr);
+  // Less is taken too: a device that lost its store says so.
+  rig.settings->PutFrontier(peer.id, IdOf('p'), VersionVector(), rig.Count());
+  rig.settings->RemovePeer(other.id, rig.Count());
+  rig.Finish(11);
+  REQUIRE(rig.Open().ok());
+  CHECK(*rig.settings->FrontierOf(peer.id, IdOf('p')) == VersionVector());
+  CHECK(rig.settings->FrontierOf(other.id, IdOf('p')) == nullptr);
+  rig.settings->RemoveProject(*number, rig.Count());
+  rig.Finish(12);
+  REQUIRE(rig.Open().ok());
+  CHECK(rig.settings->FrontierOf(peer.id, IdOf('p')) == nullptr);
+  CHECK(rig.settings->FrontierOf(peer.id, IdOf('q')) != nullptr);
+}
+
 }  // namespace
 }  // namespace syncline

@@ -1,0 +1,61 @@
+#pragma once
+
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
+#include <functional>
+#include <future>
+#include <memory>
+#include <thread>
+
+#include "node/node.h"
+
+namespace syncline::testing {
+
+// A node on an io_context that a thread of its own runs, as in a program.
+class RunningNode {
+ public:
+  explicit RunningNode(const NodeOptions& options)
+      : guard_(io_.get_executor()) {
+    absl::StatusOr<std::unique_ptr<Node>> node = Node::Open(io_, options);
+    status_ = node.status();
+    if (node.ok()) node_ = *std::move(node);
+    thread_ = std::thread([this] { io_.run(); });
+  }
+  ~RunningNode() {
+    guard_.reset();
+    io_.stop();
+    thread_.join();
+  }
+
+  Node& operator*() { return *node_; }
+  Node* operator->() { return node_.get(); }
+  [[nodiscard]] const absl::Status& status() const { return status_; }
+  boost::asio::io_context& io() { return io_; }
+
+  // Runs `function` on the loop and waits for it.
+  void OnLoop(const std::function<void()>& function) {
+    std::promise<void> ran;
+    boost::asio::post(io_, [&] {
+      function();
+      ran.set_value();
+    });
+    ran.get_future().wait();
+  }
+
+ private:
+  boost::asio::io_context io_;
+  boost::asio::executor_work_guard<boost::asio::io_context::executor_type>
+      guard_;
+  absl::Status status_;
+  std::unique_ptr<Node> node_;
+  std::thread thread_;
+};
+
+inline NodeOptions At(const std::filesystem::path& home) {
+  NodeOptions options;
+  options.home = home;
+  return options;
+}
+
+}  // namespace syncline::testing
