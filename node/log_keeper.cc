@@ -31,6 +31,11 @@ std::optional<Seq> Least(const std::vector<LogHolder>& holders) {
 
 absl::Status Closed() { return absl::CancelledError("the node was closed"); }
 
+// Why there is no project to work on.
+absl::Status Gone(const NodeCore& core) {
+  return core.closing() ? Closed() : NotFound("the project was removed");
+}
+
 }  // namespace
 
 struct LogKeeper::Job {
@@ -64,7 +69,7 @@ void LogKeeper::Forget(ProjectNumber project) {
   dropped_bytes_.erase(project);
   if (!truncating_ || truncating_->project != project) return;
   // Its replica may not answer any more.
-  Finish(std::exchange(truncating_, nullptr), NotFound("it was removed"));
+  Finish(std::exchange(truncating_, nullptr), Gone(core_));
 }
 
 void LogKeeper::Stop() {
@@ -131,11 +136,7 @@ void LogKeeper::RunNext() {
 
 void LogKeeper::Begin(const JobPtr& job) {
   ProjectRuntime* project = core_.Find(job->project);
-  if (core_.closing() || project == nullptr) {
-    return Finish(job, project == nullptr
-                           ? absl::Status(NotFound("it was removed"))
-                           : Closed());
-  }
+  if (core_.closing() || project == nullptr) return Finish(job, Gone(core_));
   if (job->space_only) return Reclaim(job);
   RetentionPolicy policy;
   if (job->query) {
@@ -204,7 +205,7 @@ void LogKeeper::Plan(const JobPtr& job, ProjectRuntime& project,
 
 void LogKeeper::Planned(const JobPtr& job, Seq through, std::uint64_t bytes) {
   ProjectRuntime* project = core_.Find(job->project);
-  if (core_.closing() || project == nullptr) return Finish(job, Closed());
+  if (core_.closing() || project == nullptr) return Finish(job, Gone(core_));
   absl::StatusOr<std::vector<LogHolder>> holders = Holders(*project);
   if (!holders.ok()) return Finish(job, holders.status());
   const AppendLog& log = project->replica->log();
@@ -230,7 +231,7 @@ void LogKeeper::Planned(const JobPtr& job, Seq through, std::uint64_t bytes) {
 
 void LogKeeper::Step(const JobPtr& job) {
   ProjectRuntime* project = core_.Find(job->project);
-  if (core_.closing() || project == nullptr) return Finish(job, Closed());
+  if (core_.closing() || project == nullptr) return Finish(job, Gone(core_));
   Replica& replica = *project->replica;
   const Seq before = replica.log().horizon();
   const Seq end{std::min(job->through.value, before.value + kStepRecords)};
