@@ -135,8 +135,11 @@ void FillOutcome(control::EventsAppended::Builder out, const Outcome& in) {
 
 // ---- feeds
 
-constexpr std::size_t kPushBytes = 256u << 10;
-constexpr std::size_t kFullPushBytes = kPushBytes / 2;
+constexpr std::size_t kPushBytesMax = 256u << 10;
+constexpr std::size_t kPushBytesMin = 4u << 10;
+// Shared out among all feeds, each of which may have two pushes on their way:
+// what consumers that stall can cost together is twice this.
+constexpr std::size_t kAllPushBytes = 64u << 20;
 
 FeedSource SourceOf(control::FeedSource::Reader in) {
   std::string project = FromKj(in.getProject());
@@ -181,13 +184,20 @@ void FillEnd(control::FeedEnd::Builder out, const FeedEnd& in) {
 class FeedPush {
  public:
   FeedPush(NodeCore& core, KjLoop& loop, Visibility visibility,
-           control::RecordSink::Client sink)
-      : loop_(loop), sink_(kj::mv(sink)), tasks_(errors_) {
+           std::shared_ptr<std::size_t> feeds, control::RecordSink::Client sink)
+      : loop_(loop),
+        sink_(kj::mv(sink)),
+        feeds_(std::move(feeds)),
+        tasks_(errors_) {
+    ++*feeds_;
     feed_ = std::make_shared<LogFeed>(
         core.weak_from_this(), visibility,
         [this, alive = std::weak_ptr<char>(alive_)] { PushLater(alive); });
   }
-  ~FeedPush() { feed_->Stop(); }
+  ~FeedPush() {
+    --*feeds_;
+    feed_->Stop();
+  }
 
   kj::Promise<FeedEnd> Run(const std::vector<FeedSource>& sources) {
     auto end = kj::newPromiseAndFulfiller<FeedEnd>();
@@ -226,9 +236,11 @@ class FeedPush {
 
   void Push() {
     while (end_.get() != nullptr && !errors_.failed) {
-      const std::size_t window = last_bytes_ >= kFullPushBytes ? 2 : 1;
+      const std::size_t room =
+          std::clamp(kAllPushBytes / *feeds_, kPushBytesMin, kPushBytesMax);
+      const std::size_t window = last_bytes_ >= room / 2 ? 2 : 1;
       if (in_flight_ >= window) return;
-      const std::size_t bytes = Gather();
+      const std::size_t bytes = Gather(room);
       if (bytes == 0) break;
       last_bytes_ = bytes;
       Send();
@@ -238,11 +250,11 @@ class FeedPush {
     end_ = nullptr;
   }
 
-  std::size_t Gather() {
+  std::size_t Gather(std::size_t room) {
     gathered_.clear();
     std::size_t bytes = 0;
     FeedRecords records;
-    while (bytes < kPushBytes && feed_->Next(kPushBytes - bytes, records)) {
+    while (bytes < room && feed_->Next(room - bytes, records)) {
       bytes += records.span.bytes.size();
       gathered_.push_back(std::move(records));
     }
@@ -274,6 +286,7 @@ class FeedPush {
 
   KjLoop& loop_;
   control::RecordSink::Client sink_;
+  const std::shared_ptr<std::size_t> feeds_;  // How many there are.
   const std::shared_ptr<char> alive_ = std::make_shared<char>();
   std::shared_ptr<LogFeed> feed_;
   kj::Own<kj::PromiseFulfiller<FeedEnd>> end_;  // Null: told.
@@ -308,7 +321,7 @@ kj::Promise<void> ControlService::feed(FeedContext context) {
   }
   auto push = kj::heap<FeedPush>(
       core_, bridge_.loop(),
-      params.getWritten() ? Visibility::kWritten : Visibility::kDurable,
+      params.getWritten() ? Visibility::kWritten : Visibility::kDurable, feeds_,
       params.getSink());
   context.releaseParams();
   auto ended = push->Run(sources);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <memory>
 
 #include "node/control_bridge.h"
@@ -80,6 +81,8 @@ class ControlService final : public control::Control::Server {
 
   NodeCore& core_;
   ControlBridge bridge_;
+  // Feeds of all connections.
+  const std::shared_ptr<std::size_t> feeds_ = std::make_shared<std::size_t>(0);
 };
 
 }  // namespace syncline
