@@ -1,0 +1,176 @@
+// What LogCore tells of its records, and how it drops them.
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include "base/status.h"
+#include "log/job_counter.h"
+#include "log/log_core.h"
+#include "log/log_reader.h"
+#include "log/log_runs.h"
+
+namespace syncline {
+namespace {
+
+// Room that is made before a span is read.
+constexpr std::size_t kSpanBytesMax = 1u << 20;
+
+}  // namespace
+
+// ---- reading
+
+absl::Status LogCore::TruncatedAt(Seq since) const {
+  return NotFound("project " + std::to_string(project_.value) + ", seq " +
+                  std::to_string(since.next().value) + ": truncated up to " +
+                  std::to_string(horizon_.value));
+}
+
+std::unique_ptr<AppendLog::Reader> LogCore::Read(
+    const AppendLog::ReadOptions& options) const {
+  if (options.since < horizon_) {
+    return NewEndedReader(TruncatedAt(options.since));
+  }
+  const Seq last = std::min(options.until.value_or(durable_), durable_);
+  if (last <= options.since) return NewEndedReader(absl::OkStatus());
+  RecordRange range{options.since.next(), last};
+  if (options.reverse) std::swap(range.from, range.to);
+  return NewLogReader(store_, project_, range);
+}
+
+absl::StatusOr<RecordSpan> LogCore::ReadSpan(Seq since, Visibility visibility,
+                                             std::size_t bytes_max) const {
+  if (since < horizon_) return TruncatedAt(since);
+  const Seq last = Visible(visibility);
+  if (last <= since) return RecordSpan();
+  RecordSpan span = cache_.Span(since.next(), last, bytes_max);
+  if (!span.empty()) return span;
+  return ReadStored(since, last, bytes_max);
+}
+
+absl::StatusOr<RecordSpan> LogCore::ReadStored(Seq since, Seq last,
+                                               std::size_t bytes_max) const {
+  RecordSpan span;
+  span.first = since.next();
+  auto bytes = std::make_shared<std::string>();
+  bytes->reserve(std::min(bytes_max, kSpanBytesMax));
+  const auto reader = NewLogReader(store_, project_, {since.next(), last});
+  for (; reader->Valid(); reader->Next()) {
+    const RecordView& record = reader->record();
+    if (!bytes->empty() && bytes->size() + record.stored.size() > bytes_max) {
+      break;
+    }
+    *bytes += record.stored;
+    span.last = record.seq;
+  }
+  // What was read before a damaged record is whole.
+  if (bytes->empty()) return reader->status();
+  span.bytes = *bytes;
+  span.owner = std::move(bytes);
+  return span;
+}
+
+const LogCore::TailRecord* LogCore::FindTail(const Dot& dot, Seq* seq) const {
+  const auto found =
+      std::find_if(tail_.begin(), tail_.end(),
+                   [&](const TailRecord& record) { return record.dot == dot; });
+  if (found == tail_.end()) return nullptr;
+  if (seq != nullptr) {
+    seq->value =
+        durable_.value + 1 + static_cast<std::uint64_t>(found - tail_.begin());
+  }
+  return &*found;
+}
+
+absl::StatusOr<std::optional<Seq>> LogCore::Find(const Dot& dot) const {
+  if (dot.counter == 0 || truncated_.Covers(dot)) return std::optional<Seq>();
+  if (!durable_frontier_.Covers(dot)) {
+    Seq seq;
+    return FindTail(dot, &seq) == nullptr ? std::nullopt : std::optional(seq);
+  }
+  SYNCLINE_ASSIGN_OR_RETURN(const Run run, FindRun(store_, project_, dot));
+  return std::optional(run.SeqOf(dot.counter));
+}
+
+Hash LogCore::ChainOf(const Origin& origin) const {
+  const auto found = chains_.find(origin);
+  return found == chains_.end() ? Hash() : found->second.newest;
+}
+
+absl::StatusOr<Hash> LogCore::ChainAt(const Dot& dot) const {
+  if (dot.counter == 0) return Hash();
+  const auto chains = chains_.find(dot.origin);
+  if (chains == chains_.end() || !frontier_.Covers(dot)) {
+    return NotFound("chain: not reached yet");
+  }
+  if (dot.counter == frontier_.CounterOf(dot.origin)) {
+    return chains->second.newest;
+  }
+  const std::uint64_t durable = durable_frontier_.CounterOf(dot.origin);
+  if (dot.counter > durable) return FindTail(dot, nullptr)->chain;
+  if (dot.counter == durable) return chains->second.durable;
+  const std::uint64_t truncated = truncated_.CounterOf(dot.origin);
+  if (dot.counter < truncated) return NotFound("chain: truncated");
+  if (dot.counter == truncated) {
+    // Truncation leaves a run that starts right behind it.
+    SYNCLINE_ASSIGN_OR_RETURN(
+        const Run next,
+        FindRun(store_, project_, {dot.origin, dot.counter + 1}));
+    return next.before;
+  }
+  SYNCLINE_ASSIGN_OR_RETURN(const Run run, FindRun(store_, project_, dot));
+  return HashForward(store_, project_, run, dot.counter);
+}
+
+// ---- truncation
+
+absl::Status LogCore::TruncateThrough(Seq through) {
+  if (through <= horizon_) return absl::OkStatus();
+  if (!failed_.ok()) {
+    return FailedPrecondition("an earlier write failed: " + failed_.ToString());
+  }
+  if (through > durable_) {
+    return InvalidArgument("truncate: beyond the durable head");
+  }
+  SYNCLINE_ASSIGN_OR_RETURN(
+      Truncation plan,
+      PlanTruncation(store_, project_, through, durable_, durable_frontier_));
+  if (through == durable_ && !tail_.empty() && !tail_.front().starts_run) {
+    const Dot& dot = tail_.front().dot;
+    plan.batch.Put(
+        Column::kDots, RunKey(project_, dot),
+        EncodeRun({dot, through.next(), chains_[dot.origin].durable}));
+  }
+  SYNCLINE_RETURN_IF_ERROR(RecordHeadFor(through, plan.batch));
+  const absl::Status status = store_.Write(plan.batch, false);
+  if (!status.ok()) {
+    Fail(status);
+    return status;
+  }
+  if (through == head_) open_run_.reset();
+  horizon_ = through;
+  truncated_.Join(plan.truncated);
+  return absl::OkStatus();
+}
+
+// The head row must not lag behind what is dropped, nor run ahead of what is
+// written.
+absl::Status LogCore::RecordHeadFor(Seq through, WriteBatch& batch) {
+  if (through <= recorded_) return absl::OkStatus();
+  if (!writing_ || !writing_->records_head) {
+    PutHead(batch, written_);
+    unrecorded_.clear();
+    recorded_ = written_;
+    return absl::OkStatus();
+  }
+  // The group under way brings a newer one: rows of ours could come between.
+  jobs_->AwaitNone();
+  SYNCLINE_ASSIGN_OR_RETURN(const std::string row,
+                            store_.Get(Column::kProjects, HeadKey(project_)));
+  SYNCLINE_ASSIGN_OR_RETURN(const HeadRow head, DecodeHead(row));
+  return through <= head.head
+             ? absl::OkStatus()
+             : FailedPrecondition("truncate: an earlier write failed");
+}
+
+}  // namespace syncline
