@@ -282,7 +282,7 @@ TEST_CASE("client: nobody serves a home without a node", "[node][client]") {
 TEST_CASE("client: a thousand subscribers on one connection",
           "[node][client]") {
   constexpr std::size_t kSubscribers = 1000;
-  constexpr std::uint64_t kEvents = 50;
+  constexpr std::uint64_t kEvents = 20;
   Served served;
   RunningClient client(served.home());
   std::vector<std::uint64_t> next(kSubscribers, 1);
@@ -434,7 +434,7 @@ TEST_CASE("client: consumers that stall cost the node no memory",
     }
   });
   const std::string payload(32u << 10, 'x');
-  constexpr int kEvents = 3000;  // 96 MiB.
+  constexpr int kEvents = 2000;  // 64 MiB.
   FeedLog log;
   client.Subscribe(log, {FeedSource::Live("p")}, Visibility::kWritten);
   for (int i = 0; i < kEvents; ++i) {
@@ -443,7 +443,15 @@ TEST_CASE("client: consumers that stall cost the node no memory",
   }
   REQUIRE(log.WaitFor(kEvents));
   CHECK(deliveries == 50);
-  CHECK(node.PeakRssKib() < 128 * 1024);
+  const long rss_kib = node.PeakRssKib();
+  INFO("peak RSS " << rss_kib << " KiB");
+  // A queue for each of them would be 3 GiB. AddressSanitizer keeps what was
+  // freed, up to 256 MiB of it.
+#ifdef __SANITIZE_ADDRESS__
+  CHECK(rss_kib < 768 * 1024);
+#else
+  CHECK(rss_kib < 128 * 1024);
+#endif
   stalled.OnLoop([&] { subscriptions.clear(); });
 }
 
