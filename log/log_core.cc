@@ -160,16 +160,14 @@ void LogCore::AddRecord(Group& group, const Draft& draft) {
 void LogCore::FinishBatch(Group& group) const {
   if (group.last.value - recorded_.value < kUnrecordedMax) return;
   group.records_head = true;
-  PutHead(group.batch, group.last);
-  // Over those that were put for what came before.
-  for (const auto& [origin, row] : group.origins) {
-    group.batch.Put(Column::kProjects, OriginKey(project_, origin),
-                    EncodeOrigin(row));
-  }
+  std::map<Origin, OriginRow> origins = unrecorded_;
+  for (const auto& [origin, row] : group.origins) origins[origin] = row;
+  PutHead(group.batch, group.last, origins);
 }
 
-void LogCore::PutHead(WriteBatch& batch, Seq seq) const {
-  for (const auto& [origin, row] : unrecorded_) {
+void LogCore::PutHead(WriteBatch& batch, Seq seq,
+                      const std::map<Origin, OriginRow>& origins) const {
+  for (const auto& [origin, row] : origins) {
     batch.Put(Column::kProjects, OriginKey(project_, origin),
               EncodeOrigin(row));
   }
@@ -230,7 +228,7 @@ void LogCore::WriteHere(Group group) {
     Fail(status);
   }
   Acknowledge(std::move(group.acks), status);
-  if (!closed_ && failed_.ok()) WakeWritten();
+  if (!closed_ && failed_.ok()) Notify(await_written_);
 }
 
 void LogCore::WriteThere(Group group) {
@@ -346,8 +344,6 @@ std::uint64_t LogCore::AddWaiter(std::function<void()> on_durable) {
 void LogCore::RemoveSubscription() {
   if (--subscriptions_ == 0) cache_.Clear();
 }
-
-void LogCore::WakeWritten() { Notify(await_written_); }
 
 // Each subscription hears once: it waits anew when it has read everything. It
 // may be destroyed, and so may others, by what is called. If that throws, the

@@ -58,6 +58,10 @@ class LogCore : public std::enable_shared_from_this<LogCore> {
   absl::Status TruncateThrough(Seq through);
   std::unique_ptr<AppendLog::Reader> Read(
       const AppendLog::ReadOptions& options) const;
+  absl::StatusOr<std::optional<Seq>> Find(const Dot& dot) const;
+  absl::StatusOr<Hash> ChainAt(const Dot& dot) const;
+  Hash ChainOf(const Origin& origin) const;
+
   // ---- subscriptions
   // While there is one, new records are kept in the tail cache.
   void AddSubscription() { ++subscriptions_; }
@@ -69,10 +73,6 @@ class LogCore : public std::enable_shared_from_this<LogCore> {
   void AwaitRecords(Visibility visibility, ReadyHook& hook) {
     ListOf(visibility).push_back(hook);
   }
-
-  absl::StatusOr<std::optional<Seq>> Find(const Dot& dot) const;
-  absl::StatusOr<Hash> ChainAt(const Dot& dot) const;
-  Hash ChainOf(const Origin& origin) const;
 
   std::uint64_t AddWaiter(std::function<void()> on_durable);
   void RemoveWaiter(std::uint64_t waiter) { waiters_.erase(waiter); }
@@ -118,7 +118,6 @@ class LogCore : public std::enable_shared_from_this<LogCore> {
     Hash newest;
     Hash durable;
   };
-  using ChainMap = std::unordered_map<Origin, Chains>;
 
   // Of the last record given out: what a next record may continue.
   struct OpenRun {
@@ -133,8 +132,9 @@ class LogCore : public std::enable_shared_from_this<LogCore> {
   void AddRecord(Group& group, const Draft& draft);
   void FinishBatch(Group& group) const;
   void NoteWritten(const Group& group);
-  // Adds the head row, and the rows of the origins that it did not cover.
-  void PutHead(WriteBatch& batch, Seq seq) const;
+  // Adds the head row for `seq`, and the origins' rows that changed up to it.
+  void PutHead(WriteBatch& batch, Seq seq,
+               const std::map<Origin, OriginRow>& origins) const;
   absl::Status RecordHeadFor(Seq through, WriteBatch& batch);
 
   void ScheduleFlush();
@@ -154,7 +154,6 @@ class LogCore : public std::enable_shared_from_this<LogCore> {
   void Wake(std::uint64_t after = 0);
   void WakeWaiters(std::uint64_t at);
   void WakeLater(std::uint64_t after);
-  void WakeWritten();  // Subscriptions that take what is only written.
   void Notify(ReadyList& waiting);
   ReadyList& ListOf(Visibility visibility) {
     return visibility == Visibility::kDurable ? await_durable_ : await_written_;
@@ -181,7 +180,7 @@ class LogCore : public std::enable_shared_from_this<LogCore> {
   VersionVector frontier_;
   VersionVector durable_frontier_;
   VersionVector truncated_;
-  ChainMap chains_;
+  std::unordered_map<Origin, Chains> chains_;
   std::optional<OpenRun> open_run_;
 
   std::deque<Group> pending_;

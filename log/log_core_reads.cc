@@ -158,7 +158,7 @@ absl::Status LogCore::TruncateThrough(Seq through) {
 absl::Status LogCore::RecordHeadFor(Seq through, WriteBatch& batch) {
   if (through <= recorded_) return absl::OkStatus();
   if (!writing_ || !writing_->records_head) {
-    PutHead(batch, written_);
+    PutHead(batch, written_, unrecorded_);
     unrecorded_.clear();
     recorded_ = written_;
     return absl::OkStatus();

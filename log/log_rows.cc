@@ -36,13 +36,6 @@ std::string RecordKey(ProjectNumber project, Seq seq) {
   return key;
 }
 
-std::string EncodeRecord(const Dot& dot, std::string_view entry,
-                         std::string_view changes) {
-  std::string out;
-  AppendRecord(out, dot, entry, changes);
-  return out;
-}
-
 void AppendRecord(std::string& out, const Dot& dot, std::string_view entry,
                   std::string_view changes) {
   AppendFrame(out, entry);

@@ -23,8 +23,6 @@ std::string LogRowsPrefix(ProjectNumber project);
 
 // ---- kLog: one record for each seq
 std::string RecordKey(ProjectNumber project, Seq seq);
-std::string EncodeRecord(const Dot& dot, std::string_view entry,
-                         std::string_view changes);
 void AppendRecord(std::string& out, const Dot& dot, std::string_view entry,
                   std::string_view changes);
 // The record at `seq`; its views are into `bytes`.

@@ -1,5 +1,6 @@
 #include "tests/e2e/pair.h"
 
+#include <algorithm>
 #include <boost/json.hpp>
 #include <catch2/catch.hpp>
 
@@ -77,6 +78,15 @@ bool Pair::Settle() {
     }
   }
   return true;
+}
+
+void CheckRefused(const CommandResult& result, int exit_code,
+                  std::string_view part) {
+  INFO(result.out << result.err);
+  CHECK(result.exit_code == exit_code);
+  CHECK(result.err.starts_with("syncline: "));
+  CHECK(result.err.find(part) != std::string::npos);
+  CHECK(std::count(result.err.begin(), result.err.end(), '\n') == 1);
 }
 
 std::uint64_t Pair::Head(const fs::path& home) {

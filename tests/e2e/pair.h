@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "tests/testing/process.h"
 
@@ -44,6 +45,10 @@ class Pair {
   std::unique_ptr<ServingNode> a_;
   std::unique_ptr<ServingNode> b_;
 };
+
+// One line of error that has `part` in it, and the exit code of the contract.
+void CheckRefused(const CommandResult& result, int exit_code,
+                  std::string_view part = {});
 
 // A repeatable tree of `files` files of mixed sizes in nested directories,
 // with executables, symbolic links, empty files and empty directories.

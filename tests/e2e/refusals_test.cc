@@ -7,7 +7,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <boost/json.hpp>
 #include <catch2/catch.hpp>
 
@@ -18,13 +17,6 @@ namespace syncline::testing {
 namespace {
 
 namespace fs = std::filesystem;
-
-void CheckRefused(const CommandResult& result, int exit_code) {
-  INFO(result.out << result.err);
-  CHECK(result.exit_code == exit_code);
-  CHECK(result.err.starts_with("syncline: "));
-  CHECK(std::count(result.err.begin(), result.err.end(), '\n') == 1);
-}
 
 std::string Line(std::string text) {
   while (!text.empty() && text.back() == '\n') text.pop_back();

@@ -105,6 +105,12 @@ TEMPLATE_TEST_CASE("append_log: records in each other's place are found out",
   CHECK(Names(status, "seq 2"));
 }
 
+std::string EncodeRecord(const Dot& dot, std::string_view entry) {
+  std::string out;
+  AppendRecord(out, dot, entry, {});
+  return out;
+}
+
 struct Damage {
   const char* why;
   std::function<void(Store&)> make;
@@ -137,14 +143,14 @@ std::vector<Damage> Damages() {
       {"the last record is gone", drop(Column::kLog, RecordKey(kProject, {6}))},
       {"a record is behind the head",
        put(Column::kLog, RecordKey(kProject, {7}),
-           EncodeRecord({kA, 6}, "entry", ""))},
+           EncodeRecord({kA, 6}, "entry"))},
       {"the first record is gone",
        drop(Column::kLog, RecordKey(kProject, {3}))},
       {"the last record is malformed",
        put(Column::kLog, RecordKey(kProject, {6}), "nonsense")},
       {"the last record is another's",
        put(Column::kLog, RecordKey(kProject, {6}),
-           EncodeRecord({kB, 3}, "entry", ""))},
+           EncodeRecord({kB, 3}, "entry"))},
       {"an origin's row is gone",
        drop(Column::kProjects, OriginKey(kProject, kB))},
       {"an origin's row is behind",
@@ -242,10 +248,10 @@ TEST_CASE("log_rows: record and keys are those of the format",
         "01"
         "69696969696969696969696969696969"
         "0000000000000005");
-  CHECK(ToHex(EncodeRecord({origin, 1}, "123456789", "")) ==
+  CHECK(ToHex(EncodeRecord({origin, 1}, "123456789")) ==
         "09000000839206e331323334353637383900000000000000"
         "00000011" +
-            ToHex(EncodeRecord({origin, 1}, "123456789", "")).substr(56, 8) +
+            ToHex(EncodeRecord({origin, 1}, "123456789")).substr(56, 8) +
             std::string(32, '0') + "01");
 }
 
