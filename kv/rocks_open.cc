@@ -113,8 +113,10 @@ absl::Status CheckFormat(rocksdb::DB& db, rocksdb::ColumnFamilyHandle* meta,
   return absl::OkStatus();
 }
 
-// The format of a store whose columns are not ours, for a better message.
-absl::Status ForeignLayout(const Place& place, const std::string& what) {
+// Refuses a store of a newer format before anything of it changes: an open
+// for writing makes files of its own. Says nothing about a store that cannot
+// be read; opening it will.
+absl::Status CheckFormatUntouched(const Place& place) {
   std::vector<rocksdb::ColumnFamilyDescriptor> few;
   for (auto& each : ColumnDescriptors()) {
     if (each.name == rocksdb::kDefaultColumnFamilyName ||
@@ -123,13 +125,18 @@ absl::Status ForeignLayout(const Place& place, const std::string& what) {
     }
   }
   RocksDatabase database;
-  if (OpenOnce(place, few, Mode::kPointInTimeRecovery, Access::kReadOnly,
-               database)
-          .ok()) {
-    bool absent = false;
-    SYNCLINE_RETURN_IF_ERROR(
-        CheckFormat(*database.db, database.handles.back(), &absent));
+  if (!OpenOnce(place, few, Mode::kPointInTimeRecovery, Access::kReadOnly,
+                database)
+           .ok()) {
+    return absl::OkStatus();
   }
+  bool absent = false;
+  return CheckFormat(*database.db, database.handles.back(), &absent);
+}
+
+// A store whose columns are not ours: its format makes a better message.
+absl::Status ForeignLayout(const Place& place, const std::string& what) {
+  SYNCLINE_RETURN_IF_ERROR(CheckFormatUntouched(place));
   return NewerFormat(what);
 }
 
@@ -158,7 +165,7 @@ absl::Status CheckLayout(const Place& place) {
       return ForeignLayout(place, "it has no column '" + each.name + "'");
     }
   }
-  if (left.empty()) return absl::OkStatus();
+  if (left.empty()) return CheckFormatUntouched(place);
   const std::string what = "it has a column '" + *left.begin() + "'";
   return complete ? ForeignLayout(place, what) : NewerFormat(what);
 }
