@@ -54,7 +54,12 @@ absl::Status NodeCore::OpenAll() {
                          settings_->origin(), random_.Bytes(kNonceBytes)};
   self_ = std::move(self);
   for (const auto& [number, row] : settings_->projects()) {
-    SYNCLINE_RETURN_IF_ERROR(OpenProject(row));
+    const absl::Status opened = OpenProject(row);
+    if (absl::IsDataLoss(opened)) {
+      damaged_.emplace(number, opened);
+    } else if (!opened.ok()) {
+      return opened;
+    }
   }
   loop_ =
       std::make_unique<KjLoop>(io_.get_executor(), [](const absl::Status&) {});

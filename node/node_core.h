@@ -62,10 +62,11 @@ class NodeCore final : public PeerHost,
 
   // ---- projects (node/projects.cc)
   //   kNotFound  no project of that name
+  //   kDataLoss  it could not be opened
   absl::StatusOr<ProjectRuntime*> Find(std::string_view name);
   ProjectRuntime* Find(ProjectNumber number);
   [[nodiscard]] const std::string& NameOf(const ProjectRuntime& project) const;
-  // Those named; all of them if `names` is empty.
+  // Those named; all that could be opened if `names` is empty.
   absl::StatusOr<std::vector<ProjectRuntime*>> Select(
       const std::vector<std::string>& names);
   void CreateProject(const std::string& name, StatusCallback done);
@@ -237,6 +238,9 @@ class NodeCore final : public PeerHost,
   std::unique_ptr<SyncThread> sync_thread_;
   std::unique_ptr<Settings> settings_;
   std::map<ProjectNumber, ProjectRuntime> projects_;
+  // Those that could not be opened because of damage, and why. The others go
+  // on; these are told by name, and may be removed.
+  std::map<ProjectNumber, absl::Status> damaged_;
   std::unique_ptr<PeerManager> peers_;
   OpenReads reads_;
   std::unique_ptr<LogKeeper> keeper_;

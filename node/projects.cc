@@ -28,11 +28,12 @@ absl::Status NodeCore::OpenProject(const ProjectRow& row) {
 
 absl::StatusOr<ProjectRuntime*> NodeCore::Find(std::string_view name) {
   const ProjectRow* row = settings_->FindProject(name);
-  ProjectRuntime* runtime = row == nullptr ? nullptr : Find(row->number);
-  if (runtime == nullptr) {
-    return NotFound("no project '" + std::string(name) + "'");
+  if (row != nullptr) {
+    if (ProjectRuntime* runtime = Find(row->number)) return runtime;
+    const auto damaged = damaged_.find(row->number);
+    if (damaged != damaged_.end()) return damaged->second;
   }
-  return runtime;
+  return NotFound("no project '" + std::string(name) + "'");
 }
 
 ProjectRuntime* NodeCore::Find(ProjectNumber number) {
@@ -79,16 +80,19 @@ void NodeCore::AddProject(const std::string& name, const ProjectId& id,
 
 void NodeCore::RemoveProject(const std::string& name, StatusCallback done) {
   const absl::StatusOr<ProjectRuntime*> found = Find(name);
-  if (!found.ok()) return done(found.status());
-  ProjectRuntime& project = **found;
-  if (project.verifying) {
+  if (!found.ok() && !absl::IsDataLoss(found.status())) {
+    return done(found.status());
+  }
+  if (found.ok() && (*found)->verifying) {
     return done(absl::AbortedError("it is being verified (try again later)"));
   }
-  const ProjectNumber number = project.number;
+  const ProjectNumber number = settings_->FindProject(name)->number;
   std::vector<MirrorRow> mirrors;
   for (const auto& [id, row] : settings_->mirrors()) {
     if (row.project == number) mirrors.push_back(row);
   }
+  if (damaged_.erase(number) > 0) return ForgetProject(number, mirrors, done);
+  ProjectRuntime& project = **found;
   reads_.Close(number);
   project.mirrors.clear();
   keeper_->Forget(number);

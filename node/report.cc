@@ -127,6 +127,17 @@ void NodeCore::Report(const std::vector<std::string>& names, bool with_peers,
   for (const ProjectRuntime* project : *selected) {
     numbers.push_back(project->number);
   }
+  if (names.empty()) {
+    for (const auto& [number, why] : damaged_) {
+      const ProjectRow& row = settings_->projects().at(number);
+      ProjectReport damaged;
+      damaged.name = row.name;
+      damaged.id = row.id;
+      damaged.strategy = row.strategy;
+      damaged.error = FromAbsl(why.message());
+      report.projects.push_back(std::move(damaged));
+    }
+  }
   std::make_shared<Reporter>(*this, std::move(numbers), std::move(report),
                              std::move(done))
       ->Step();

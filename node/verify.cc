@@ -12,11 +12,13 @@ namespace syncline {
 class NodeCore::Verification
     : public std::enable_shared_from_this<Verification> {
  public:
+  // `total`: what is known already.
   Verification(NodeCore& core, std::vector<ProjectNumber> projects,
-               Callback<VerifyReport> done)
+               VerifyReport total, Callback<VerifyReport> done)
       : core_(core.weak_from_this()),
         projects_(std::move(projects)),
-        done_(std::move(done)) {}
+        done_(std::move(done)),
+        total_(std::move(total)) {}
 
   void Step() {
     const std::shared_ptr<NodeCore> core = core_.lock();
@@ -148,7 +150,16 @@ void NodeCore::Verify(const std::vector<std::string>& names,
   for (const ProjectRuntime* project : *selected) {
     numbers.push_back(project->number);
   }
-  std::make_shared<Verification>(*this, std::move(numbers), std::move(done))
+  VerifyReport found;
+  if (names.empty()) {
+    for (const auto& [number, why] : damaged_) {
+      ++found.projects;
+      found.findings.push_back({settings_->projects().at(number).name, "log",
+                                std::string(FromAbsl(why.message()))});
+    }
+  }
+  std::make_shared<Verification>(*this, std::move(numbers), std::move(found),
+                                 std::move(done))
       ->Step();
 }
 

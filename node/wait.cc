@@ -132,6 +132,10 @@ void NodeCore::Wait(const std::vector<std::string>& names,
                     std::int64_t timeout_ms, Callback<WaitReport> done) {
   const absl::StatusOr<std::vector<ProjectRuntime*>> selected = Select(names);
   if (!selected.ok()) return done(selected.status());
+  // Never in step, as long as it is damaged.
+  if (names.empty() && !damaged_.empty()) {
+    return done(damaged_.begin()->second);
+  }
   std::vector<ProjectNumber> numbers;
   for (const ProjectRuntime* project : *selected) {
     numbers.push_back(project->number);
