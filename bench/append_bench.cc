@@ -136,9 +136,18 @@ Outcome RunCommits(ReplicaRig& rig, const Load& load,
 Outcome RunEvents(const fs::path& dir, const Load& load) {
   ReplicaRig rig(dir);
   const PayloadPool pool;
-  return RunCommits(rig, load, [&](std::size_t number) {
-    return std::vector<Effect>{EventEffect{"orders", pool[number]}};
+  LoopCallers callers(rig.io(), load.callers, load.count);
+  Outcome outcome = callers.Run([&](std::size_t number, std::uint32_t caller) {
+    const EventView event{"orders", pool[number]};
+    Must(rig.replica()
+             .CommitEvents({&event, 1}, load.durability,
+                           [&callers, caller](const absl::Status& status) {
+                             callers.Done(caller, status);
+                           })
+             .status());
   });
+  outcome.more["record_bytes"] = RecordBytes(rig.replica().log(), {});
+  return outcome;
 }
 
 Outcome RunDocuments(const fs::path& dir, const Load& load) {

@@ -30,9 +30,8 @@ LogRig::LogRig(const std::filesystem::path& dir)
 
 void LogRig::Append(std::string_view entry, Durability durability,
                     AppendLog::AppendDone done) {
-  std::vector<Draft> drafts;
-  drafts.push_back({{origin_, ++counter_}, std::string(entry), {}});
-  log_->Append(std::move(drafts), {}, durability, std::move(done));
+  const Draft draft{{origin_, ++counter_}, entry, {}};
+  log_->Append({&draft, 1}, {}, durability, std::move(done));
 }
 
 void LogRig::Fill(std::size_t count, std::size_t group) {

@@ -69,10 +69,9 @@ AppendLog::AppendLog(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 
 AppendLog::~AppendLog() { impl_->core->Close(); }
 
-void AppendLog::Append(std::vector<Draft> drafts, WriteBatch rows,
+void AppendLog::Append(std::span<const Draft> drafts, const WriteBatch& rows,
                        Durability durability, AppendDone done) {
-  impl_->core->Append(std::move(drafts), std::move(rows), durability,
-                      std::move(done));
+  impl_->core->Append(drafts, rows, durability, std::move(done));
 }
 
 absl::Status AppendLog::TruncateThrough(Seq through) {

@@ -5,6 +5,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -50,8 +51,8 @@ enum class Durability : std::uint8_t {
 // What is to be appended: an encoded entry and the path changes it caused.
 struct Draft {
   Dot dot;
-  std::string entry;    // Flat Cap'n Proto message, stored as it is.
-  std::string changes;  // EncodePathChanges().
+  std::string_view entry;    // Flat Cap'n Proto message, stored as it is.
+  std::string_view changes;  // EncodePathChanges().
 };
 
 // A record as read; the views live as long as the reader stays on it.
@@ -149,16 +150,17 @@ class AppendLog final {
   AppendLog(const AppendLog&) = delete;
   AppendLog& operator=(const AppendLog&) = delete;
 
-  // Appends all of `drafts` or none, in order; `rows` are written in the same
-  // batch (state that must change with the log). Seqs are given out at the
+  // Appends all of `drafts` or none, in order; what they view is copied within
+  // the call. `rows` are written in the same batch (state that must change
+  // with the log). Seqs are given out at the
   // call: next() .. next() + drafts.size() - 1. An empty list answers with
   // the current head and writes `rows` only.
   //   kInvalidArgument     a draft is over a limit in Options, or its dot is
   //                        not the next of its origin: nothing changed
   //   kFailedPrecondition  an earlier write failed; health() has its error
   //   other                this write failed (see Store::Write)
-  void Append(std::vector<Draft> drafts, WriteBatch rows, Durability durability,
-              AppendDone done);
+  void Append(std::span<const Draft> drafts, const WriteBatch& rows,
+              Durability durability, AppendDone done);
 
   // Drops the records up to `through` and remembers per origin how far. Doing
   // it twice is harmless. Open readers keep what they see. Blocks on the disk,

@@ -91,7 +91,7 @@ void Cursors::Set(std::string_view name, const LogId& log, Seq seq, Move move,
              EncodeCursor(cursor));
   }
   // Also where it stands already: an earlier call may not be durable yet.
-  log_.Append({}, std::move(rows), Durability::kDurable,
+  log_.Append({}, rows, Durability::kDurable,
               [done](const absl::StatusOr<AppendLog::Appended>& written) {
                 if (!written.ok()) return done(written.status());
                 done(CursorState::kValid);
@@ -106,7 +106,7 @@ void Cursors::Remove(std::string_view name, Done done) {
   WriteBatch rows;
   rows.Delete(Column::kProjects, CursorKey(project_, name));
   cursors_.erase(found);
-  log_.Append({}, std::move(rows), Durability::kDurable,
+  log_.Append({}, rows, Durability::kDurable,
               [done = std::move(done)](
                   const absl::StatusOr<AppendLog::Appended>& written) {
                 done(written.status());

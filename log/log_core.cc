@@ -61,7 +61,7 @@ void LogCore::Close() {
 
 // ---- append
 
-void LogCore::Append(std::vector<Draft> drafts, WriteBatch rows,
+void LogCore::Append(std::span<const Draft> drafts, const WriteBatch& rows,
                      Durability durability, AppendLog::AppendDone done) {
   const absl::Status refusal = Validate(drafts);
   if (!refusal.ok()) {
@@ -82,7 +82,7 @@ void LogCore::Append(std::vector<Draft> drafts, WriteBatch rows,
   ScheduleFlush();
 }
 
-absl::Status LogCore::Validate(const std::vector<Draft>& drafts) const {
+absl::Status LogCore::Validate(std::span<const Draft> drafts) const {
   if (!failed_.ok()) {
     return FailedPrecondition("an earlier write failed: " + failed_.ToString());
   }
@@ -99,7 +99,7 @@ absl::Status LogCore::Validate(const std::vector<Draft>& drafts) const {
   return ValidateDots(drafts);
 }
 
-absl::Status LogCore::ValidateDots(const std::vector<Draft>& drafts) const {
+absl::Status LogCore::ValidateDots(std::span<const Draft> drafts) const {
   std::map<Origin, std::uint64_t> counters;  // Of origins seen before.
   std::size_t origins = frontier_.size();
   Dot last;
@@ -124,7 +124,7 @@ absl::Status LogCore::ValidateDots(const std::vector<Draft>& drafts) const {
   return absl::OkStatus();
 }
 
-LogCore::Group& LogCore::GroupFor(const std::vector<Draft>& drafts) {
+LogCore::Group& LogCore::GroupFor(std::span<const Draft> drafts) {
   if (pending_.empty() || pending_.back().batch.bytes() >= kGroupBytesMax ||
       pending_.back().drafts + drafts.size() > options_.batch_drafts_max) {
     pending_.emplace_back();

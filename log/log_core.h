@@ -53,8 +53,8 @@ class LogCore : public std::enable_shared_from_this<LogCore> {
   void Close();
   bool closed() const { return closed_; }
 
-  void Append(std::vector<Draft> drafts, WriteBatch rows, Durability durability,
-              AppendLog::AppendDone done);
+  void Append(std::span<const Draft> drafts, const WriteBatch& rows,
+              Durability durability, AppendLog::AppendDone done);
   absl::Status TruncateThrough(Seq through);
   std::unique_ptr<AppendLog::Reader> Read(
       const AppendLog::ReadOptions& options) const;
@@ -126,9 +126,9 @@ class LogCore : public std::enable_shared_from_this<LogCore> {
     [[nodiscard]] bool TakesIn(const Dot& dot) const;
   };
 
-  absl::Status Validate(const std::vector<Draft>& drafts) const;
-  absl::Status ValidateDots(const std::vector<Draft>& drafts) const;
-  Group& GroupFor(const std::vector<Draft>& drafts);
+  absl::Status Validate(std::span<const Draft> drafts) const;
+  absl::Status ValidateDots(std::span<const Draft> drafts) const;
+  Group& GroupFor(std::span<const Draft> drafts);
   void AddRecord(Group& group, const Draft& draft);
   void FinishBatch(Group& group) const;
   void NoteWritten(const Group& group);

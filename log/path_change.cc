@@ -48,6 +48,7 @@ bool ReadChange(ByteReader& reader, PathChange& change) {
   const std::uint8_t flags = reader.U8();
   if (type >= kTypeNames.size() || flags > kAllFlags) return false;
   change.type = static_cast<PathChange::Type>(type);
+  if (change.type == PathChange::Type::kEvent) return false;
   change.path = reader.Sized();
   if (flags & kHasFrom) change.from = reader.Sized();
   if ((flags & kHasItem) && !ReadItem(reader, change)) return false;

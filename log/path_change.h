@@ -27,8 +27,8 @@ struct PathChange {
     kConflict,  // `path` (or "doc:<namespace>/<key>") became an open conflict.
     kResolve,   // ... and is none any more.
     kDoc,       // The document `path` = "<namespace>/<key>" changed.
-    kEvent,     // An application event of topic `path`; its payload stands in
-                // the entry only.
+    kEvent,     // An application event of topic `path`. In no record: the
+                // entry itself says all of it.
     kSubtree,   // Anything at or below directory `path` may have changed:
                 // directories merged or separated. Read it again.
   };

@@ -1,6 +1,5 @@
 #include "node/event_ops.h"
 
-#include <algorithm>
 #include <string>
 #include <utility>
 
@@ -30,26 +29,34 @@ Refused Unfit(std::span<const EventView> events) {
   return refused;
 }
 
-absl::StatusOr<Replica::Committed> CommitEvent(Replica& replica,
-                                               const EventView& event,
-                                               Durability durability,
-                                               Replica::CommitDone done) {
-  std::vector<Effect> effects;
-  effects.emplace_back(
-      EventEffect{std::string(event.channel), std::string(event.payload)});
-  return replica.Commit(std::move(effects), "user", durability,
-                        std::move(done));
+// Nothing if all events are.
+std::vector<EventView> Without(std::span<const EventView> events,
+                               const Refused& refused) {
+  std::vector<EventView> rest;
+  if (refused.empty()) return rest;
+  auto next = refused.begin();
+  for (std::size_t i = 0; i < events.size(); ++i) {
+    if (next != refused.end() && next->first == i) {
+      ++next;
+    } else {
+      rest.push_back(events[i]);
+    }
+  }
+  return rest;
 }
 
-// Behind the others: the log acknowledges in order.
-void AnswerBehind(Replica& replica, Durability durability,
-                  StatusCallback done) {
-  replica.log().Append(
-      {}, {}, durability,
-      [done = std::move(done)](
-          const absl::StatusOr<AppendLog::Appended>& appended) {
-        done(appended.status());
-      });
+// All of `count` events are refused, those of before for their own reasons.
+Refused WithRest(Refused refused, std::size_t count, const absl::Status& why) {
+  Refused all;
+  auto next = refused.begin();
+  for (std::size_t i = 0; i < count; ++i) {
+    if (next != refused.end() && next->first == i) {
+      all.push_back(std::move(*next++));
+    } else {
+      all.emplace_back(i, why);
+    }
+  }
+  return all;
 }
 
 }  // namespace
@@ -65,36 +72,18 @@ EventsTaken AppendEvents(Replica& replica, std::span<const EventView> events,
                          Durability durability, StatusCallback done) {
   EventsTaken out;
   out.refused = Unfit(events);
-  const std::size_t unfit = out.refused.size();
-  // The commit of the last event answers for all.
-  std::size_t last = events.size();
-  for (std::size_t i = unfit; i > 0 && out.refused[i - 1].first + 1 == last;
-       --i) {
-    --last;
-  }
-  bool answered = false;
-  std::size_t next_unfit = 0;
-  for (std::size_t i = 0; i < last; ++i) {
-    if (next_unfit < unfit && out.refused[next_unfit].first == i) {
-      ++next_unfit;
-      continue;
-    }
-    const bool answers = i + 1 == last;
-    const auto committed =
-        CommitEvent(replica, events[i], durability,
-                    answers ? Replica::CommitDone(done) : nullptr);
-    if (committed.ok()) {
-      if (out.taken++ == 0) out.first = committed->seq;
-      answered |= answers;
-    } else {
-      out.refused.emplace_back(i, committed.status());
-    }
-  }
-  std::sort(out.refused.begin(), out.refused.end(),
-            [](const auto& a, const auto& b) { return a.first < b.first; });
-  // The replica broke on the way.
-  if (out.taken > 0 && !answered) {
-    AnswerBehind(replica, durability, std::move(done));
+  const std::vector<EventView> some = Without(events, out.refused);
+  const std::span<const EventView> fit =
+      out.refused.empty() ? events : std::span(some);
+  if (fit.empty()) return out;
+  const absl::StatusOr<Seq> first =
+      replica.CommitEvents(fit, durability, std::move(done));
+  if (first.ok()) {
+    out.first = *first;
+    out.taken = fit.size();
+  } else {
+    out.refused =
+        WithRest(std::move(out.refused), events.size(), first.status());
   }
   return out;
 }

@@ -28,7 +28,7 @@ absl::Status CheckEvents(std::span<const EventView> events);
 // the log writes them together. One that is refused does not keep back the
 // others. `done` comes once if any was taken, when all of them are as safe as
 // `durability` says; on an error each of them may or may not be in the log.
-//   refusals: CheckChannel, CheckPayload, Replica::Commit
+//   refusals: CheckChannel, CheckPayload, Replica::CommitEvents (all of them)
 EventsTaken AppendEvents(Replica& replica, std::span<const EventView> events,
                          Durability durability, StatusCallback done);
 

@@ -18,17 +18,16 @@ constexpr std::size_t kBatchRecords = 256;
 constexpr std::size_t kBatchBytes = 256u << 10;
 constexpr std::size_t kLookedAtMax = 2048;  // Records in one turn.
 
-// The change of an event does not repeat its payload.
-void AddPayloads(const Entry& entry, std::vector<PathChange>& changes) {
-  auto change = changes.begin();
-  for (const Effect& effect : entry.effects) {
-    const auto* event = std::get_if<EventEffect>(&effect);
+// A record does not repeat what its entry says of events.
+void AddEvents(Entry& entry, std::vector<PathChange>& changes) {
+  for (Effect& effect : entry.effects) {
+    auto* event = std::get_if<EventEffect>(&effect);
     if (event == nullptr) continue;
-    change = std::find_if(change, changes.end(), [](const PathChange& one) {
-      return one.type == PathChange::Type::kEvent;
-    });
-    if (change == changes.end()) return;
-    (change++)->payload = event->payload;
+    PathChange& change = changes.emplace_back();
+    change.type = PathChange::Type::kEvent;
+    change.path = std::move(event->topic);
+    change.payload = std::move(event->payload);
+    change.version = entry.dot;
   }
 }
 
@@ -53,7 +52,7 @@ absl::StatusOr<LogRecord> DescribeRecord(const Replica& replica,
   record.time_ms = static_cast<std::int64_t>(decoded.entry.hlc.milliseconds());
   record.cause = std::move(decoded.entry.cause);
   SYNCLINE_ASSIGN_OR_RETURN(record.changes, DecodePathChanges(view.changes));
-  AddPayloads(decoded.entry, record.changes);
+  AddEvents(decoded.entry, record.changes);
   const std::string key = replica.DeviceOf(view.dot.origin);
   if (!key.empty()) record.device = DeviceId::Of(key).ToText();
   return record;

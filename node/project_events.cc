@@ -22,19 +22,14 @@ void AppendAll(Replica& replica,
   }
   const absl::Status fit = CheckEvents(views);
   if (!fit.ok()) return done(fit);
-  auto appended = std::make_shared<Appended>();
-  const EventsTaken taken = AppendEvents(
-      replica, views, durability,
-      [appended, done, wanted = events.size()](const absl::Status& status) {
+  const Seq first = replica.log().head().next();
+  const Appended appended = {first, {first.value + events.size() - 1}};
+  const absl::StatusOr<Seq> committed = replica.CommitEvents(
+      views, durability, [appended, done](const absl::Status& status) {
         if (!status.ok()) return done(status);
-        // A part of them went in before the project broke.
-        if (appended->last.value - appended->first.value + 1 != wanted) {
-          return done(FailedPrecondition("the project takes no changes"));
-        }
-        done(*appended);
+        done(appended);
       });
-  if (taken.taken == 0) return done(taken.refused.front().second);
-  *appended = {taken.first, {taken.first.value + taken.taken - 1}};
+  if (!committed.ok()) done(committed.status());
 }
 
 }  // namespace

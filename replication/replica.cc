@@ -1,5 +1,6 @@
 #include "replication/replica.h"
 
+#include <algorithm>
 #include <map>
 #include <set>
 #include <utility>
@@ -9,6 +10,7 @@
 #include "base/status.h"
 #include "log/frame.h"
 #include "proto/entry_codec.h"
+#include "proto/event_writer.h"
 #include "replication/project_rows.h"
 
 namespace syncline {
@@ -26,6 +28,27 @@ std::vector<std::string_view> FilePayloads(const Entry& entry) {
   return payloads;
 }
 
+AppendLog::AppendDone Answer(Replica::CommitDone done) {
+  if (!done) return {};
+  return [done = std::move(done)](
+             const absl::StatusOr<AppendLog::Appended>& appended) {
+    done(appended.status());
+  };
+}
+
+// How many of `events`, at least 1, are one append: it is in memory as a
+// whole.
+std::size_t EventsAtOnce(std::span<const EventView> events) {
+  constexpr std::size_t kEventsMax = 1024;
+  constexpr std::size_t kBytesMax = 1u << 20;
+  std::size_t count = 1;
+  std::size_t bytes = events[0].payload.size();
+  while (count < std::min(events.size(), kEventsMax) && bytes < kBytesMax) {
+    bytes += events[count++].payload.size();
+  }
+  return count;
+}
+
 }  // namespace
 
 struct Replica::Impl {
@@ -40,8 +63,13 @@ struct Replica::Impl {
       std::vector<Effect> effects, std::string cause, Durability durability,
       CommitDone done,
       const std::function<void(const Committed&, WriteBatch&)>& add_rows);
-  absl::StatusOr<std::vector<Draft>> ApplyAll(const CheckedSegment& segment,
-                                              WriteBatch& rows);
+  absl::StatusOr<Seq> CommitEvents(std::span<const EventView> events,
+                                   Durability durability, CommitDone done);
+  void AppendEvents(std::span<const EventView> events, Durability durability,
+                    AppendLog::AppendDone done);
+  // The changes of each entry of `segment`, encoded.
+  absl::StatusOr<std::vector<std::string>> ApplyAll(
+      const CheckedSegment& segment, WriteBatch& rows);
   void NoteDevice(const Origin& origin, const std::string& key,
                   WriteBatch& rows);
   void NoteConflicts(const std::vector<std::string>& paths);
@@ -60,6 +88,11 @@ struct Replica::Impl {
   std::unique_ptr<CausalState> state;
   std::unique_ptr<ContentWants> wants;
   std::map<Origin, std::string> devices;
+  // For the frontier as it is; nothing once others' entries came in.
+  std::optional<EventWriter> event_writer;
+  // Of the events being appended; kept for its memory.
+  std::string event_entries;
+  std::vector<Draft> event_drafts;
   std::set<std::string> unresolved;  // Rows that await the strategy.
   bool resolving = false;            // ResolvePending is posted.
   bool flushing = false;
@@ -130,9 +163,8 @@ absl::StatusOr<Replica::Committed> Replica::Impl::Commit(
   if (std::optional<std::string> why = CausalState::Violation(entry)) {
     return InvalidArgument(*why);
   }
-  Draft draft{entry.dot, {}, {}};
   SYNCLINE_ASSIGN_OR_RETURN(
-      draft.entry,
+      const std::string encoded,
       EncodeEntry(
           entry, entry.dot.counter == 1 ? identity.device_key : std::string()));
   const Seq seq = log->head().next();
@@ -143,27 +175,72 @@ absl::StatusOr<Replica::Committed> Replica::Impl::Commit(
     return Break(Internal("an own entry did not apply"));
   }
   Committed committed{entry.dot, seq, std::move(applied->changes)};
-  draft.changes = EncodePathChanges(committed.changes);
+  const std::string changes = EncodePathChanges(committed.changes);
+  const Draft draft{entry.dot, encoded, changes};
   WriteBatch rows;
   if (entry.dot.counter == 1)
     NoteDevice(entry.dot.origin, identity.device_key, rows);
   if (add_rows) add_rows(committed, rows);
-  std::vector<Draft> drafts;
-  drafts.push_back(std::move(draft));
-  log->Append(std::move(drafts), std::move(rows), durability,
-              [done = std::move(done)](
-                  const absl::StatusOr<AppendLog::Appended>& appended) {
-                if (done) done(appended.status());
-              });
+  log->Append({&draft, 1}, rows, durability, Answer(std::move(done)));
   NoteConflicts(applied->open_conflicts);
   FlushIfLarge();
   return committed;
 }
 
-absl::StatusOr<std::vector<Draft>> Replica::Impl::ApplyAll(
+absl::StatusOr<Seq> Replica::Impl::CommitEvents(
+    std::span<const EventView> events, Durability durability, CommitDone done) {
+  SYNCLINE_RETURN_IF_ERROR(Health());
+  if (events.empty()) return InvalidArgument("no events to commit");
+  const Seq first = log->head().next();
+  // The first entry of all also tells who its author is.
+  if (state->frontier().CounterOf(identity.self) == 0) {
+    std::vector<Effect> effects = {EventEffect{std::string(events[0].channel),
+                                               std::string(events[0].payload)}};
+    const bool last = events.size() == 1;
+    SYNCLINE_RETURN_IF_ERROR(Commit(std::move(effects), "user", durability,
+                                    last ? std::move(done) : nullptr, {})
+                                 .status());
+    if (last) return first;
+    events = events.subspan(1);
+  }
+  AppendLog::AppendDone answer = Answer(std::move(done));
+  // The log acknowledges in order: the last append answers for all.
+  for (;;) {
+    const std::size_t count = EventsAtOnce(events);
+    if (count == events.size()) break;
+    AppendEvents(events.first(count), durability, {});
+    events = events.subspan(count);
+  }
+  AppendEvents(events, durability, std::move(answer));
+  return first;
+}
+
+void Replica::Impl::AppendEvents(std::span<const EventView> events,
+                                 Durability durability,
+                                 AppendLog::AppendDone done) {
+  if (!event_writer) event_writer.emplace(identity.self, state->frontier());
+  const std::int64_t now = env.time.NowMs();
+  event_entries.clear();
+  event_drafts.clear();
+  std::vector<std::size_t> ends;
+  for (const EventView& event : events) {
+    const CausalState::Stamp stamp = state->StampEvents(now);
+    event_writer->Append(stamp.dot.counter, stamp.hlc, event, event_entries);
+    event_drafts.push_back({stamp.dot, {}, {}});
+    ends.push_back(event_entries.size());
+  }
+  std::string_view rest = event_entries;
+  std::size_t at = 0;
+  for (std::size_t i = 0; i < event_drafts.size(); at = ends[i++]) {
+    event_drafts[i].entry = rest.substr(at, ends[i] - at);
+  }
+  log->Append(event_drafts, {}, durability, std::move(done));
+}
+
+absl::StatusOr<std::vector<std::string>> Replica::Impl::ApplyAll(
     const CheckedSegment& segment, WriteBatch& rows) {
-  std::vector<Draft> drafts;
-  drafts.reserve(segment.fresh.size());
+  std::vector<std::string> changes;
+  changes.reserve(segment.fresh.size());
   Seq seq = log->head();
   const std::int64_t now = env.time.NowMs();
   for (const CheckedEntry& checked : segment.fresh) {
@@ -175,8 +252,7 @@ absl::StatusOr<std::vector<Draft>> Replica::Impl::ApplyAll(
       return Internal("the state disagrees with the log about entry " +
                       checked.entry.dot.ToText());
     }
-    drafts.push_back({checked.entry.dot, std::string(checked.bytes),
-                      EncodePathChanges(applied.changes)});
+    changes.push_back(EncodePathChanges(applied.changes));
     if (!checked.device_key.empty()) {
       NoteDevice(checked.entry.dot.origin, checked.device_key, rows);
     }
@@ -187,7 +263,7 @@ absl::StatusOr<std::vector<Draft>> Replica::Impl::ApplyAll(
     }
     NoteConflicts(applied.open_conflicts);
   }
-  return drafts;
+  return changes;
 }
 
 void Replica::Impl::NoteDevice(const Origin& origin, const std::string& key,
@@ -309,6 +385,12 @@ absl::StatusOr<Replica::Committed> Replica::Commit(
                        std::move(done), rows);
 }
 
+absl::StatusOr<Seq> Replica::CommitEvents(std::span<const EventView> events,
+                                          Durability durability,
+                                          CommitDone done) {
+  return impl_->CommitEvents(events, durability, std::move(done));
+}
+
 void Replica::Ingest(std::string_view frames,
                      const std::vector<ChainHead>& heads,
                      std::function<void(absl::StatusOr<Ingested>)> done) {
@@ -319,12 +401,20 @@ void Replica::Ingest(std::string_view frames,
       CheckSegment(frames, heads, *impl_->log);
   if (!segment.ok()) return done(segment.status());
   WriteBatch rows;
-  absl::StatusOr<std::vector<Draft>> drafts = impl_->ApplyAll(*segment, rows);
-  if (!drafts.ok()) return done(impl_->Break(drafts.status()));
+  const absl::StatusOr<std::vector<std::string>> changes =
+      impl_->ApplyAll(*segment, rows);
+  if (!changes.ok()) return done(impl_->Break(changes.status()));
+  impl_->event_writer.reset();
+  std::vector<Draft> drafts;
+  drafts.reserve(changes->size());
+  for (const CheckedEntry& checked : segment->fresh) {
+    drafts.push_back(
+        {checked.entry.dot, checked.bytes, (*changes)[drafts.size()]});
+  }
   Ingested ingested;
   ingested.duplicates = segment->duplicates;
-  ingested.applied = drafts->size();
-  impl_->log->Append(*std::move(drafts), std::move(rows), Durability::kDurable,
+  ingested.applied = drafts.size();
+  impl_->log->Append(drafts, rows, Durability::kDurable,
                      [ingested, done = std::move(done)](
                          const absl::StatusOr<AppendLog::Appended>& appended) {
                        if (!appended.ok()) return done(appended.status());

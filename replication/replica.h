@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -18,6 +19,7 @@
 #include "kv/store.h"
 #include "log/append_log.h"
 #include "log/sync_thread.h"
+#include "proto/event_reader.h"
 #include "replication/content_wants.h"
 #include "replication/project_id.h"
 #include "replication/segment_check.h"
@@ -87,17 +89,26 @@ class Replica {
   // the entry was applied and adds rows to its batch (a mirror's Base).
   //   kInvalidArgument     the entry would be void, or `effects` is empty:
   //                        nothing changed, `done` is not called
-  //   kFailedPrecondition  an earlier write failed
+  //   as health()          an earlier write failed
   absl::StatusOr<Committed> Commit(
       std::vector<Effect> effects, std::string cause, Durability durability,
       CommitDone done,
       const std::function<void(const Committed&, WriteBatch&)>& rows = {});
 
+  // Makes one entry of each of `events`, in order, all in this turn; as
+  // Commit() else. Gives the seq of the first. `done` comes once all are as
+  // safe as `durability` says; on an error each may or may not be in the log.
+  // Requires: events within EventLimits.
+  //   kInvalidArgument     `events` is empty
+  //   as health()          an earlier write failed
+  absl::StatusOr<Seq> CommitEvents(std::span<const EventView> events,
+                                   Durability durability, CommitDone done);
+
   // Takes in frames that a peer sent, in its log order, once CheckSegment has
   // passed them all. `done` comes when they are durable. Known entries are
   // skipped. Chunks that came with them must be in the chunk store already.
   //   as CheckSegment      the peer is broken; nothing changed
-  //   kFailedPrecondition  an earlier write failed
+  //   as health()          an earlier write failed
   //   other                this write failed
   void Ingest(std::string_view frames, const std::vector<ChainHead>& heads,
               std::function<void(absl::StatusOr<Ingested>)> done);
@@ -122,6 +133,7 @@ class Replica {
   [[nodiscard]] ChunkStore& chunks();
   // The device of an origin, if its first entry was seen: a public key.
   [[nodiscard]] std::string DeviceOf(const Origin& origin) const;
+  // OK, or the error of the write that failed: nothing is taken any more.
   [[nodiscard]] absl::Status health() const;
 
  private:

@@ -35,6 +35,8 @@ class CausalStateImpl final : public CausalState {
   Entry MakeEntry(std::vector<Effect> effects, std::string cause,
                   std::int64_t now_ms) const override;
 
+  Stamp StampEvents(std::int64_t now_ms) override;
+
   const Origin& self() const override { return self_; }
   const VersionVector& frontier() const override { return frontier_; }
   Hlc hlc() const override { return hlc_; }
@@ -72,7 +74,7 @@ class CausalStateImpl final : public CausalState {
 
  private:
   absl::Status CheckAnew();
-  Hlc ClockAfter(const Entry& entry, std::int64_t now_ms) const;
+  Hlc ClockAfter(const Origin& origin, Hlc hlc, std::int64_t now_ms) const;
 
   // Reads fill its caches; what they show does not change.
   mutable StateCore core_;
@@ -143,16 +145,7 @@ absl::StatusOr<CausalState::Applied> CausalStateImpl::Apply(
   SYNCLINE_ASSIGN_OR_RETURN(PathDiff diff, ApplyEffects(core_, entry, arrival));
   applied.changes = std::move(diff.changes);
   applied.open_conflicts = std::move(diff.open_conflicts);
-  for (const Effect& effect : entry.effects) {
-    if (const auto* event = std::get_if<EventEffect>(&effect)) {
-      PathChange change;
-      change.type = PathChange::Type::kEvent;
-      change.path = event->topic;
-      change.version = entry.dot;
-      applied.changes.push_back(std::move(change));
-    }
-  }
-  hlc_ = ClockAfter(entry, now_ms);
+  hlc_ = ClockAfter(entry.dot.origin, entry.hlc, now_ms);
   frontier_.Raise(entry.dot.origin, entry.dot.counter);
   SYNCLINE_RETURN_IF_ERROR(CheckAnew());
   return applied;
@@ -160,10 +153,10 @@ absl::StatusOr<CausalState::Applied> CausalStateImpl::Apply(
 
 // MakeEntry stamps our own entries after the repaired wall clock where the
 // memory is too far ahead of it; that memory is dropped here too.
-Hlc CausalStateImpl::ClockAfter(const Entry& entry, std::int64_t now_ms) const {
-  const Hlc last =
-      entry.dot.origin == self_ ? HlcObserve(Hlc{}, hlc_, now_ms) : hlc_;
-  return HlcObserve(last, entry.hlc, now_ms);
+Hlc CausalStateImpl::ClockAfter(const Origin& origin, Hlc hlc,
+                                std::int64_t now_ms) const {
+  const Hlc last = origin == self_ ? HlcObserve(Hlc{}, hlc_, now_ms) : hlc_;
+  return HlcObserve(last, hlc, now_ms);
 }
 
 absl::Status CausalStateImpl::Replay(const Entry& entry, std::uint64_t arrival,
@@ -175,7 +168,7 @@ absl::Status CausalStateImpl::Replay(const Entry& entry, std::uint64_t arrival,
   if (Violation(entry)) return absl::OkStatus();
   const absl::StatusOr<PathDiff> diff = ApplyEffects(core_, entry, arrival);
   if (!diff.ok()) return diff.status();
-  hlc_ = ClockAfter(entry, now_ms);
+  hlc_ = ClockAfter(entry.dot.origin, entry.hlc, now_ms);
   return CheckAnew();
 }
 
@@ -212,6 +205,14 @@ Entry CausalStateImpl::MakeEntry(std::vector<Effect> effects, std::string cause,
   entry.cause = std::move(cause);
   entry.effects = std::move(effects);
   return entry;
+}
+
+CausalState::Stamp CausalStateImpl::StampEvents(std::int64_t now_ms) {
+  const Stamp stamp{{self_, frontier_.CounterOf(self_) + 1},
+                    HlcTick(hlc_, now_ms)};
+  hlc_ = ClockAfter(self_, stamp.hlc, now_ms);
+  frontier_.Raise(self_, stamp.dot.counter);
+  return stamp;
 }
 
 absl::StatusOr<std::optional<Row>> CausalStateImpl::Lookup(

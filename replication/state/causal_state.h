@@ -104,6 +104,14 @@ class CausalState {
                                         std::string cause,
                                         std::int64_t now_ms) const = 0;
 
+  // The same for an entry of nothing but events, MakeEntry() and Apply() in
+  // one: no effect of it is kept. Its context is the frontier before.
+  struct Stamp {
+    Dot dot;
+    Hlc hlc;
+  };
+  virtual Stamp StampEvents(std::int64_t now_ms) = 0;
+
   [[nodiscard]] virtual const Origin& self() const = 0;
   [[nodiscard]] virtual const VersionVector& frontier() const = 0;
   [[nodiscard]] virtual Hlc hlc() const = 0;

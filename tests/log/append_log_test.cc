@@ -20,6 +20,8 @@ using testing::Numbers;
 using testing::OnMemory;
 using testing::OnRocks;
 using testing::OriginOf;
+using testing::OwnedDraft;
+using testing::OwnedDrafts;
 using testing::Records;
 using testing::Walk;
 
@@ -132,7 +134,7 @@ TEMPLATE_TEST_CASE("append_log: refused drafts change nothing", "[log][table]",
   REQUIRE(harness.Append(DraftsOf(kA, 1, 2)).ok());
   struct Row {
     const char* why;
-    std::vector<Draft> drafts;
+    OwnedDrafts drafts;
   };
   const std::string large(990, 'x');
   const std::vector<Row> rows = {
@@ -167,8 +169,8 @@ TEMPLATE_TEST_CASE("append_log: an entry may be as long as a frame allows",
   TestType on;
   LogHarness harness(on.store(), testing::kProject,
                      {.draft_bytes_max = 2 * kEntryBytesMax});
-  const Draft whole{{kA, 1}, std::string(kEntryBytesMax, 'x'), "c"};
-  const Draft beyond{{kA, 2}, std::string(kEntryBytesMax + 1, 'x'), ""};
+  const OwnedDraft whole{{kA, 1}, std::string(kEntryBytesMax, 'x'), "c"};
+  const OwnedDraft beyond{{kA, 2}, std::string(kEntryBytesMax + 1, 'x'), ""};
   REQUIRE(harness.Append({whole}).ok());
   CHECK(absl::IsInvalidArgument(harness.Append({beyond}).status()));
   const auto reader = harness->Read({});

@@ -49,8 +49,11 @@ using testing::Numbers;
 using testing::OnMemory;
 using testing::OnRocks;
 using testing::OriginOf;
+using testing::OwnedDraft;
+using testing::OwnedDrafts;
 using testing::Records;
 using testing::TallyStore;
+using testing::Views;
 
 const Origin kA = OriginOf(1);
 
@@ -140,15 +143,15 @@ TEMPLATE_TEST_CASE("conformance: S3.7 a refused append harms no other",
   TestType on;
   LogHarness harness(on.store());
   std::string outcome;
-  const auto append = [&](std::vector<Draft> drafts) {
-    harness->Append(std::move(drafts), {}, Durability::kDurable,
+  const auto append = [&](OwnedDrafts drafts) {
+    harness->Append(Views(drafts), {}, Durability::kDurable,
                     [&](const absl::StatusOr<AppendLog::Appended>& appended) {
                       outcome += appended.ok() ? 'a' : 'r';
                     });
   };
   append(DraftsOf(kA, 1, 2));
   append(DraftsOf(kA, 9, 1));  // Not the next of its origin.
-  append({Draft{{kA, 3}, "", ""}});
+  append({OwnedDraft{{kA, 3}, "", ""}});
   append(DraftsOf(kA, 3, 2));
   harness.Run();
   CHECK(std::count(outcome.begin(), outcome.end(), 'a') == 2);
@@ -473,7 +476,7 @@ TEMPLATE_TEST_CASE("conformance: S3.37 a listener that throws hurts nobody",
   }
   listeners.push_back(std::make_unique<Listener>(harness.log(), Seq{}));
   bool acknowledged = false;
-  harness->Append(DraftsOf(kA, 1, 4), {}, Durability::kDurable,
+  harness->Append(Views(DraftsOf(kA, 1, 4)), {}, Durability::kDurable,
                   [&](const auto& appended) { acknowledged = appended.ok(); });
   // Exceptions are the affair of whoever runs the executor.
   int caught = 0;
@@ -607,7 +610,7 @@ TEMPLATE_TEST_CASE("conformance: S3.60 a payload may be any bytes",
       std::string(7, '\0'), "{\"json\":1}", std::string(1u << 20, 'x')};
   std::uint64_t counter = 0;
   for (const std::string& payload : payloads) {
-    REQUIRE(harness.Append({Draft{{kA, ++counter}, payload, all}}).ok());
+    REQUIRE(harness.Append({OwnedDraft{{kA, ++counter}, payload, all}}).ok());
   }
   const auto reader = harness->Read({});
   for (const std::string& payload : payloads) {

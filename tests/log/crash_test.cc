@@ -19,7 +19,9 @@ using testing::FaultyStore;
 using testing::kProject;
 using testing::LogHarness;
 using testing::OriginOf;
+using testing::OwnedDrafts;
 using testing::Records;
+using testing::Views;
 
 class Machine {
  public:
@@ -68,7 +70,7 @@ class Machine {
   }
 
   void Append(Durability durability) {
-    std::vector<Draft> drafts;
+    OwnedDrafts drafts;
     const std::uint64_t origin = random_.Below(3);
     for (std::uint64_t left = random_.Below(5); left > 0; --left) {
       const Dot dot{
@@ -80,7 +82,7 @@ class Machine {
     WriteBatch rows;
     rows.Put(Column::kHeads, "covered", std::to_string(history_.size()));
     harness_->Append(
-        std::move(drafts), std::move(rows), durability,
+        Views(drafts), rows, durability,
         [this, durability](const absl::StatusOr<AppendLog::Appended>& done) {
           if (!done.ok() || durability == Durability::kBuffered) return;
           durable_acks_ = std::max(durable_acks_, done->last.value);

@@ -21,6 +21,7 @@ using testing::Numbers;
 using testing::OnMemory;
 using testing::OnRocks;
 using testing::OriginOf;
+using testing::OwnedDraft;
 using testing::Records;
 using testing::Walk;
 
@@ -47,7 +48,7 @@ TEMPLATE_TEST_CASE("append_log: every flipped bit of a record is data loss",
                    "[log][fault]", OnMemory, OnRocks) {
   TestType on;
   LogHarness harness(on.store());
-  const Draft draft{{kA, 2}, "a short entry", "changes"};
+  const OwnedDraft draft{{kA, 2}, "a short entry", "changes"};
   REQUIRE(harness.Append({DraftOf({kA, 1}), draft, DraftOf({kA, 3})}).ok());
   const std::string key = RecordKey(kProject, {2});
   const std::string good = *on.store().Get(Column::kLog, key);

@@ -7,22 +7,30 @@
 
 namespace syncline::testing {
 
+std::vector<Draft> Views(const OwnedDrafts& drafts) {
+  std::vector<Draft> views;
+  for (const OwnedDraft& draft : drafts) {
+    views.push_back({draft.dot, draft.entry, draft.changes});
+  }
+  return views;
+}
+
 Origin OriginOf(std::uint64_t number) {
   Origin origin;
   SeededRandom(number).Fill(origin.bytes);
   return origin;
 }
 
-Draft DraftOf(const Dot& dot) {
+OwnedDraft DraftOf(const Dot& dot) {
   SeededRandom random(std::hash<Dot>()(dot));
   const std::size_t entry_bytes = 1 + random.Below(120);
   const std::size_t changes_bytes = random.Below(40);
   return {dot, random.Bytes(entry_bytes), random.Bytes(changes_bytes)};
 }
 
-std::vector<Draft> DraftsOf(const Origin& origin, std::uint64_t first,
-                            std::uint64_t count) {
-  std::vector<Draft> drafts;
+OwnedDrafts DraftsOf(const Origin& origin, std::uint64_t first,
+                     std::uint64_t count) {
+  OwnedDrafts drafts;
   for (std::uint64_t i = 0; i < count; ++i) {
     drafts.push_back(DraftOf({origin, first + i}));
   }

@@ -20,6 +20,7 @@ using testing::OnMemory;
 using testing::OnRocks;
 using testing::OriginOf;
 using testing::Records;
+using testing::Views;
 
 const Origin kA = OriginOf(1);
 
@@ -43,10 +44,10 @@ TEMPLATE_TEST_CASE("append_log: a failed write or sync stops appends",
   const auto done = [&](const absl::StatusOr<AppendLog::Appended>& appended) {
     codes.push_back(appended.status().code());
   };
-  harness->Append({DraftOf({kA, 4})}, {}, Durability::kDurable, done);
+  harness->Append(Views({DraftOf({kA, 4})}), {}, Durability::kDurable, done);
   harness.Poll();  // At the sync thread, or failed already.
   if (harness->health().ok()) {
-    harness->Append({DraftOf({kA, 5})}, {}, Durability::kDurable, done);
+    harness->Append(Views({DraftOf({kA, 5})}), {}, Durability::kDurable, done);
   }
   harness.Run();
   for (const absl::StatusCode code : codes) {
@@ -86,7 +87,7 @@ TEMPLATE_TEST_CASE("append_log: what waited behind a failed flush fails too",
   const auto durability = GENERATE(Durability::kDurable, Durability::kBuffered);
   std::string outcome;
   for (std::uint64_t i = 0; i < 5; ++i) {
-    harness->Append(DraftsOf(kA, 2 * i + 1, 2), {}, durability,
+    harness->Append(Views(DraftsOf(kA, 2 * i + 1, 2)), {}, durability,
                     [&](const absl::StatusOr<AppendLog::Appended>& appended) {
                       outcome += appended.ok() ? 'a'
                                  : absl::IsResourceExhausted(appended.status())
@@ -125,11 +126,11 @@ TEMPLATE_TEST_CASE("append_log: a callback that appends after a failure",
   LogHarness harness(faulty);
   faulty.Fail(FaultyStore::Call::kWrite, 1, DiskFull());
   std::vector<absl::StatusCode> codes;
-  harness->Append({DraftOf({kA, 1})}, {}, Durability::kDurable,
+  harness->Append(Views({DraftOf({kA, 1})}), {}, Durability::kDurable,
                   [&](const absl::StatusOr<AppendLog::Appended>& first) {
                     codes.push_back(first.status().code());
                     harness->Append(
-                        {DraftOf({kA, 2})}, {}, Durability::kDurable,
+                        Views({DraftOf({kA, 2})}), {}, Durability::kDurable,
                         [&](const absl::StatusOr<AppendLog::Appended>& next) {
                           codes.push_back(next.status().code());
                         });

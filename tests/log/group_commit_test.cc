@@ -20,8 +20,10 @@ using testing::Numbers;
 using testing::OnMemory;
 using testing::OnRocks;
 using testing::OriginOf;
+using testing::OwnedDrafts;
 using testing::Records;
 using testing::TallyStore;
+using testing::Views;
 
 const Origin kA = OriginOf(1);
 const Origin kB = OriginOf(2);
@@ -37,8 +39,8 @@ struct Gated {
 
   ~Gated() { gate.Open(); }  // The sync thread must be able to end.
 
-  void Append(std::vector<Draft> drafts, Durability durability) {
-    harness->Append(std::move(drafts), {}, durability,
+  void Append(OwnedDrafts drafts, Durability durability) {
+    harness->Append(Views(drafts), {}, durability,
                     [this](const absl::StatusOr<AppendLog::Appended>& done) {
                       REQUIRE(done.ok());
                       acked.push_back(done->last.value);
@@ -213,7 +215,7 @@ TEMPLATE_TEST_CASE("append_log: a callback may append again", "[log]", OnMemory,
   const auto durability = GENERATE(Durability::kDurable, Durability::kBuffered);
   std::uint64_t done = 0;
   std::function<void()> next = [&] {
-    harness->Append({DraftOf({kA, done + 1})}, {}, durability,
+    harness->Append(Views({DraftOf({kA, done + 1})}), {}, durability,
                     [&](const absl::StatusOr<AppendLog::Appended>& appended) {
                       REQUIRE(appended.ok());
                       if (++done < 20) next();
@@ -231,7 +233,8 @@ TEMPLATE_TEST_CASE("append_log: a chain of callbacks leaves the executor free",
   LogHarness harness(on.store());
   std::uint64_t counter = 0;
   std::function<void()> next = [&] {
-    harness->Append({DraftOf({kA, ++counter})}, {}, Durability::kBuffered,
+    harness->Append(Views({DraftOf({kA, ++counter})}), {},
+                    Durability::kBuffered,
                     [&](const absl::StatusOr<AppendLog::Appended>&) {
                       if (counter < 1'000) next();
                     });
@@ -314,7 +317,7 @@ TEMPLATE_TEST_CASE("append_log: a callback may destroy the log", "[log][fault]",
   const auto second = harness->Wait([] { FAIL("the log is gone"); });
   int callbacks = 0;
   for (std::uint64_t i = 1; i <= 3; ++i) {
-    harness->Append({DraftOf({kA, i})}, {}, durability,
+    harness->Append(Views({DraftOf({kA, i})}), {}, durability,
                     [&](const absl::StatusOr<AppendLog::Appended>&) {
                       ++callbacks;
                       if (!in_waiter) harness.Close();

@@ -23,13 +23,13 @@ class Writer {
   void Append() {
     const Origin origin = testing::OriginOf(random_.Below(3));
     const std::uint64_t next = log_.frontier().CounterOf(origin) + 1;
-    std::vector<Draft> drafts =
+    const testing::OwnedDrafts drafts =
         testing::DraftsOf(origin, next, 1 + random_.Below(3));
     WriteBatch rows;
     rows.Put(Column::kHeads, "covered",
              std::to_string(log_.head().value + drafts.size()));
     log_.Append(
-        std::move(drafts), std::move(rows),
+        Views(drafts), rows,
         random_.Below(2) == 0 ? Durability::kDurable : Durability::kBuffered,
         [this](const absl::StatusOr<AppendLog::Appended>& appended) {
           Acknowledge(appended);

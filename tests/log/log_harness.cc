@@ -43,10 +43,11 @@ void LogHarness::Poll() {
   io_.poll();
 }
 
-absl::StatusOr<AppendLog::Appended> LogHarness::Append(
-    std::vector<Draft> drafts, Durability durability, WriteBatch rows) {
+absl::StatusOr<AppendLog::Appended> LogHarness::Append(OwnedDrafts drafts,
+                                                       Durability durability,
+                                                       WriteBatch rows) {
   std::optional<absl::StatusOr<AppendLog::Appended>> outcome;
-  log_->Append(std::move(drafts), std::move(rows), durability,
+  log_->Append(Views(drafts), rows, durability,
                [&](absl::StatusOr<AppendLog::Appended> appended) {
                  REQUIRE_FALSE(outcome.has_value());
                  outcome = std::move(appended);
@@ -57,8 +58,8 @@ absl::StatusOr<AppendLog::Appended> LogHarness::Append(
   return *std::move(outcome);
 }
 
-void LogHarness::Start(std::vector<Draft> drafts, Durability durability) {
-  log_->Append(std::move(drafts), {}, durability,
+void LogHarness::Start(OwnedDrafts drafts, Durability durability) {
+  log_->Append(Views(drafts), {}, durability,
                [](const absl::StatusOr<AppendLog::Appended>& appended) {
                  REQUIRE(appended.ok());
                });
@@ -68,7 +69,7 @@ Walk WalkAll(AppendLog::Reader& reader) {
   Walk walk;
   for (; reader.Valid(); reader.Next()) {
     const RecordView& record = reader.record();
-    const Draft expected = DraftOf(record.dot);
+    const OwnedDraft expected = DraftOf(record.dot);
     std::string frame;
     AppendFrame(frame, expected.entry);
     const bool same = record.entry == expected.entry &&

@@ -62,11 +62,10 @@ class LogHarness {
 
   // Appends and runs to the end.
   absl::StatusOr<AppendLog::Appended> Append(
-      std::vector<Draft> drafts, Durability durability = Durability::kDurable,
+      OwnedDrafts drafts, Durability durability = Durability::kDurable,
       WriteBatch rows = {});
   // Appends without waiting; failures fail the test.
-  void Start(std::vector<Draft> drafts,
-             Durability durability = Durability::kDurable);
+  void Start(OwnedDrafts drafts, Durability durability = Durability::kDurable);
 
  private:
   Store& store_;

@@ -15,11 +15,13 @@ using testing::LogHarness;
 using testing::OnMemory;
 using testing::OnRocks;
 using testing::OriginOf;
+using testing::OwnedDraft;
+using testing::OwnedDrafts;
 
 // An entry that says when it was made and is `bytes` long in all.
-Draft MadeAt(std::uint64_t counter, std::uint64_t time_ms,
-             std::size_t bytes = 64) {
-  Draft draft{{OriginOf(1), counter}, {}, {}};
+OwnedDraft MadeAt(std::uint64_t counter, std::uint64_t time_ms,
+                  std::size_t bytes = 64) {
+  OwnedDraft draft{{OriginOf(1), counter}, {}, {}};
   AppendU64(draft.entry, time_ms);
   draft.entry.resize(bytes, '.');
   return draft;
@@ -68,7 +70,7 @@ TEMPLATE_TEST_CASE("log_measure: bytes are exact for few and close for many",
   LogHarness harness(on.store());
   const std::uint64_t count = GENERATE(1, 5, 900, 20'000);
   for (std::uint64_t i = 0; i < count;) {
-    std::vector<Draft> drafts;
+    OwnedDrafts drafts;
     for (; i < count && drafts.size() < 1000; ++i) {
       drafts.push_back(MadeAt(i + 1, i, 200 + i * 7 % 64 * 8));
     }

@@ -18,14 +18,15 @@ using testing::LogHarness;
 using testing::OnMemory;
 using testing::OnRocks;
 using testing::OriginOf;
+using testing::OwnedDrafts;
 using testing::TemporaryDirectory;
 
 const auto kNever = [] { return false; };
 
 // What does not compress.
-std::vector<Draft> Noise(std::uint64_t first, std::uint64_t count,
-                         RandomSource& random) {
-  std::vector<Draft> drafts;
+OwnedDrafts Noise(std::uint64_t first, std::uint64_t count,
+                  RandomSource& random) {
+  OwnedDrafts drafts;
   for (std::uint64_t i = 0; i < count; ++i) {
     drafts.push_back({{OriginOf(1), first + i}, random.Bytes(8u << 10), {}});
   }

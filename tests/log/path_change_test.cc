@@ -19,7 +19,9 @@ std::string RandomText(SeededRandom& random) {
 
 PathChange RandomChange(SeededRandom& random) {
   PathChange change;
-  change.type = static_cast<PathChange::Type>(random.Below(kTypes));
+  do {
+    change.type = static_cast<PathChange::Type>(random.Below(kTypes));
+  } while (change.type == PathChange::Type::kEvent);  // Never stored.
   change.path = RandomText(random);
   if (change.type == PathChange::Type::kRename) {
     change.from = RandomText(random);
@@ -96,6 +98,7 @@ TEST_CASE("path_change: malformed bytes are refused", "[log][table]") {
       {"a type alone", "00"},
       {"no path", "0000"},
       {"an unknown type", "0c000161"},
+      {"an event", "0a000161"},
       {"an unknown flag", "01100161"},
       {"a path cut off", "01000561"},
       {"an empty from",
