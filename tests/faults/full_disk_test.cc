@@ -83,7 +83,7 @@ TEST_CASE("full_disk: a log stops with the error and goes on when reopened",
   const Origin origin = OriginOf(1);
   std::uint64_t acked = 0;
   const auto draft = [&](std::uint64_t counter) {
-    return OwnedDraft{{origin, counter}, std::string(20'000, 'e'), ""};
+    return testing::OwnedDraft{{origin, counter}, std::string(20'000, 'e'), ""};
   };
   {
     auto store = RocksStore::Open(disk.path() / "store");
