@@ -17,8 +17,7 @@ namespace {
 
 // A group is full beyond this much; one append is never split.
 constexpr std::size_t kGroupBytesMax = 8u << 20;
-// Beyond this, a group is worth a sync of its own: the next one is encoded
-// and written meanwhile.
+// Fewer are not worth a batch and a sync of their own.
 constexpr std::size_t kSyncDraftsMin = 64;
 // Records behind the head row, which an open has to read again. The fewer
 // keys a batch has the faster it is written.
@@ -85,9 +84,7 @@ void LogCore::Append(std::span<const Draft> drafts, const WriteBatch& rows,
   group.durable |= durability == Durability::kDurable;
   group.last = head_;
   group.acks.push_back({{first, head_}, std::move(done)});
-  if (group.durable && group.drafts >= kSyncDraftsMin && pending_.size() == 1) {
-    WriteFirst();
-  }
+  if (pending_.size() == 1 && IsWorthASync(group)) WriteFirst();
   ScheduleFlush();
 }
 
@@ -195,6 +192,14 @@ void LogCore::NoteStored(const Group& group) {
 }
 
 // ---- flush
+
+// A group that took as long to gather as the disk will take to sync it: the
+// next one is encoded and written meanwhile. On a slower disk that would only
+// split what could share one sync.
+bool LogCore::IsWorthASync(const Group& group) const {
+  return group.durable && group.drafts >= kSyncDraftsMin &&
+         group.age.ElapsedNs() >= jobs_->sync_ns();
+}
 
 // Posted rather than run at once: what is appended in the same turn of the
 // executor shares the batch. While durable appends wait for the disk, the next
@@ -316,7 +321,12 @@ void LogCore::StartSync(bool urgent) {
   const SyncTarget target{stored_, writes_, urgent};
   sync_thread_.Submit(
       [] { return absl::OkStatus(); },
-      [&store = store_] { return store.Sync(); },
+      [&store = store_, jobs = jobs_] {
+        const Stopwatch stopwatch;
+        const absl::Status status = store.Sync();
+        jobs->NoteSync(stopwatch.ElapsedNs());
+        return status;
+      },
       [weak = weak_from_this(), jobs = jobs_, executor = std::move(executor),
        target](absl::Status status) {
         boost::asio::post(*executor,

@@ -12,6 +12,7 @@
 
 #include <boost/intrusive/list.hpp>
 
+#include "base/stopwatch.h"
 #include "log/append_log.h"
 #include "log/log_rows.h"
 #include "log/log_tables.h"
@@ -102,6 +103,7 @@ class LogCore : public std::enable_shared_from_this<LogCore> {
     std::vector<std::pair<Origin, OriginRow>> origins;
     std::deque<Ack> acks;
     std::size_t drafts = 0;
+    Stopwatch age;
     Seq last;
     bool durable = false;       // Somebody waits for the disk.
     bool records_head = false;  // Brings the head row up to `last`.
@@ -153,6 +155,7 @@ class LogCore : public std::enable_shared_from_this<LogCore> {
                const std::map<Origin, OriginRow>& origins) const;
   void RecordHeadFor(Seq through, WriteBatch& batch);
 
+  [[nodiscard]] bool IsWorthASync(const Group& group) const;
   void ScheduleFlush();
   void Proceed(bool moved);
   void ProceedLater(bool moved);
