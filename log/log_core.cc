@@ -8,6 +8,7 @@
 #include <boost/asio/prefer.hpp>
 
 #include "base/status.h"
+#include "base/stopwatch.h"
 #include "log/frame.h"
 #include "log/job_counter.h"
 #include "log/log_runs.h"
@@ -17,8 +18,12 @@ namespace {
 
 // A group is full beyond this much; one append is never split.
 constexpr std::size_t kGroupBytesMax = 8u << 20;
-// Fewer are not worth a batch and a sync of their own.
-constexpr std::size_t kSyncDraftsMin = 64;
+// What a group must hold to be written and synced before the turn is over, and
+// how long the disk may take for it: about as long as it takes to encode and
+// write the next such group. On a slower disk that would only split what can
+// share one sync.
+constexpr std::size_t kSyncDraftsMin = 128;
+constexpr std::int64_t kSyncNsMax = 250'000;
 // Records behind the head row, which an open has to read again. The fewer
 // keys a batch has the faster it is written.
 constexpr std::uint64_t kUnrecordedMax = 1024;
@@ -193,12 +198,9 @@ void LogCore::NoteStored(const Group& group) {
 
 // ---- flush
 
-// A group that took as long to gather as the disk will take to sync it: the
-// next one is encoded and written meanwhile. On a slower disk that would only
-// split what could share one sync.
 bool LogCore::IsWorthASync(const Group& group) const {
   return group.durable && group.drafts >= kSyncDraftsMin &&
-         group.age.ElapsedNs() >= jobs_->sync_ns();
+         jobs_->sync_ns() <= kSyncNsMax;
 }
 
 // Posted rather than run at once: what is appended in the same turn of the

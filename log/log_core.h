@@ -12,7 +12,6 @@
 
 #include <boost/intrusive/list.hpp>
 
-#include "base/stopwatch.h"
 #include "log/append_log.h"
 #include "log/log_rows.h"
 #include "log/log_tables.h"
@@ -103,7 +102,6 @@ class LogCore : public std::enable_shared_from_this<LogCore> {
     std::vector<std::pair<Origin, OriginRow>> origins;
     std::deque<Ack> acks;
     std::size_t drafts = 0;
-    Stopwatch age;
     Seq last;
     bool durable = false;       // Somebody waits for the disk.
     bool records_head = false;  // Brings the head row up to `last`.

@@ -73,7 +73,7 @@ class Machine {
     OwnedDrafts drafts;
     const std::uint64_t origin = random_.Below(3);
     // A large list is written while the disk is busy.
-    const std::uint64_t most = random_.Below(6) == 0 ? 100 : 5;
+    const std::uint64_t most = random_.Below(6) == 0 ? 200 : 5;
     for (std::uint64_t left = random_.Below(most); left > 0; --left) {
       const Dot dot{
           OriginOf(origin),

@@ -126,7 +126,7 @@ TEMPLATE_TEST_CASE("append_log: a failed sync behind a buffered append",
 // A durable append whose sync is held up, and behind it a group that is large
 // enough to be written meanwhile.
 struct Overlapped {
-  static constexpr std::uint64_t kLarge = 64;
+  static constexpr std::uint64_t kLarge = 128;
   GateStore gate;
   LogHarness harness;
   std::string outcome;

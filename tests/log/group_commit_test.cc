@@ -123,11 +123,11 @@ TEMPLATE_TEST_CASE("append_log: a large group is written while the disk works",
   gated.Append({DraftOf({kA, 1})}, Durability::kDurable);
   harness.Poll();
   gated.gate.AwaitHeld();
-  for (std::uint64_t i = 2; i <= 65; ++i) {
+  for (std::uint64_t i = 2; i <= 129; ++i) {
     gated.Append({DraftOf({kA, i})}, Durability::kDurable);
   }
   CHECK(gated.tally.batches - batches == 2);
-  gated.Append({DraftOf({kA, 66})}, Durability::kBuffered);
+  gated.Append({DraftOf({kA, 130})}, Durability::kBuffered);
   harness.Poll();
   CHECK(gated.tally.batches - batches == 2);
   // What is in the store is not shown before its turn to be answered.
@@ -138,10 +138,10 @@ TEMPLATE_TEST_CASE("append_log: a large group is written while the disk works",
 
   gated.gate.Open();
   harness.Run();
-  CHECK(gated.acked == Numbers(1, 66));
+  CHECK(gated.acked == Numbers(1, 130));
   CHECK(gated.gate.syncs() - syncs == 3);
-  CHECK(harness->durable() == Seq{66});
-  CHECK(Records(harness.log(), {}).seqs == Numbers(1, 66));
+  CHECK(harness->durable() == Seq{130});
+  CHECK(Records(harness.log(), {}).seqs == Numbers(1, 130));
 }
 
 TEMPLATE_TEST_CASE("append_log: a callback that throws harms no other",
