@@ -252,8 +252,8 @@ void LogCore::ProceedLater(bool moved) {
 // the executor from its other work.
 void LogCore::WritePending() {
   for (std::size_t left = pending_.size();
-       left > 0 && !closed_ && urgent_syncs_ == 0 && !pending_.empty();
-       --left) {
+       left > 0 && !closed_ && !pending_.empty(); --left) {
+    if (urgent_syncs_ > 0 && !IsWorthASync(pending_.front())) return;
     WriteFirst();
     Answer();
   }
@@ -274,7 +274,7 @@ void LogCore::WriteFirst() {
       Fail(status);
     }
   }
-  unanswered_.push_back({std::move(group.acks), group.last, writes_,
+  unanswered_.push_back({std::move(group.acks), 0, group.last, writes_,
                          group.durable, std::move(status)});
   if (failed_.ok()) StartSync(group.durable);
 }
@@ -283,16 +283,16 @@ void LogCore::WriteFirst() {
 void LogCore::Answer() {
   while (!closed_ && !unanswered_.empty()) {
     Answers& first = unanswered_.front();
-    const bool durable = synced_ >= first.write;
-    if (first.status.ok() && first.durable && !durable) {
-      // The sync that failed may have lost its pages.
-      if (!sync_failed_) return;
-      first.status = failed_;
+    if (first.status.ok() && synced_ < first.write) {
+      if (sync_failed_) {
+        first.status = failed_;  // Its pages may be lost as well.
+      } else if (first.durable) {
+        return;
+      }
     }
     if (first.status.ok()) written_ = std::max(written_, first.last);
-    while (!first.acks.empty()) {
-      const Ack ack = std::move(first.acks.front());
-      first.acks.pop_front();
+    while (first.answered < first.acks.size()) {
+      const Ack ack = std::move(first.acks[first.answered++]);
       if (!ack.done) continue;
       if (first.status.ok()) {
         ack.done(ack.appended);

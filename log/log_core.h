@@ -100,7 +100,7 @@ class LogCore : public std::enable_shared_from_this<LogCore> {
     WriteBatch batch;
     // As of the last record of each, and perhaps earlier ones before it.
     std::vector<std::pair<Origin, OriginRow>> origins;
-    std::deque<Ack> acks;
+    std::vector<Ack> acks;
     std::size_t drafts = 0;
     Seq last;
     bool durable = false;       // Somebody waits for the disk.
@@ -109,7 +109,8 @@ class LogCore : public std::enable_shared_from_this<LogCore> {
 
   // Appends that were written in one batch, or failed to be.
   struct Answers {
-    std::deque<Ack> acks;
+    std::vector<Ack> acks;
+    std::size_t answered = 0;  // Of `acks`.
     Seq last;
     std::uint64_t write = 0;
     bool durable = false;
