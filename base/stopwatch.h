@@ -1,23 +1,18 @@
 #pragma once
 
-#include <chrono>
 #include <cstdint>
 
 namespace syncline {
 
 // How long something took: to adapt to the machine, never to decide what is
-// stored.
+// stored. Defined with the machine's clocks.
 class Stopwatch {
  public:
-  [[nodiscard]] std::int64_t ElapsedNs() const {
-    return std::chrono::duration_cast<std::chrono::nanoseconds>(
-               std::chrono::steady_clock::now() - start_)
-        .count();
-  }
+  Stopwatch();
+  [[nodiscard]] std::int64_t ElapsedNs() const;
 
  private:
-  std::chrono::steady_clock::time_point start_ =
-      std::chrono::steady_clock::now();
+  std::int64_t start_ns_;
 };
 
 }  // namespace syncline
