@@ -5,7 +5,6 @@
 #include <utility>
 
 #include "base/status.h"
-#include "log/job_counter.h"
 #include "log/log_core.h"
 #include "log/log_reader.h"
 #include "log/log_runs.h"
@@ -141,7 +140,7 @@ absl::Status LogCore::TruncateThrough(Seq through) {
         Column::kDots, RunKey(project_, dot),
         EncodeRun({dot, through.next(), chains_[dot.origin].durable}));
   }
-  SYNCLINE_RETURN_IF_ERROR(RecordHeadFor(through, plan.batch));
+  RecordHeadFor(through, plan.batch);
   const absl::Status status = store_.Write(plan.batch, false);
   if (!status.ok()) {
     Fail(status);
@@ -153,24 +152,12 @@ absl::Status LogCore::TruncateThrough(Seq through) {
   return absl::OkStatus();
 }
 
-// The head row must not lag behind what is dropped, nor run ahead of what is
-// written.
-absl::Status LogCore::RecordHeadFor(Seq through, WriteBatch& batch) {
-  if (through <= recorded_) return absl::OkStatus();
-  if (!writing_ || !writing_->records_head) {
-    PutHead(batch, written_, unrecorded_);
-    unrecorded_.clear();
-    recorded_ = written_;
-    return absl::OkStatus();
-  }
-  // The group under way brings a newer one: rows of ours could come between.
-  jobs_->AwaitNone();
-  SYNCLINE_ASSIGN_OR_RETURN(const std::string row,
-                            store_.Get(Column::kProjects, HeadKey(project_)));
-  SYNCLINE_ASSIGN_OR_RETURN(const HeadRow head, DecodeHead(row));
-  return through <= head.head
-             ? absl::OkStatus()
-             : FailedPrecondition("truncate: an earlier write failed");
+// The head row must not lag behind what is dropped.
+void LogCore::RecordHeadFor(Seq through, WriteBatch& batch) {
+  if (through <= recorded_) return;
+  PutHead(batch, stored_, unrecorded_);
+  unrecorded_.clear();
+  recorded_ = stored_;
 }
 
 }  // namespace syncline
