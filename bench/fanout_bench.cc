@@ -95,7 +95,7 @@ class Taker {
 
  private:
   void Walk(const RecordSpan& span) {
-    RecordWalk records(span.first, span.bytes);
+    RecordWalk records(span);
     for (; records.Valid(); records.Next()) {
       sum_ += static_cast<unsigned char>(records.record().entry[0]);
     }

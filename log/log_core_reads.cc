@@ -66,6 +66,7 @@ absl::StatusOr<RecordSpan> LogCore::ReadStored(Seq since, Seq last,
   // What was read before a damaged record is whole.
   if (bytes->empty()) return reader->status();
   span.bytes = *bytes;
+  span.checked = true;
   span.owner = std::move(bytes);
   return span;
 }

@@ -63,6 +63,7 @@ RecordSpan TailCache::Span(Seq from, Seq last, std::size_t bytes_max) const {
   span.first = from;
   span.last = {block->first.value + stop};
   span.bytes = {block->buffer.get() + begin, ends[stop] - begin};
+  span.checked = true;
   span.owner = block->buffer;
   return span;
 }

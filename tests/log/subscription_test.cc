@@ -251,7 +251,8 @@ TEST_CASE("subscription: a span lives on when log and store are gone",
   }
   for (const RecordSpan& span : {stored, live}) {
     std::size_t records = 0;
-    RecordWalk walk(span.first, span.bytes);
+    CHECK(span.checked);
+    RecordWalk walk(span);
     for (; walk.Valid(); walk.Next()) ++records;
     CHECK(walk.status().ok());
     CHECK(records == 3);
@@ -271,6 +272,9 @@ TEST_CASE("record_walk: damage anywhere is noticed", "[log][fault]") {
     RecordWalk walk(span.first, bytes);
     while (walk.Valid()) walk.Next();
     CHECK(absl::IsDataLoss(walk.status()));
+    RecordWalk made({.first = span.first, .last = span.last, .bytes = bytes});
+    while (made.Valid()) made.Next();
+    CHECK(absl::IsDataLoss(made.status()));
   }
 }
 
