@@ -68,7 +68,7 @@ absl::Status LogCore::ReadStored(Seq since, Seq last, std::size_t bytes_max,
   }
   // What was read before a damaged record is whole.
   if (bytes->empty()) return reader->status();
-  span = {since.next(), end, *bytes, true, bytes};
+  span = {since.next(), end, *bytes, bytes, true};
   return absl::OkStatus();
 }
 

@@ -18,11 +18,11 @@ struct RecordSpan {
   Seq first;               // 0: the span is empty.
   Seq last;                // Of the last record.
   std::string_view bytes;  // Within `owner`.
-  // Every checksum was compared, or made, in this process.
-  bool checked = false;
   // Keeps `bytes`. Shared by all who were given the same records, and
   // immutable.
   std::shared_ptr<const void> owner;
+  // Every checksum was compared, or made, in this process.
+  bool checked = false;
 
   [[nodiscard]] bool empty() const { return bytes.empty(); }
 };
