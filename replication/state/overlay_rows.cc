@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "base/bytes.h"
 #include "base/check.h"
 #include "base/status.h"
 #include "kv/keys.h"
@@ -96,9 +97,38 @@ void OverlayRows::Commit(RowLayer&& staged) {
   for (const Column column : kColumns) {
     for (const auto& [key, value] : staged.map(column)) {
       cache_.Forget(column, key);
+      groups_.ForgetPrefixOf(column, key);
     }
   }
   active_.MergeFrom(std::move(staged));
+}
+
+absl::StatusOr<std::string> OverlayRows::Group(Column column,
+                                               const std::string& prefix,
+                                               const RowLayer* staged) const {
+  if (staged != nullptr) {
+    const RowLayer::Map& map = staged->map(column);
+    const auto at = map.lower_bound(prefix);
+    if (at != map.end() && at->first.starts_with(prefix)) {
+      return ReadGroup(column, prefix, staged);
+    }
+  }
+  if (const auto* known = groups_.Find(column, prefix)) return **known;
+  SYNCLINE_ASSIGN_OR_RETURN(std::string packed,
+                            ReadGroup(column, prefix, nullptr));
+  return *groups_.Add(column, prefix, std::move(packed));
+}
+
+absl::StatusOr<std::string> OverlayRows::ReadGroup(
+    Column column, const std::string& prefix, const RowLayer* staged) const {
+  std::string packed;
+  RowCursor cursor = Scan(column, prefix, PrefixEnd(prefix), staged);
+  for (; cursor.Valid(); cursor.Next()) {
+    AppendSized(packed, cursor.key().substr(prefix.size()));
+    AppendSized(packed, cursor.value());
+  }
+  SYNCLINE_RETURN_IF_ERROR(cursor.status());
+  return packed;
 }
 
 RowCursor OverlayRows::Scan(Column column, const std::string& lower,
@@ -149,6 +179,19 @@ void RowReader::ForEach(Column column, const std::string& prefix,
     if (!visit(cursor.key().substr(prefix.size()), cursor.value())) break;
   }
   Fail(cursor.status());
+}
+
+void RowReader::ForEachOf(Column column, const std::string& prefix,
+                          const Visitor& visit) {
+  if (!status_.ok()) return;
+  const absl::StatusOr<std::string> packed =
+      rows_.Group(column, prefix, staged_);
+  if (!packed.ok()) return Fail(packed.status());
+  ByteReader reader(*packed);
+  while (!reader.AtEnd()) {
+    const std::string_view rest = reader.Sized();
+    if (!visit(rest, reader.Sized())) break;
+  }
 }
 
 RowCursor RowReader::Cursor(Column column, const std::string& lower,

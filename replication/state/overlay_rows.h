@@ -59,6 +59,11 @@ class OverlayRows {
   [[nodiscard]] RowCursor Scan(Column column, const std::string& lower,
                                const std::string& upper,
                                const RowLayer* staged) const;
+  // The rows below `prefix`, packed: key behind the prefix and value, each
+  // sized. Remembered: for small groups of rows that are read again and again.
+  // Requires: no prefix so read starts with another.
+  absl::StatusOr<std::string> Group(Column column, const std::string& prefix,
+                                    const RowLayer* staged) const;
   void Commit(RowLayer&& staged);
 
   // Requires (checked): no other flush is under way.
@@ -69,8 +74,13 @@ class OverlayRows {
   }
 
  private:
+  absl::StatusOr<std::string> ReadGroup(Column column,
+                                        const std::string& prefix,
+                                        const RowLayer* staged) const;
+
   Store& store_;
-  mutable RowCache cache_;  // Of rows in the store that no layer has.
+  mutable RowCache cache_;   // Of rows in the store that no layer has.
+  mutable RowCache groups_;  // By prefix, as they are without staged rows.
   RowLayer active_;
   RowLayer frozen_;  // Being written; empty otherwise.
   bool flushing_ = false;
@@ -92,6 +102,9 @@ class RowReader {
   using Visitor =
       std::function<bool(std::string_view rest, std::string_view value)>;
   void ForEach(Column column, const std::string& prefix, const Visitor& visit);
+  // The same for small groups, see OverlayRows::Group.
+  void ForEachOf(Column column, const std::string& prefix,
+                 const Visitor& visit);
   // Keys in [lower, upper). Give its status() to Fail() in the end.
   RowCursor Cursor(Column column, const std::string& lower,
                    const std::string& upper);

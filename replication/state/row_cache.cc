@@ -23,6 +23,16 @@ const std::optional<std::string>& RowCache::Add(
   return young_.map(column).find(key)->second;
 }
 
+void RowCache::ForgetPrefixOf(Column column, std::string_view key) {
+  for (RowLayer* layer : {&young_, &old_}) {
+    const RowLayer::Map& map = layer->map(column);
+    auto at = map.upper_bound(key);
+    if (at == map.begin()) continue;
+    --at;
+    if (key.starts_with(at->first)) layer->Erase(column, at->first);
+  }
+}
+
 void RowCache::Forget(Column column, std::string_view key) {
   young_.Erase(column, key);
   old_.Erase(column, key);

@@ -20,6 +20,9 @@ class RowCache {
                                         std::optional<std::string> value);
   // The row is about to change.
   void Forget(Column column, std::string_view key);
+  // So is one whose key starts with what is known here, if anything is.
+  // Requires: no key that was added starts with another.
+  void ForgetPrefixOf(Column column, std::string_view key);
 
  private:
   static constexpr std::size_t kGenerationBytes = 1u << 20;

@@ -112,20 +112,20 @@ ClassPtr TreeView::ClassOf(const ItemId& directory) {
 NameGroup TreeView::Group(Ids parents, std::string_view name) {
   NameGroup group;
   for (const ItemId& parent : parents) {
-    rows_.ForEach(Column::kTree, keys_.Named(parent, name),
-                  [&](std::string_view rest, std::string_view value) {
-                    const std::optional<ItemId> item = ParseItemKey(rest);
-                    if (!item) {
-                      rows_.FailRow("child key");
-                    } else if (value == kChildAway) {
+    rows_.ForEachOf(Column::kTree, keys_.Named(parent, name),
+                    [&](std::string_view rest, std::string_view value) {
+                      const std::optional<ItemId> item = ParseItemKey(rest);
+                      if (!item) {
+                        rows_.FailRow("child key");
+                      } else if (value == kChildAway) {
+                        return true;
+                      } else if (item->IsDirectory()) {
+                        group.directories.push_back(*item);
+                      } else {
+                        group.files.push_back({parent, *item});
+                      }
                       return true;
-                    } else if (item->IsDirectory()) {
-                      group.directories.push_back(*item);
-                    } else {
-                      group.files.push_back({parent, *item});
-                    }
-                    return true;
-                  });
+                    });
   }
   std::sort(group.directories.begin(), group.directories.end());
   std::sort(group.files.begin(), group.files.end(),

@@ -74,7 +74,7 @@ class Rig {
   void Append(std::uint64_t entries) {
     constexpr std::uint64_t kBatch = 100;
     for (std::uint64_t done = 0; done < entries; done += kBatch) {
-      OwnedDrafts drafts;
+      testing::OwnedDrafts drafts;
       for (std::uint64_t i = 0; i < kBatch; ++i) {
         drafts.push_back(
             {{OriginOf(1), ++counter_}, random_.Bytes(kEntryBytes), "changes"});
