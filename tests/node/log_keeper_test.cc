@@ -261,7 +261,7 @@ TEST_CASE("log_keeper: a policy that fails is shown until it does not",
     PutDocs(project, 20);
     // Brings the head row up to date: an open then trusts what is before it.
     REQUIRE(project.retention().Truncate({.through = Seq{5}}).ok());
-    node.CloseAndDrain();
+    REQUIRE(node->Close().ok());
   }
   {
     const auto store = RocksStore::Open(temp / "home" / "store");
