@@ -32,15 +32,14 @@ absl::StatusOr<LogTables> OpenTables(Store& store, ProjectNumber project,
                             LoadLogTables(store, project));
   if (tables) {
     // What is there may have been written without a sync.
-    SYNCLINE_RETURN_IF_ERROR(store.Sync());
+    if (tables->head > Seq()) SYNCLINE_RETURN_IF_ERROR(store.Sync());
     return *std::move(tables);
   }
-  LogTables fresh;
-  fresh.id.bytes = random.Bytes(kLogIdBytes);
   WriteBatch batch;
-  batch.Put(Column::kProjects, HeadKey(project), EncodeHead({fresh.id, {0}}));
+  AppendLog::Create(project, random, batch);
   SYNCLINE_RETURN_IF_ERROR(store.Write(batch, true));
-  return fresh;
+  SYNCLINE_ASSIGN_OR_RETURN(tables, LoadLogTables(store, project));
+  return *std::move(tables);
 }
 
 }  // namespace
@@ -48,6 +47,12 @@ absl::StatusOr<LogTables> OpenTables(Store& store, ProjectNumber project,
 struct AppendLog::Impl {
   std::shared_ptr<LogCore> core;
 };
+
+void AppendLog::Create(ProjectNumber project, RandomSource& random,
+                       WriteBatch& batch) {
+  batch.Put(Column::kProjects, HeadKey(project),
+            EncodeHead({{random.Bytes(kLogIdBytes)}, {0}}));
+}
 
 absl::StatusOr<std::unique_ptr<AppendLog>> AppendLog::Open(
     Store& store, SyncThread& sync_thread,

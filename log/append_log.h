@@ -133,6 +133,11 @@ class AppendLog final {
   };
   using AppendDone = std::function<void(absl::StatusOr<Appended>)>;
 
+  // Adds to `batch` the row that makes an empty log of `project`, for whoever
+  // makes more than that at once. The store must have none.
+  static void Create(ProjectNumber project, RandomSource& random,
+                     WriteBatch& batch);
+
   // Opens the log of `project`, creating it if `store` has none. Blocks while
   // it reads its rows. Borrows `store` and `sync_thread`, which must outlive
   // the log.

@@ -66,9 +66,11 @@ class LogCore : public std::enable_shared_from_this<LogCore> {
   // While there is one, new records are kept in the tail cache.
   void AddSubscription() { ++subscriptions_; }
   void RemoveSubscription();
-  // Records behind `since`; empty if there are none to be seen yet.
-  absl::StatusOr<RecordSpan> ReadSpan(Seq since, Visibility visibility,
-                                      std::size_t bytes_max) const;
+  // Records behind `since`; empty if there are none to be seen yet. Without
+  // an owner if they are in the tail cache: until that changes, Keep() adds it.
+  absl::Status ReadSpan(Seq since, Visibility visibility, std::size_t bytes_max,
+                        RecordSpan& span) const;
+  void Keep(RecordSpan& span) const { cache_.Keep(span); }
   // Calls `hook` once, when there are.
   void AwaitRecords(Visibility visibility, ReadyHook& hook) {
     ListOf(visibility).push_back(hook);
@@ -173,8 +175,8 @@ class LogCore : public std::enable_shared_from_this<LogCore> {
   ReadyList& ListOf(Visibility visibility) {
     return visibility == Visibility::kDurable ? await_durable_ : await_written_;
   }
-  absl::StatusOr<RecordSpan> ReadStored(Seq since, Seq last,
-                                        std::size_t bytes_max) const;
+  absl::Status ReadStored(Seq since, Seq last, std::size_t bytes_max,
+                          RecordSpan& span) const;
 
   absl::Status TruncatedAt(Seq since) const;
   const TailRecord* FindTail(const Dot& dot, Seq* seq) const;

@@ -37,20 +37,23 @@ std::unique_ptr<AppendLog::Reader> LogCore::Read(
   return NewLogReader(store_, project_, range);
 }
 
-absl::StatusOr<RecordSpan> LogCore::ReadSpan(Seq since, Visibility visibility,
-                                             std::size_t bytes_max) const {
+absl::Status LogCore::ReadSpan(Seq since, Visibility visibility,
+                               std::size_t bytes_max, RecordSpan& span) const {
   if (since < horizon_) return TruncatedAt(since);
   const Seq last = Visible(visibility);
-  if (last <= since) return RecordSpan();
-  RecordSpan span = cache_.Span(since.next(), last, bytes_max);
-  if (!span.empty()) return span;
-  return ReadStored(since, last, bytes_max);
+  if (last <= since) {
+    span = {};
+    return absl::OkStatus();
+  }
+  if (cache_.Span(since.next(), last, bytes_max, span)) {
+    return absl::OkStatus();
+  }
+  return ReadStored(since, last, bytes_max, span);
 }
 
-absl::StatusOr<RecordSpan> LogCore::ReadStored(Seq since, Seq last,
-                                               std::size_t bytes_max) const {
-  RecordSpan span;
-  span.first = since.next();
+absl::Status LogCore::ReadStored(Seq since, Seq last, std::size_t bytes_max,
+                                 RecordSpan& span) const {
+  Seq end;
   auto bytes = std::make_shared<std::string>();
   bytes->reserve(std::min(bytes_max, kSpanBytesMax));
   const auto reader = NewLogReader(store_, project_, {since.next(), last});
@@ -60,13 +63,12 @@ absl::StatusOr<RecordSpan> LogCore::ReadStored(Seq since, Seq last,
       break;
     }
     *bytes += record.stored;
-    span.last = record.seq;
+    end = record.seq;
   }
   // What was read before a damaged record is whole.
   if (bytes->empty()) return reader->status();
-  span.bytes = *bytes;
-  span.owner = std::move(bytes);
-  return span;
+  span = {since.next(), end, *bytes, bytes, true};
+  return absl::OkStatus();
 }
 
 const LogCore::TailRecord* LogCore::FindTail(const Dot& dot, Seq* seq) const {

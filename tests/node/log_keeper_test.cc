@@ -252,5 +252,43 @@ TEST_CASE("log_keeper: serving gives back what a crash left", "[node][fault]") {
   CHECK(node->project("notes").documents().Get("ns", "key").ok());
 }
 
+TEST_CASE("log_keeper: a policy that fails is shown until it does not",
+          "[node][fault]") {
+  const TemporaryDirectory temp;
+  {
+    Running node(temp / "home");
+    const Project project = node->CreateProject("notes").value();
+    PutDocs(project, 20);
+    // Brings the head row up to date: an open then trusts what is before it.
+    REQUIRE(project.retention().Truncate({.through = Seq{5}}).ok());
+    REQUIRE(node->Close().ok());
+  }
+  {
+    const auto store = RocksStore::Open(temp / "home" / "store");
+    REQUIRE(store.ok());
+    WriteBatch batch;
+    const auto records = (*store)->NewIterator(Column::kLog);
+    int count = 0;
+    for (records->SeekToFirst(); records->Valid() && ++count < 15;
+         records->Next()) {
+      std::string record(records->value());
+      record[20] = static_cast<char>(record[20] ^ 1);
+      batch.Put(Column::kLog, records->key(), record);
+    }
+    REQUIRE(count == 15);
+    REQUIRE((*store)->Write(batch, true).ok());
+  }
+  Running node(temp / "home");
+  const Project project = node->project("notes");
+  const auto error = [&] { return project.sync().Report().value().error; };
+  CHECK(error().empty());
+  REQUIRE(project.retention().Set({{.age_ms = 1}, {}}).ok());
+  CHECK(Eventually([&] { return error().starts_with("retention: "); }));
+  CHECK(Horizon(project) == 5);
+  // Has no need to read any of them.
+  REQUIRE(project.retention().Set({{.entries = 100}, {}}).ok());
+  CHECK(Eventually([&] { return error().empty(); }));
+}
+
 }  // namespace
 }  // namespace syncline
