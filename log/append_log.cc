@@ -38,8 +38,9 @@ absl::StatusOr<LogTables> OpenTables(Store& store, ProjectNumber project,
   WriteBatch batch;
   AppendLog::Create(project, random, batch);
   SYNCLINE_RETURN_IF_ERROR(store.Write(batch, true));
-  SYNCLINE_ASSIGN_OR_RETURN(tables, LoadLogTables(store, project));
-  return *std::move(tables);
+  absl::StatusOr<std::optional<LogTables>> made = LoadLogTables(store, project);
+  if (!made.ok()) return made.status();
+  return **std::move(made);
 }
 
 }  // namespace

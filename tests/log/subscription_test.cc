@@ -299,7 +299,7 @@ TEST_CASE("record_walk: damage anywhere is noticed", "[log][fault]") {
     RecordWalk walk(span.first, bytes);
     while (walk.Valid()) walk.Next();
     CHECK(absl::IsDataLoss(walk.status()));
-    RecordWalk made({.first = span.first, .last = span.last, .bytes = bytes});
+    RecordWalk made(RecordSpan{span.first, span.last, bytes, nullptr, false});
     while (made.Valid()) made.Next();
     CHECK(absl::IsDataLoss(made.status()));
   }
