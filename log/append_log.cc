@@ -56,9 +56,8 @@ void AppendLog::Create(ProjectNumber project, RandomSource& random,
 }
 
 absl::StatusOr<std::unique_ptr<AppendLog>> AppendLog::Open(
-    Store& store, SyncThread& sync_thread,
-    boost::asio::any_io_executor executor, ProjectNumber project,
-    RandomSource& random, const Options& options) {
+    Store& store, SyncQueue& sync_thread, boost::asio::any_io_executor executor,
+    ProjectNumber project, RandomSource& random, const Options& options) {
   absl::StatusOr<LogTables> tables = OpenTables(store, project, random);
   if (!tables.ok()) {
     return Annotate(tables.status(),

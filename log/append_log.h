@@ -145,7 +145,7 @@ class AppendLog final {
   //   kFailedPrecondition  written by a newer version of this program
   //   other                the store cannot be read or written
   static absl::StatusOr<std::unique_ptr<AppendLog>> Open(
-      Store& store, SyncThread& sync_thread,
+      Store& store, SyncQueue& sync_thread,
       boost::asio::any_io_executor executor, ProjectNumber project,
       RandomSource& random, const Options& options);
 

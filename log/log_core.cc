@@ -35,7 +35,7 @@ bool LogCore::OpenRun::TakesIn(const Dot& dot) const {
          dot.counter - first.counter < kRunEntriesMax;
 }
 
-LogCore::LogCore(Store& store, SyncThread& sync_thread,
+LogCore::LogCore(Store& store, SyncQueue& sync_thread,
                  boost::asio::any_io_executor executor, ProjectNumber project,
                  const AppendLog::Options& options, LogTables tables)
     : store_(store),
@@ -342,7 +342,7 @@ void LogCore::StartSync(bool urgent) {
         *executor = boost::asio::any_io_executor();
         jobs->End();
       },
-      urgent ? SyncThread::Urgency::kNow : SyncThread::Urgency::kSoon);
+      urgent ? SyncQueue::Urgency::kNow : SyncQueue::Urgency::kSoon);
 }
 
 void LogCore::OnSynced(const SyncTarget& target, const absl::Status& status) {

@@ -44,7 +44,7 @@ using ReadyList =
 // behind their write) and `tail_` until they are durable.
 class LogCore : public std::enable_shared_from_this<LogCore> {
  public:
-  LogCore(Store& store, SyncThread& sync_thread,
+  LogCore(Store& store, SyncQueue& sync_thread,
           boost::asio::any_io_executor executor, ProjectNumber project,
           const AppendLog::Options& options, LogTables tables);
 
@@ -182,7 +182,7 @@ class LogCore : public std::enable_shared_from_this<LogCore> {
   const TailRecord* FindTail(const Dot& dot, Seq* seq) const;
 
   Store& store_;
-  SyncThread& sync_thread_;
+  SyncQueue& sync_thread_;
   const boost::asio::any_io_executor executor_;
   const ProjectNumber project_;
   const AppendLog::Options options_;
