@@ -4,7 +4,6 @@
 
 #include "base/status.h"
 #include "replication/peer/handshake.h"
-#include "tests/sim/sim_user.h"
 
 namespace syncline::testing {
 namespace {
@@ -78,7 +77,10 @@ void SimNode::Edit(std::uint64_t seed) {
     return;
   }
   absl::StatusOr<std::vector<Effect>> effects =
-      UserEffects(replica_->state(), *chunks_, random);
+      UserEffects(replica_->state(), *chunks_, random, seen_);
+  if (absl::IsInternal(effects.status())) {
+    fault_ = "edit: " + effects.status().ToString();
+  }
   // Refused: the user is told, nothing happens.
   if (effects.ok() && !effects->empty()) {
     Commit(*std::move(effects), durability);

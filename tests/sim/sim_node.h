@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
@@ -14,6 +15,7 @@
 #include "replication/replica.h"
 #include "tests/sim/sim_clock.h"
 #include "tests/sim/sim_disk.h"
+#include "tests/sim/sim_user.h"
 #include "tests/testing/crash_store.h"
 #include "tests/testing/faulty_store.h"
 #include "tests/testing/temporary_directory.h"
@@ -50,6 +52,9 @@ class SimNode final : public PeerHost {
     return acknowledged_;
   }
 
+  // Empty, or what went wrong here.
+  [[nodiscard]] const std::string& fault() const { return fault_; }
+
   std::unique_ptr<PeerSession> NewSession(
       SimNode& other, PeerCalls& peer, std::function<std::uint64_t()> received,
       std::function<void(absl::Status)> ended);
@@ -78,7 +83,7 @@ class SimNode final : public PeerHost {
   Self self_;
   SeededRandom random_;
   SimTime time_;
-  TemporaryDirectory directory_;
+  TemporaryDirectory directory_{MemoryDirectory()};
   CrashStore disk_;
   FaultyStore faulty_{disk_};
   SimSync sync_;
@@ -86,6 +91,8 @@ class SimNode final : public PeerHost {
   std::unique_ptr<ChunkStore> chunks_;
   std::unique_ptr<Replica> replica_;
   std::map<Dot, Hash> acknowledged_;
+  std::deque<SeenPath> seen_;
+  std::string fault_;
 };
 
 }  // namespace syncline::testing

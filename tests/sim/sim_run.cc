@@ -48,6 +48,9 @@ class Run {
     if (nodes_[0]->running()) {
       outcome.entries = nodes_[0]->replica().log().head().value;
     }
+    for (const auto& node : nodes_) {
+      if (outcome.fault.empty()) outcome.fault = node->fault();
+    }
     links_.clear();
     return outcome;
   }

@@ -1,5 +1,7 @@
 #include "tests/sim/sim_user.h"
 
+#include <algorithm>
+#include <map>
 #include <optional>
 #include <string>
 #include <utility>
@@ -16,10 +18,12 @@ using Effects = absl::StatusOr<std::vector<Effect>>;
 
 class User {
  public:
-  User(const CausalState& state, ChunkStore& chunks, RandomSource& random)
+  User(const CausalState& state, ChunkStore& chunks, RandomSource& random,
+       std::deque<SeenPath>& seen)
       : state_(state),
         chunks_(chunks),
         random_(random),
+        seen_(seen),
         rows_(ListAll(state)) {}
 
   Effects Act() {
@@ -28,20 +32,61 @@ class User {
     if (dice < 36) return Create(ItemKind::kDirectory);
     if (dice < 42) return Document();
     if (rows_.empty()) return Create(ItemKind::kFile);
-    const std::string path = AnyPath();
-    SYNCLINE_ASSIGN_OR_RETURN(const std::optional<Token> seen,
-                              state_.Read(path, false));
-    if (!seen) return std::vector<Effect>();
-    if (dice < 62) return RenameEffects(state_, *seen, NewPath(), std::nullopt);
-    if (dice < 70) return RemoveEffects(state_, *seen);
-    if (dice < 75) return AttrEffects(state_, *seen, "mode", Number(3));
-    if (seen->item.IsDirectory()) return RemoveTree(path);
-    SYNCLINE_ASSIGN_OR_RETURN(std::string payload, Content());
-    if (dice < 80) return ChooseEffects(state_, path, std::move(payload));
-    return EditEffects(state_, *seen, std::move(payload), {});
+    SYNCLINE_RETURN_IF_ERROR(Look());
+    const SeenPath seen = random_.Below(3) == 0
+                              ? seen_[random_.Below(seen_.size())]
+                              : seen_.back();
+    SYNCLINE_ASSIGN_OR_RETURN(std::vector<Effect> effects, Act(seen, dice));
+    SYNCLINE_RETURN_IF_ERROR(CheckSeen(effects, seen.token, dice));
+    return effects;
   }
 
  private:
+  static constexpr std::size_t kSeenMax = 6;
+
+  absl::Status Look() {
+    const std::string path = AnyPath();
+    SYNCLINE_ASSIGN_OR_RETURN(const std::optional<Token> token,
+                              state_.Read(path, false));
+    if (!token) return Internal("a listed path cannot be read");
+    seen_.push_back({path, *token});
+    if (seen_.size() > kSeenMax) seen_.pop_front();
+    return absl::OkStatus();
+  }
+  Effects Act(const SeenPath& seen, std::uint64_t dice) {
+    const Token& token = seen.token;
+    if (dice < 62) return RenameEffects(state_, token, NewPath(), std::nullopt);
+    if (dice < 70) return RemoveEffects(state_, token);
+    if (dice < 75) return AttrEffects(state_, token, "mode", Number(3));
+    if (token.item.IsDirectory()) return RemoveTree(seen.path);
+    SYNCLINE_ASSIGN_OR_RETURN(std::string payload, Content());
+    if (dice < kChoose) {
+      return ChooseEffects(state_, seen.path, std::move(payload));
+    }
+    return EditEffects(state_, token, std::move(payload), {});
+  }
+  // Removals of trees and choices look for themselves.
+  static absl::Status CheckSeen(const std::vector<Effect>& effects,
+                                const Token& token, std::uint64_t dice) {
+    if (dice >= 75 && (dice < kChoose || token.item.IsDirectory())) {
+      return absl::OkStatus();
+    }
+    const auto check = [&token](const ItemId& item, const Dots& dots) {
+      const Dots seen = token.DotsOf(item, RegisterId::Field::kContent);
+      return std::includes(seen.begin(), seen.end(), dots.begin(), dots.end());
+    };
+    for (const Effect& effect : effects) {
+      const auto* edit = std::get_if<ContentEffect>(&effect);
+      const auto* removal = std::get_if<RemoveEffect>(&effect);
+      if ((edit && !check(edit->item, edit->supersedes)) ||
+          (removal && !check(removal->item, removal->content))) {
+        return Internal("an edit replaces what its author has not seen");
+      }
+    }
+    return absl::OkStatus();
+  }
+  static constexpr std::uint64_t kChoose = 80;
+
   std::string Number(std::uint64_t bound) {
     return std::to_string(random_.Below(bound));
   }
@@ -89,14 +134,15 @@ class User {
   const CausalState& state_;
   ChunkStore& chunks_;
   RandomSource& random_;
+  std::deque<SeenPath>& seen_;
   const std::map<std::string, Row> rows_;
 };
 
 }  // namespace
 
 Effects UserEffects(const CausalState& state, ChunkStore& chunks,
-                    RandomSource& random) {
-  return User(state, chunks, random).Act();
+                    RandomSource& random, std::deque<SeenPath>& seen) {
+  return User(state, chunks, random, seen).Act();
 }
 
 }  // namespace syncline::testing
