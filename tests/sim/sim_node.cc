@@ -51,11 +51,41 @@ std::string SimNode::Boot() {
     return replica.status().ToString();
   }
   replica_ = *std::move(replica);
+  Follow();
   return {};
+}
+
+void SimNode::Follow() {
+  AppendLog& log = replica_->log();
+  const Seq cursor{followed_.size()};
+  if (log.Check(log.id(), cursor) != CursorState::kValid) {
+    fault_ = "follower: what it was given is not in the log any more";
+    return;
+  }
+  subscription_ =
+      log.Subscribe(cursor, Visibility::kDurable, [this] { TakeRecords(); });
+  TakeRecords();
+}
+
+void SimNode::TakeRecords() {
+  RecordSpan span;
+  for (;;) {
+    const absl::Status taken = subscription_->Borrow(4'000, span);
+    if (!taken.ok()) fault_ = "follower: " + taken.ToString();
+    if (!taken.ok() || span.empty()) return;
+    for (RecordWalk walk(span); walk.Valid(); walk.Next()) {
+      if (walk.record().seq.value != followed_.size() + 1) {
+        fault_ = "follower: a gap or a duplicate";
+      }
+      followed_.push_back(Sha256(walk.record().entry));
+    }
+    if (!subscription_->more()) return;
+  }
 }
 
 void SimNode::Crash(std::optional<std::size_t> keep) {
   sync_.Drop();
+  subscription_.reset();
   replica_.reset();
   chunks_.reset();
   faulty_.Heal();

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "kv/chunk_store.h"
+#include "log/subscription.h"
 #include "replication/peer/peer_host.h"
 #include "replication/peer/peer_session.h"
 #include "replication/replica.h"
@@ -55,6 +56,10 @@ class SimNode final : public PeerHost {
   // Empty, or what went wrong here.
   [[nodiscard]] const std::string& fault() const { return fault_; }
 
+  // What a follower of the log was given, record by record, since the first
+  // start: hashes of the entries. It keeps its cursor when the node does not.
+  [[nodiscard]] const std::vector<Hash>& followed() const { return followed_; }
+
   std::unique_ptr<PeerSession> NewSession(
       SimNode& other, PeerCalls& peer, std::function<std::uint64_t()> received,
       std::function<void(absl::Status)> ended);
@@ -77,6 +82,8 @@ class SimNode final : public PeerHost {
  private:
   void Commit(std::vector<Effect> effects, Durability durability);
   void Remember(const Dot& dot);
+  void Follow();
+  void TakeRecords();
 
   SimClock& clock_;
   const int number_;
@@ -92,6 +99,8 @@ class SimNode final : public PeerHost {
   std::unique_ptr<Replica> replica_;
   std::map<Dot, Hash> acknowledged_;
   std::deque<SeenPath> seen_;
+  std::vector<Hash> followed_;
+  std::unique_ptr<Subscription> subscription_;
   std::string fault_;
 };
 

@@ -14,6 +14,7 @@ using Nodes = std::vector<std::unique_ptr<SimNode>>;
 
 struct Logged {
   std::map<Dot, Hash> hashes;
+  std::vector<Hash> in_order;
   std::vector<Entry> entries;
 };
 
@@ -34,6 +35,7 @@ Logged ReadLog(SimNode& node, std::string& fault) {
     if (!logged.hashes.emplace(record.dot, Sha256(record.entry)).second) {
       fault = "log: an entry twice";
     }
+    logged.in_order.push_back(Sha256(record.entry));
     logged.entries.push_back(decoded->entry);
   }
   if (!reader->status().ok()) fault = "log: " + reader->status().ToString();
@@ -180,6 +182,10 @@ std::string FindFault(const Nodes& nodes) {
       if (at == first.hashes.end() || at->second != hash) {
         return "lost: " + dot.ToText();
       }
+    }
+    if (node->followed() != logged.in_order) {
+      return "follower: it was given " +
+             std::to_string(node->followed().size()) + " other records";
     }
     fault = CheckNode(*node, *nodes[0], logged);
     if (!fault.empty()) return fault;
