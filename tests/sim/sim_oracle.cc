@@ -142,6 +142,14 @@ std::string CheckQuiet(const std::vector<Entry>& entries, std::size_t nodes) {
   return "quiet: " + std::to_string(automatic) + " automatic entries";
 }
 
+std::string CheckDevice(SimNode& node, SimNode& author) {
+  const std::string key = node.replica().DeviceOf(author.self().origin);
+  const bool wrote =
+      author.replica().log().frontier().CounterOf(author.self().origin) > 0;
+  if (!wrote || key == author.self().identity.public_key()) return {};
+  return "device: of node " + std::to_string(author.number());
+}
+
 std::string CheckNode(SimNode& node, SimNode& first, const Logged& logged) {
   const CausalState& state = node.replica().state();
   if (state.Digest() != first.replica().state().Digest()) {
@@ -186,6 +194,10 @@ std::string FindFault(const Nodes& nodes) {
     if (node->followed() != logged.in_order) {
       return "follower: it was given " +
              std::to_string(node->followed().size()) + " other records";
+    }
+    for (const auto& author : nodes) {
+      fault = CheckDevice(*node, *author);
+      if (!fault.empty()) return fault;
     }
     fault = CheckNode(*node, *nodes[0], logged);
     if (!fault.empty()) return fault;

@@ -15,6 +15,7 @@ bool AllEqual(const std::vector<std::unique_ptr<SimNode>>& nodes);
 // What must hold of nodes that are in step. Empty, or what does not:
 //   lost       an acknowledged entry, or its bytes
 //   follower   a subscriber was not given each record of the log once, in order
+//   device     whose an origin is, is not known
 //   log        a log with a hole, or with other bytes than another
 //   registers  other heads than the entries say, computed anew
 //   view       another tree than the rules say, or than another's
