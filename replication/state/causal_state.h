@@ -47,7 +47,8 @@ enum class ApplyOutcome : std::uint8_t {
 class CausalState {
  public:
   struct Options {
-    bool check_rebuild = false;  // Compare with a full rebuild every time.
+    // Compare with a full rebuild, and short ways with long ones, every time.
+    bool check_rebuild = false;
   };
 
   struct Applied {

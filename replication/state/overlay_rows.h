@@ -2,15 +2,16 @@
 
 #include <array>
 #include <cstddef>
-#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "kv/store.h"
+#include "replication/state/group_cache.h"
 #include "replication/state/row_cache.h"
 #include "replication/state/row_layer.h"
 
@@ -59,11 +60,9 @@ class OverlayRows {
   [[nodiscard]] RowCursor Scan(Column column, const std::string& lower,
                                const std::string& upper,
                                const RowLayer* staged) const;
-  // The rows below `prefix`, packed: key behind the prefix and value, each
-  // sized. Remembered: for small groups of rows that are read again and again.
-  // Requires: no prefix so read starts with another.
-  absl::StatusOr<std::string> Group(Column column, const std::string& prefix,
-                                    const RowLayer* staged) const;
+  // The rows `n` of one name. Remembered: they are read again and again.
+  absl::StatusOr<PackedRows> Group(const std::string& group,
+                                   const RowLayer* staged) const;
   void Commit(RowLayer&& staged);
 
   // Requires (checked): no other flush is under way.
@@ -74,13 +73,15 @@ class OverlayRows {
   }
 
  private:
-  absl::StatusOr<std::string> ReadGroup(Column column,
-                                        const std::string& prefix,
-                                        const RowLayer* staged) const;
+  absl::StatusOr<PackedRows> ReadGroup(const std::string& group) const;
+  absl::Status ScanDirectory(const std::string& directory) const;
+  RowCache& CacheOf(Column column) const;
 
   Store& store_;
-  mutable RowCache cache_;   // Of rows in the store that no layer has.
-  mutable RowCache groups_;  // By prefix, as they are without staged rows.
+  // As rows are without staged ones.
+  mutable RowCache heads_{16u << 20};
+  mutable RowCache others_{4u << 20};
+  mutable GroupCache groups_;
   RowLayer active_;
   RowLayer frozen_;  // Being written; empty otherwise.
   bool flushing_ = false;
@@ -100,11 +101,10 @@ class RowReader {
   // Calls `visit` with what follows `prefix` in each key, and the value, until
   // it returns false. `visit` must not write rows.
   using Visitor =
-      std::function<bool(std::string_view rest, std::string_view value)>;
-  void ForEach(Column column, const std::string& prefix, const Visitor& visit);
-  // The same for small groups, see OverlayRows::Group.
-  void ForEachOf(Column column, const std::string& prefix,
-                 const Visitor& visit);
+      absl::FunctionRef<bool(std::string_view rest, std::string_view value)>;
+  void ForEach(Column column, const std::string& prefix, Visitor visit);
+  // The same for the rows `n` of one name, see OverlayRows::Group.
+  void ForEachOf(const std::string& group, Visitor visit);
   // Keys in [lower, upper). Give its status() to Fail() in the end.
   RowCursor Cursor(Column column, const std::string& lower,
                    const std::string& upper);

@@ -3,39 +3,37 @@
 #include <utility>
 
 namespace syncline {
+namespace {
 
-const std::optional<std::string>* RowCache::Find(Column column,
-                                                 std::string_view key) {
-  const RowLayer::Map& young = young_.map(column);
-  if (const auto at = young.find(key); at != young.end()) return &at->second;
-  const RowLayer::Map& old = old_.map(column);
-  const auto at = old.find(key);
-  return at == old.end() ? nullptr : &Add(column, key, at->second);
-}
+// What a row costs beyond its bytes: two strings in a table that is half full.
+constexpr std::size_t kRowOverhead = 150;
 
-const std::optional<std::string>& RowCache::Add(
-    Column column, std::string_view key, std::optional<std::string> value) {
-  if (young_.bytes() > kGenerationBytes) {
-    old_ = std::move(young_);
-    young_ = RowLayer();
+}  // namespace
+
+const std::optional<std::string>* RowCache::Find(std::string_view key) {
+  if (const auto at = young_.rows.find(key); at != young_.rows.end()) {
+    return &at->second;
   }
-  young_.Set(column, std::string(key), std::move(value));
-  return young_.map(column).find(key)->second;
+  const auto at = old_.rows.find(key);
+  return at == old_.rows.end() ? nullptr : &Set(key, at->second);
 }
 
-void RowCache::ForgetPrefixOf(Column column, std::string_view key) {
-  for (RowLayer* layer : {&young_, &old_}) {
-    const RowLayer::Map& map = layer->map(column);
-    auto at = map.upper_bound(key);
-    if (at == map.begin()) continue;
-    --at;
-    if (key.starts_with(at->first)) layer->Erase(column, at->first);
+const std::optional<std::string>& RowCache::Set(
+    std::string_view key, std::optional<std::string> value) {
+  if (young_.bytes > generation_bytes_) {
+    old_ = std::exchange(young_, {});
+    ++dropped_;
   }
-}
-
-void RowCache::Forget(Column column, std::string_view key) {
-  young_.Erase(column, key);
-  old_.Erase(column, key);
+  auto at = young_.rows.find(key);
+  if (at == young_.rows.end()) {
+    at = young_.rows.emplace(key, std::nullopt).first;
+    young_.bytes += kRowOverhead + key.size();
+  } else if (at->second) {
+    young_.bytes -= at->second->size();
+  }
+  if (value) young_.bytes += value->size();
+  at->second = std::move(value);
+  return at->second;
 }
 
 }  // namespace syncline
