@@ -11,6 +11,8 @@ namespace {
 // A directory is read as a whole only where that surely pays.
 constexpr std::uint32_t kMissesBeforeScan = 4;
 constexpr std::size_t kDirectoriesMax = 16384;
+// Two strings in a table that is half full.
+constexpr std::size_t kGroupOverhead = 150;
 
 const PackedRows kNoRows;
 
@@ -49,9 +51,9 @@ void GroupCache::DropOld() {
 }
 
 const PackedRows* GroupCache::Find(std::string_view group) {
-  const std::optional<PackedRows>* known = groups_.Find(group);
+  const PackedRows* known = groups_.Find(group);
   DropOld();
-  if (known != nullptr) return &**known;
+  if (known != nullptr) return known;
   const auto directory = directories_.find(RowKeys::DirectoryOf(group));
   if (directory == directories_.end()) return nullptr;
   return directory->second.scan == Scan::kWhole ? &kNoRows : nullptr;
@@ -64,7 +66,8 @@ bool GroupCache::Missed(std::string_view group) {
 }
 
 void GroupCache::Set(std::string_view group, PackedRows rows) {
-  groups_.Set(group, std::move(rows));
+  const std::size_t bytes = kGroupOverhead + group.size() + rows.size();
+  groups_.Set(group, std::move(rows), bytes);
   DropOld();
 }
 

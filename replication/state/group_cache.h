@@ -6,7 +6,7 @@
 #include <string>
 #include <string_view>
 
-#include "replication/state/row_cache.h"
+#include "replication/state/recent.h"
 
 namespace syncline {
 
@@ -41,7 +41,7 @@ class GroupCache {
 
   void DropOld();
 
-  RowCache groups_{8u << 20};
+  Recent<std::string, PackedRows> groups_{8u << 20};
   // Valid as long as no group was dropped.
   BytesMap<Directory> directories_;
   std::size_t dropped_ = 0;

@@ -6,6 +6,7 @@
 #include "base/check.h"
 #include "base/status.h"
 #include "kv/keys.h"
+#include "replication/state/head_cache.h"
 #include "replication/state/row_keys.h"
 
 namespace syncline {
@@ -15,6 +16,9 @@ constexpr std::array<Column, 3> kColumns = {Column::kHeads, Column::kTree,
                                             Column::kChains};
 // Rows of a directory that is read as a whole.
 constexpr std::size_t kScanMax = 256;
+// What a remembered row takes beyond its bytes: two strings in a table that is
+// half full.
+constexpr std::size_t kRowOverhead = 150;
 
 }  // namespace
 
@@ -79,37 +83,55 @@ void RowCursor::Next() {
   Settle();
 }
 
+OverlayRows::OverlayRows(Store& store)
+    : store_(store), heads_(std::make_unique<HeadCache>()) {}
+
+OverlayRows::~OverlayRows() = default;
+
 absl::StatusOr<std::optional<std::string>> OverlayRows::Get(
     Column column, std::string_view key, const RowLayer* staged) const {
   if (staged != nullptr) {
     const RowLayer::Map& map = staged->map(column);
     if (auto at = map.find(key); at != map.end()) return at->second;
   }
-  RowCache& cache = CacheOf(column);
-  if (const auto* known = cache.Find(key)) return *known;
-  for (const RowLayer* layer : {&active_, &frozen_}) {
-    const RowLayer::Map& map = layer->map(column);
-    if (auto at = map.find(key); at != map.end()) {
-      return cache.Set(key, at->second);
-    }
+  // Heads are remembered by HeadCache.
+  const bool remember = column != Column::kHeads;
+  if (remember) {
+    if (const auto* known = others_.Find(key)) return *known;
   }
-  absl::StatusOr<std::string> value = store_.Get(column, key);
-  if (value.ok()) return cache.Set(key, *std::move(value));
-  if (absl::IsNotFound(value.status())) return cache.Set(key, std::nullopt);
-  return value.status();
+  std::optional<std::string> value;
+  if (const auto* changed = FindChanged(column, key)) {
+    value = *changed;
+  } else {
+    absl::StatusOr<std::string> stored = store_.Get(column, key);
+    if (!stored.ok() && !absl::IsNotFound(stored.status())) {
+      return stored.status();
+    }
+    if (stored.ok()) value = *std::move(stored);
+  }
+  if (remember) Remember(key, value);
+  return value;
 }
 
-RowCache& OverlayRows::CacheOf(Column column) const {
-  return column == Column::kHeads ? heads_ : others_;
+const std::optional<std::string>* OverlayRows::FindChanged(
+    Column column, std::string_view key) const {
+  for (const RowLayer* layer : {&active_, &frozen_}) {
+    const RowLayer::Map& map = layer->map(column);
+    if (auto at = map.find(key); at != map.end()) return &at->second;
+  }
+  return nullptr;
+}
+
+void OverlayRows::Remember(std::string_view key,
+                           const std::optional<std::string>& value) const {
+  others_.Set(key, value,
+              kRowOverhead + key.size() + (value ? value->size() : 0));
 }
 
 void OverlayRows::Commit(RowLayer&& staged) {
-  for (const auto& [key, value] : staged.map(Column::kHeads)) {
-    heads_.Set(key, value);
-  }
   for (const auto& [key, value] : staged.map(Column::kTree)) {
     if (RowKeys::GroupOf(key).empty()) {
-      others_.Set(key, value);
+      Remember(key, value);
     } else {
       groups_.Changed(key, value);
     }

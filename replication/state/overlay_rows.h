@@ -12,10 +12,12 @@
 #include "absl/status/statusor.h"
 #include "kv/store.h"
 #include "replication/state/group_cache.h"
-#include "replication/state/row_cache.h"
+#include "replication/state/recent.h"
 #include "replication/state/row_layer.h"
 
 namespace syncline {
+
+class HeadCache;
 
 // Walks the keys in [lower, upper) of one column, newest layer first. The
 // layers must not change while it lives. Views are valid until Next().
@@ -52,7 +54,8 @@ class RowCursor {
 // being written, below those that are not. Bound to one thread at a time.
 class OverlayRows {
  public:
-  explicit OverlayRows(Store& store) : store_(store) {}
+  explicit OverlayRows(Store& store);
+  ~OverlayRows();
 
   absl::StatusOr<std::optional<std::string>> Get(Column column,
                                                  std::string_view key,
@@ -65,6 +68,9 @@ class OverlayRows {
                                    const RowLayer* staged) const;
   void Commit(RowLayer&& staged);
 
+  // Of column kHeads, see HeadCache.
+  [[nodiscard]] HeadCache& heads() const { return *heads_; }
+
   // Requires (checked): no other flush is under way.
   [[nodiscard]] WriteBatch TakeFlush();
   void FlushWritten();
@@ -74,13 +80,16 @@ class OverlayRows {
 
  private:
   absl::StatusOr<PackedRows> ReadGroup(const std::string& group) const;
+  const std::optional<std::string>* FindChanged(Column column,
+                                                std::string_view key) const;
+  void Remember(std::string_view key,
+                const std::optional<std::string>& value) const;
   absl::Status ScanDirectory(const std::string& directory) const;
-  RowCache& CacheOf(Column column) const;
 
   Store& store_;
   // As rows are without staged ones.
-  mutable RowCache heads_{16u << 20};
-  mutable RowCache others_{4u << 20};
+  const std::unique_ptr<HeadCache> heads_;
+  mutable Recent<std::string, std::optional<std::string>> others_{2u << 20};
   mutable GroupCache groups_;
   RowLayer active_;
   RowLayer frozen_;  // Being written; empty otherwise.
@@ -98,6 +107,11 @@ class RowReader {
   RowReader& operator=(const RowReader&) = delete;
 
   std::optional<std::string> Get(Column column, std::string_view key);
+  // Whether a staged row covers those of before.
+  [[nodiscard]] bool Stages(Column column, std::string_view key) const {
+    return staged_ != nullptr && staged_->map(column).contains(key);
+  }
+  [[nodiscard]] HeadCache& heads() const { return rows_.heads(); }
   // Calls `visit` with what follows `prefix` in each key, and the value, until
   // it returns false. `visit` must not write rows.
   using Visitor =

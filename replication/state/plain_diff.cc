@@ -159,7 +159,8 @@ bool PlainDiffer::AddDocs(const Touched& touched, const DocChanges& docs) {
     const StoredHeads& was = at->second.before;
     const StoredHeads& is = at->second.after;
     if (was.size() > 1 || is.size() > 1) return false;
-    if (was.size() == 1 && is.size() == 1 && SameValue(was[0], is[0])) continue;
+    if (was.size() == 1 && is.size() == 1 && SameValue(was.front(), is.front()))
+      continue;
     diff_.changes.push_back(MakeChange(Type::kDoc,
                                        name.first + "/" + name.second,
                                        is.empty() ? nullptr : &is.front()));

@@ -57,9 +57,9 @@ std::pair<StoredHeads&, bool&> StateChange::HeadsOf(const RegisterId& reg) {
 void StateChange::Supersede(const RegisterId& reg, const Dots& dots) {
   auto [heads, changed] = HeadsOf(reg);
   for (const Dot& dot : dots) {
-    const std::optional<StoredHead> taken = TakeHead(heads, dot);
-    if (!taken) continue;
-    digest_.Remove(reg, *taken);
+    const HeadPtr taken = heads.Take(dot);
+    if (taken == nullptr) continue;
+    Remove(reg, *taken);
     changed = true;
   }
   if (reg.field == Field::kAttr && heads.empty()) {
@@ -69,16 +69,24 @@ void StateChange::Supersede(const RegisterId& reg, const Dots& dots) {
 
 void StateChange::Add(const RegisterId& reg, StoredHead head) {
   auto [heads, changed] = HeadsOf(reg);
-  if (const auto same = TakeHead(heads, head.order.dot())) {
-    digest_.Remove(reg, *same);
-  }
-  digest_.Add(reg, head);
-  InsertHead(heads, std::move(head));
+  if (const HeadPtr same = heads.Take(head.order.dot())) Remove(reg, *same);
+  head.lanes = LanesOf(reg, head);
+  digest_.Add(*head.lanes);
+  heads.Insert(std::move(head));
   changed = true;
 }
 
-StoredLocation StateChange::Store(const Location& at) {
-  return {at.parent, at.name, core_.chains.Add(rows_, at.chain)};
+void StateChange::Remove(const RegisterId& reg, const StoredHead& head) {
+  digest_.Remove(head.lanes ? *head.lanes : LanesOf(reg, head));
+}
+
+std::shared_ptr<const StoredLocation> StateChange::Store(const Location& at) {
+  StoredLocation stored{at.parent, at.name, core_.chains.Add(rows_, at.chain)};
+  // An entry says most locations twice.
+  if (!last_stored_ || *last_stored_ != stored) {
+    last_stored_ = std::make_shared<const StoredLocation>(std::move(stored));
+  }
+  return last_stored_;
 }
 
 std::vector<ItemId> StateChange::Ordered(PlaceOrder order) const {
@@ -228,6 +236,14 @@ bool StateChange::KeepsClasses(ReadScope& before) {
 void StateChange::Commit(const PathDiff& diff,
                          const std::set<ItemId>& directories) {
   rows_.Commit();
+  for (auto& [item, change] : items_) {
+    if (change.changed) core_.rows.heads().Set(item, std::move(change.after));
+  }
+  for (auto& [name, change] : docs_) {
+    if (!change.changed) continue;
+    core_.rows.heads().Set(core_.keys.Doc(name.first, name.second),
+                           std::move(change.after));
+  }
   core_.chains.Committed();
   core_.digest = digest_;
   core_.counts = counts_;

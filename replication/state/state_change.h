@@ -1,6 +1,7 @@
 #pragma once
 
 #include <map>
+#include <memory>
 #include <optional>
 #include <set>
 #include <string>
@@ -31,7 +32,7 @@ class StateChange {
   // Adds a head, over one of the same dot.
   void Add(const RegisterId& reg, StoredHead head);
   // The stored form of a location.
-  StoredLocation Store(const Location& at);
+  std::shared_ptr<const StoredLocation> Store(const Location& at);
 
   // In which order the items that changed are placed. The result is the same;
   // the cost is not.
@@ -50,6 +51,7 @@ class StateChange {
   ItemChange& ItemOf(const ItemId& item);
   // The heads of `reg`, and whether its row changed.
   std::pair<StoredHeads&, bool&> HeadsOf(const RegisterId& reg);
+  void Remove(const RegisterId& reg, const StoredHead& head);
   std::vector<ItemId> Ordered(PlaceOrder order) const;
   void WriteItems(PlaceOrder order);
   void TouchShown(const ItemId& item, const std::optional<Placed>& placed);
@@ -66,6 +68,7 @@ class StateChange {
   RowCounts counts_;
   std::optional<Ranks> ranks_;  // If they change.
   Touched touched_;
+  std::shared_ptr<const StoredLocation> last_stored_;
   ItemChanges items_;
   std::vector<ItemId> item_order_;
   DocChanges docs_;
