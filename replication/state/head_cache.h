@@ -24,7 +24,7 @@ class HeadCache {
   void Set(std::string_view doc_row, StoredHeads heads);
 
  private:
-  Recent<ItemId, ItemHeads, ItemIdHash> items_{16u << 20};
+  Recent<ItemId, ItemHeads, ItemIdHash> items_{32u << 20};
   Recent<std::string, StoredHeads> docs_{16u << 20};
 };
 

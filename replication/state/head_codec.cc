@@ -21,6 +21,8 @@ using LocationPtr = std::shared_ptr<const StoredLocation>;
 // and refers to them by number.
 class RowEncoder {
  public:
+  RowEncoder() { body_.reserve(512); }
+
   void Number(std::uint64_t value) { AppendVarint(body_, value); }
   void Bytes(std::string_view bytes) { AppendSized(body_, bytes); }
 
@@ -71,10 +73,13 @@ class RowEncoder {
   }
 
   std::string Finish() {
-    std::string out(1, static_cast<char>(kRowFormat));
+    std::string out;
+    out.reserve(2 + origins_.size() * Origin::kBytes + body_.size());
+    out.push_back(static_cast<char>(kRowFormat));
     AppendVarint(out, origins_.size());
     for (const Origin& origin : origins_) out += origin.view();
-    return out + body_;
+    out += body_;
+    return out;
   }
 
  private:
