@@ -1,7 +1,7 @@
 #include "replication/state/plain_diff.h"
 
 #include <algorithm>
-#include <deque>
+#include <list>
 #include <vector>
 
 namespace syncline {
@@ -66,7 +66,7 @@ class PlainDiffer {
   RowReader& after_;
   const ItemChanges& items_;
   std::vector<Place> places_;
-  std::deque<ItemHeads> loaded_;  // Of items that the change did not load.
+  std::list<ItemHeads> loaded_;  // Of items that the change did not load.
   PathDiff diff_;
 };
 
