@@ -74,10 +74,17 @@ Outcome RunBlocks(const Load& load) {
   return PerSecond(load.count * load.subscribers, start, NowNs());
 }
 
+// What a subscriber does with its records.
+enum class Use {
+  kHold,    // May keep them for as long as it likes.
+  kBorrow,  // Is done with them at once.
+  kWalk,    // Looks at each.
+};
+
 // Takes all that there is whenever it is woken.
 class Taker {
  public:
-  Taker(AppendLog& log, bool walk) : walk_(walk) {
+  Taker(AppendLog& log, Use use) : use_(use) {
     subscription_ =
         log.Subscribe(log.head(), Visibility::kWritten, [this] { Take(); });
     Take();
@@ -85,35 +92,39 @@ class Taker {
 
   void Take() {
     do {
-      const RecordSpan span = Must(subscription_->Next(kSpanBytes));
+      RecordSpan span;
+      if (use_ == Use::kHold) {
+        span = Must(subscription_->Next(kSpanBytes));
+      } else {
+        Must(subscription_->Borrow(kSpanBytes, span));
+      }
       if (span.empty()) return;
       sum_ += static_cast<unsigned char>(span.bytes[0]);
-      if (walk_) Walk(span);
+      if (use_ == Use::kWalk) Walk(span);
     } while (subscription_->more());
   }
   [[nodiscard]] Seq cursor() const { return subscription_->cursor(); }
 
  private:
   void Walk(const RecordSpan& span) {
-    RecordWalk records(span.first, span.bytes);
+    RecordWalk records(span);
     for (; records.Valid(); records.Next()) {
       sum_ += static_cast<unsigned char>(records.record().entry[0]);
     }
     Must(records.status());
   }
 
-  const bool walk_;
+  const Use use_;
   std::uint64_t sum_ = 0;
   std::unique_ptr<Subscription> subscription_;
 };
 
-// `walk`: the subscribers look at each record, checksums and all.
-Outcome RunSubscribers(const fs::path& dir, const Load& load, bool walk) {
+Outcome RunSubscribers(const fs::path& dir, const Load& load, Use use) {
   LogRig rig(dir);
   const PayloadPool pool;
   std::vector<std::unique_ptr<Taker>> takers;
   for (std::size_t i = 0; i < load.subscribers; ++i) {
-    takers.push_back(std::make_unique<Taker>(rig.log(), walk));
+    takers.push_back(std::make_unique<Taker>(rig.log(), use));
   }
   std::size_t appended = 0;
   std::size_t waiting = 0;
@@ -229,10 +240,13 @@ void CompareFanout(const BenchOptions& options, const Load& load) {
                   "deliveries/s");
   contest.Ceiling("blocks", [=](const fs::path&) { return RunBlocks(load); });
   contest.Entrant("syncline", [=](const fs::path& dir) {
-    return RunSubscribers(dir, load, false);
+    return RunSubscribers(dir, load, Use::kHold);
+  });
+  contest.Entrant("syncline_borrowed", [=](const fs::path& dir) {
+    return RunSubscribers(dir, load, Use::kBorrow);
   });
   contest.Entrant("syncline_walked", [=](const fs::path& dir) {
-    return RunSubscribers(dir, load, true);
+    return RunSubscribers(dir, load, Use::kWalk);
   });
   contest.Decide();
 }

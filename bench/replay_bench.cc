@@ -75,7 +75,7 @@ Outcome RunSubscription(const fs::path& store, std::size_t entries, bool walk) {
     const RecordSpan span = Must(subscription->Next(kSpanBytes));
     seen = span.last.value;
     if (!walk) continue;
-    RecordWalk records(span.first, span.bytes);
+    RecordWalk records(span);
     for (; records.Valid(); records.Next()) {
       consumer.Take(records.record().entry);
     }

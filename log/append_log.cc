@@ -32,15 +32,15 @@ absl::StatusOr<LogTables> OpenTables(Store& store, ProjectNumber project,
                             LoadLogTables(store, project));
   if (tables) {
     // What is there may have been written without a sync.
-    SYNCLINE_RETURN_IF_ERROR(store.Sync());
+    if (tables->head > Seq()) SYNCLINE_RETURN_IF_ERROR(store.Sync());
     return *std::move(tables);
   }
-  LogTables fresh;
-  fresh.id.bytes = random.Bytes(kLogIdBytes);
   WriteBatch batch;
-  batch.Put(Column::kProjects, HeadKey(project), EncodeHead({fresh.id, {0}}));
+  AppendLog::Create(project, random, batch);
   SYNCLINE_RETURN_IF_ERROR(store.Write(batch, true));
-  return fresh;
+  absl::StatusOr<std::optional<LogTables>> made = LoadLogTables(store, project);
+  if (!made.ok()) return made.status();
+  return **std::move(made);
 }
 
 }  // namespace
@@ -49,10 +49,15 @@ struct AppendLog::Impl {
   std::shared_ptr<LogCore> core;
 };
 
+void AppendLog::Create(ProjectNumber project, RandomSource& random,
+                       WriteBatch& batch) {
+  batch.Put(Column::kProjects, HeadKey(project),
+            EncodeHead({{random.Bytes(kLogIdBytes)}, {0}}));
+}
+
 absl::StatusOr<std::unique_ptr<AppendLog>> AppendLog::Open(
-    Store& store, SyncThread& sync_thread,
-    boost::asio::any_io_executor executor, ProjectNumber project,
-    RandomSource& random, const Options& options) {
+    Store& store, SyncQueue& sync_thread, boost::asio::any_io_executor executor,
+    ProjectNumber project, RandomSource& random, const Options& options) {
   absl::StatusOr<LogTables> tables = OpenTables(store, project, random);
   if (!tables.ok()) {
     return Annotate(tables.status(),

@@ -135,6 +135,11 @@ class AppendLog final {
   };
   using AppendDone = std::function<void(absl::StatusOr<Appended>)>;
 
+  // Adds to `batch` the row that makes an empty log of `project`, for whoever
+  // makes more than that at once. The store must have none.
+  static void Create(ProjectNumber project, RandomSource& random,
+                     WriteBatch& batch);
+
   // Opens the log of `project`, creating it if `store` has none. Blocks while
   // it reads its rows. Borrows `store` and `sync_thread`, which must outlive
   // the log.
@@ -142,7 +147,7 @@ class AppendLog final {
   //   kFailedPrecondition  written by a newer version of this program
   //   other                the store cannot be read or written
   static absl::StatusOr<std::unique_ptr<AppendLog>> Open(
-      Store& store, SyncThread& sync_thread,
+      Store& store, SyncQueue& sync_thread,
       boost::asio::any_io_executor executor, ProjectNumber project,
       RandomSource& random, const Options& options);
 

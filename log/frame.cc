@@ -1,7 +1,9 @@
 #include "log/frame.h"
 
 #include <array>
+#include <bit>
 #include <cstdint>
+#include <cstring>
 
 #include "base/check.h"
 #include "base/hash.h"
@@ -16,12 +18,11 @@ void AppendLittleU32(std::string& out, std::uint32_t value) {
   out.append(bytes.data(), bytes.size());
 }
 
-std::uint32_t LittleU32(std::string_view bytes) {
+std::uint32_t LittleU32(const char* bytes) {
   std::uint32_t value = 0;
-  for (int i = 3; i >= 0; --i) {
-    value = value << 8 | static_cast<unsigned char>(bytes[i]);
-  }
-  return value;
+  std::memcpy(&value, bytes, sizeof value);
+  return std::endian::native == std::endian::little ? value
+                                                    : __builtin_bswap32(value);
 }
 
 }  // namespace
@@ -36,10 +37,17 @@ void AppendFrame(std::string& out, std::string_view entry) {
 }
 
 absl::StatusOr<Frame> ParseFrame(std::string_view bytes) {
+  Frame frame;
+  SYNCLINE_RETURN_IF_ERROR(ParseFrame(bytes, Checksums::kCheck, frame));
+  return frame;
+}
+
+absl::Status ParseFrame(std::string_view bytes, Checksums checksums,
+                        Frame& frame) {
   if (bytes.size() < kFrameHeaderBytes) {
     return InvalidArgument("frame: cut off");
   }
-  const std::size_t length = LittleU32(bytes);
+  const std::size_t length = LittleU32(bytes.data());
   if (length == 0 || length > kEntryBytesMax) {
     return InvalidArgument("frame: length out of bounds");
   }
@@ -51,10 +59,12 @@ absl::StatusOr<Frame> ParseFrame(std::string_view bytes) {
   if (padding.find_first_not_of('\0') != std::string_view::npos) {
     return InvalidArgument("frame: padding is not zero");
   }
-  if (Crc32c(entry) != LittleU32(bytes.substr(4))) {
+  if (checksums == Checksums::kCheck &&
+      Crc32c(entry) != LittleU32(bytes.data() + 4)) {
     return DataLoss("frame: checksum does not match");
   }
-  return Frame{entry, whole};
+  frame = {entry, whole};
+  return absl::OkStatus();
 }
 
 }  // namespace syncline

@@ -28,9 +28,16 @@ struct Frame {
   std::size_t bytes = 0;   // Of the whole frame, padding included.
 };
 
+// kTrusted: somebody in this process has compared these very bytes with their
+// checksums. Where they lie is checked all the same.
+enum class Checksums : bool { kTrusted, kCheck };
+
 // Reads the frame that `bytes` starts with; it may be anything.
 //   kInvalidArgument  cut off, empty, too long, or padding that is not zero
 //   kDataLoss         the checksum does not match
 absl::StatusOr<Frame> ParseFrame(std::string_view bytes);
+// The same where every record is read; `frame` is set when it succeeds.
+absl::Status ParseFrame(std::string_view bytes, Checksums checksums,
+                        Frame& frame);
 
 }  // namespace syncline

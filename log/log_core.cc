@@ -1,5 +1,6 @@
 #include "log/log_core.h"
 
+#include <algorithm>
 #include <string>
 
 #include <boost/asio/execution/outstanding_work.hpp>
@@ -7,6 +8,7 @@
 #include <boost/asio/prefer.hpp>
 
 #include "base/status.h"
+#include "base/stopwatch.h"
 #include "log/frame.h"
 #include "log/job_counter.h"
 #include "log/log_runs.h"
@@ -16,6 +18,12 @@ namespace {
 
 // A group is full beyond this much; one append is never split.
 constexpr std::size_t kGroupBytesMax = 8u << 20;
+// What a group must hold to be written and synced before the turn is over, and
+// how long the disk may take for it: about as long as it takes to encode and
+// write the next such group. On a slower disk that would only split what can
+// share one sync.
+constexpr std::size_t kSyncDraftsMin = 128;
+constexpr std::int64_t kSyncNsMax = 250'000;
 // Records behind the head row, which an open has to read again. The fewer
 // keys a batch has the faster it is written.
 constexpr std::uint64_t kUnrecordedMax = 1024;
@@ -27,7 +35,7 @@ bool LogCore::OpenRun::TakesIn(const Dot& dot) const {
          dot.counter - first.counter < kRunEntriesMax;
 }
 
-LogCore::LogCore(Store& store, SyncThread& sync_thread,
+LogCore::LogCore(Store& store, SyncQueue& sync_thread,
                  boost::asio::any_io_executor executor, ProjectNumber project,
                  const AppendLog::Options& options, LogTables tables)
     : store_(store),
@@ -39,7 +47,9 @@ LogCore::LogCore(Store& store, SyncThread& sync_thread,
       head_(tables.head),
       recorded_(tables.recorded),
       unrecorded_(std::move(tables.unrecorded)),
+      stored_(tables.head),
       written_(tables.head),
+      announced_(tables.head),
       durable_(tables.head),
       horizon_(tables.horizon),
       frontier_(std::move(tables.frontier)),
@@ -79,6 +89,7 @@ void LogCore::Append(std::span<const Draft> drafts, const WriteBatch& rows,
   group.durable |= durability == Durability::kDurable;
   group.last = head_;
   group.acks.push_back({{first, head_}, std::move(done)});
+  if (pending_.size() == 1 && IsWorthASync(group)) WriteFirst();
   ScheduleFlush();
 }
 
@@ -174,8 +185,9 @@ void LogCore::PutHead(WriteBatch& batch, Seq seq,
   batch.Put(Column::kProjects, HeadKey(project_), EncodeHead({id_, seq}));
 }
 
-void LogCore::NoteWritten(const Group& group) {
-  written_ = group.last;
+void LogCore::NoteStored(const Group& group) {
+  ++writes_;
+  stored_ = group.last;
   if (group.records_head) {
     unrecorded_.clear();
     recorded_ = group.last;
@@ -186,125 +198,172 @@ void LogCore::NoteWritten(const Group& group) {
 
 // ---- flush
 
+bool LogCore::IsWorthASync(const Group& group) const {
+  return group.durable && group.drafts >= kSyncDraftsMin &&
+         jobs_->sync_ns() <= kSyncNsMax;
+}
+
 // Posted rather than run at once: what is appended in the same turn of the
-// executor shares the batch.
+// executor shares the batch. While durable appends wait for the disk, the next
+// ones gather.
 void LogCore::ScheduleFlush() {
-  if (flush_posted_ || writing_) return;
+  if (flush_posted_ || urgent_syncs_ > 0) return;
   flush_posted_ = true;
   boost::asio::post(executor_, [weak = weak_from_this()] {
     const auto self = weak.lock();
     if (!self || self->closed_) return;
     self->flush_posted_ = false;
-    self->Flush();
+    self->Proceed(false);
+  });
+}
+
+// Answers what can be answered and writes what is pending, then wakes whoever
+// waits for records. If a callback throws, the exception is the executor's,
+// and the rest is done in a turn of its own.
+void LogCore::Proceed(bool moved) {
+  struct Rest {
+    LogCore& self;
+    bool moved;
+    bool all = false;
+    ~Rest() {
+      if (!all && !self.closed_) self.ProceedLater(moved);
+    }
+  } rest{*this, moved};
+  Answer();
+  WritePending();  // The disk works while subscribers read.
+  rest.all = true;
+  if (closed_) return;
+  if (moved) {
+    Wake();
+  } else if (announced_ < written_) {
+    announced_ = written_;
+    Notify(await_written_);
+  }
+}
+
+void LogCore::ProceedLater(bool moved) {
+  boost::asio::post(executor_, [weak = weak_from_this(), moved] {
+    const auto self = weak.lock();
+    if (self && !self->closed_) self->Proceed(moved);
   });
 }
 
 // Takes only what is pending now: a callback that appends again must not keep
 // the executor from its other work.
-void LogCore::Flush() {
+void LogCore::WritePending() {
   for (std::size_t left = pending_.size();
-       left > 0 && !closed_ && !writing_ && !pending_.empty(); --left) {
-    Group group = std::move(pending_.front());
-    pending_.pop_front();
-    if (!failed_.ok()) {
-      Acknowledge(std::move(group.acks), failed_);
-    } else if (group.durable) {
-      WriteThere(std::move(group));
+       left > 0 && !closed_ && !pending_.empty(); --left) {
+    if (urgent_syncs_ > 0 && !IsWorthASync(pending_.front())) return;
+    WriteFirst();
+    Answer();
+  }
+}
+
+// To the operating system: that is cheaper than the way to another thread,
+// which only has to sync.
+void LogCore::WriteFirst() {
+  Group group = std::move(pending_.front());
+  pending_.pop_front();
+  absl::Status status = failed_;
+  if (status.ok()) {
+    FinishBatch(group);
+    status = store_.Write(group.batch, false);
+    if (status.ok()) {
+      NoteStored(group);
     } else {
-      WriteHere(std::move(group));
+      Fail(status);
     }
   }
+  unanswered_.push_back({std::move(group.acks), 0, group.last, writes_,
+                         group.durable, std::move(status)});
+  if (failed_.ok()) StartSync(group.durable);
 }
 
-// Nobody waits for the disk: a write to the operating system is cheaper than
-// the way to another thread.
-void LogCore::WriteHere(Group group) {
-  FinishBatch(group);
-  const absl::Status status = store_.Write(group.batch, false);
-  if (status.ok()) {
-    NoteWritten(group);
-    StartSync();
+// In the order of the appends: those behind a durable one wait with it.
+void LogCore::Answer() {
+  while (!closed_ && !unanswered_.empty()) {
+    Answers& first = unanswered_.front();
+    if (first.status.ok() && synced_ < first.write) {
+      if (sync_failed_) {
+        first.status = failed_;  // Its pages may be lost as well.
+      } else if (first.durable) {
+        return;
+      }
+    }
+    if (first.status.ok()) written_ = std::max(written_, first.last);
+    while (first.answered < first.acks.size()) {
+      const Ack ack = std::move(first.acks[first.answered++]);
+      if (!ack.done) continue;
+      if (first.status.ok()) {
+        ack.done(ack.appended);
+      } else {
+        ack.done(first.status);
+      }
+      if (closed_) return;  // The callback destroyed the log.
+    }
+    unanswered_.pop_front();
+  }
+}
+
+// Buffered appends become durable behind their answers, as fast as the disk
+// can.
+void LogCore::StartSync(bool urgent) {
+  if (urgent) {
+    ++urgent_syncs_;
+  } else if (syncing_ || urgent_syncs_ > 0 || stored_ <= durable_) {
+    return;
   } else {
-    Fail(status);
+    syncing_ = true;
   }
-  Acknowledge(std::move(group.acks), status);
-  if (!closed_ && failed_.ok()) Notify(await_written_);
-}
-
-void LogCore::WriteThere(Group group) {
-  FinishBatch(group);
-  auto batch = std::make_shared<WriteBatch>(std::move(group.batch));
-  writing_ = std::move(group);
-  Submit(
-      SyncThread::Urgency::kNow,
-      [&store = store_, batch] {
-        absl::Status status = store.Write(*batch, false);
-        batch->Clear();
-        return status;
-      },
-      [](LogCore& self, const absl::Status& status) {
-        self.OnWritten(status);
-      });
-}
-
-void LogCore::OnWritten(const absl::Status& status) {
-  Group group = *std::move(writing_);
-  writing_.reset();
-  if (!status.ok()) Fail(status);
-  // A sync that failed meanwhile may have lost this group's pages as well.
-  const bool moved = failed_.ok() && durable_ < group.last;
-  if (failed_.ok()) {
-    NoteWritten(group);
-    MoveDurable(group.last);
-  }
-  Acknowledge(std::move(group.acks), failed_);
-  Flush();  // The disk works while subscribers read.
-  if (moved) Wake();
-}
-
-// Buffered appends become durable behind their acknowledgement, as fast as the
-// disk can.
-void LogCore::StartSync() {
-  if (syncing_ || !failed_.ok() || written_ <= durable_) return;
-  syncing_ = true;
-  Submit(
-      SyncThread::Urgency::kSoon, [] { return absl::OkStatus(); },
-      [target = written_](LogCore& self, const absl::Status& status) {
-        self.OnSynced(target, status);
-      });
-}
-
-void LogCore::OnSynced(Seq target, const absl::Status& status) {
-  syncing_ = false;
-  if (!status.ok()) Fail(status);
-  if (!failed_.ok()) return;
-  const bool moved = durable_ < target;  // A durable group may have overtaken.
-  if (moved) MoveDurable(target);
-  StartSync();
-  if (moved) Wake();
-}
-
-void LogCore::Submit(SyncThread::Urgency urgency,
-                     std::function<absl::Status()> write,
-                     std::function<void(LogCore&, const absl::Status&)> done) {
   jobs_->Start();
   // Keeps the executor running until the outcome was handed to it.
   auto executor =
       std::make_shared<boost::asio::any_io_executor>(boost::asio::prefer(
           executor_, boost::asio::execution::outstanding_work.tracked));
+  const SyncTarget target{stored_, writes_, urgent};
   sync_thread_.Submit(
-      std::move(write), [&store = store_] { return store.Sync(); },
+      [] { return absl::OkStatus(); },
+      [&store = store_, jobs = jobs_] {
+        const Stopwatch stopwatch;
+        const absl::Status status = store.Sync();
+        jobs->NoteSync(stopwatch.ElapsedNs());
+        return status;
+      },
       [weak = weak_from_this(), jobs = jobs_, executor = std::move(executor),
-       done = std::move(done)](absl::Status status) {
-        boost::asio::post(*executor, [weak, done, status = std::move(status)] {
-          const auto self = weak.lock();
-          if (self && !self->closed_) done(*self, status);
-        });
+       target](absl::Status status) {
+        boost::asio::post(*executor,
+                          [weak, target, status = std::move(status)] {
+                            const auto self = weak.lock();
+                            if (self && !self->closed_) {
+                              self->OnSynced(target, status);
+                            }
+                          });
         // Once the job has ended, log, store and executor may be gone.
         *executor = boost::asio::any_io_executor();
         jobs->End();
       },
-      urgency);
+      urgent ? SyncQueue::Urgency::kNow : SyncQueue::Urgency::kSoon);
+}
+
+void LogCore::OnSynced(const SyncTarget& target, const absl::Status& status) {
+  if (target.urgent) {
+    --urgent_syncs_;
+  } else {
+    syncing_ = false;
+  }
+  if (!status.ok()) {
+    sync_failed_ = true;
+    Fail(status);
+  }
+  // An urgent sync may have overtaken this one; after a failed one none says
+  // anything.
+  const bool moved = !sync_failed_ && durable_ < target.seq;
+  if (!sync_failed_) {
+    synced_ = std::max(synced_, target.write);
+    if (moved) MoveDurable(target.seq);
+    if (failed_.ok()) StartSync(false);
+  }
+  Proceed(moved);
 }
 
 void LogCore::MoveDurable(Seq seq) {
@@ -314,23 +373,12 @@ void LogCore::MoveDurable(Seq seq) {
     chains_[record.dot.origin].durable = record.chain;
     tail_.pop_front();
   }
+  written_ = std::max(written_, durable_);
 }
 
-// Flush() then answers what is pending with the failure.
+// What is pending is then answered with the failure.
 void LogCore::Fail(const absl::Status& status) {
   if (failed_.ok()) failed_ = status;
-}
-
-void LogCore::Acknowledge(std::vector<Ack> acks, const absl::Status& status) {
-  for (Ack& ack : acks) {
-    if (closed_) return;  // A callback destroyed the log.
-    if (!ack.done) continue;
-    if (status.ok()) {
-      ack.done(ack.appended);
-    } else {
-      ack.done(status);
-    }
-  }
 }
 
 // ---- waiters
@@ -364,12 +412,15 @@ void LogCore::Notify(ReadyList& waiting) {
   while (!rest.ready.empty() && !closed_) {
     ReadyHook& next = rest.ready.front();
     rest.ready.pop_front();
+    // Thousands of them do not fit into the nearest cache.
+    if (!rest.ready.empty()) __builtin_prefetch(&rest.ready.front());
     next.Ready();
   }
   rest.all = true;
 }
 
 void LogCore::Wake(std::uint64_t after) {
+  announced_ = written_;
   Notify(await_durable_);
   Notify(await_written_);
   WakeWaiters(after);

@@ -39,12 +39,12 @@ using ReadyList =
 // What stands behind an AppendLog: owned by it, and shared for the length of a
 // call with the handlers that it posted.
 //
-// Appends go through three places: `pending_` (groups that still gather), at
-// most one group at the sync thread (or written here, if nobody waits for the
-// disk), and `tail_` until they are durable.
+// Appends go through three places: `pending_` (groups that still gather),
+// `unanswered_` (in the store; the durable ones wait for a sync that began
+// behind their write) and `tail_` until they are durable.
 class LogCore : public std::enable_shared_from_this<LogCore> {
  public:
-  LogCore(Store& store, SyncThread& sync_thread,
+  LogCore(Store& store, SyncQueue& sync_thread,
           boost::asio::any_io_executor executor, ProjectNumber project,
           const AppendLog::Options& options, LogTables tables);
 
@@ -66,9 +66,11 @@ class LogCore : public std::enable_shared_from_this<LogCore> {
   // While there is one, new records are kept in the tail cache.
   void AddSubscription() { ++subscriptions_; }
   void RemoveSubscription();
-  // Records behind `since`; empty if there are none to be seen yet.
-  absl::StatusOr<RecordSpan> ReadSpan(Seq since, Visibility visibility,
-                                      std::size_t bytes_max) const;
+  // Records behind `since`; empty if there are none to be seen yet. Without
+  // an owner if they are in the tail cache: until that changes, Keep() adds it.
+  absl::Status ReadSpan(Seq since, Visibility visibility, std::size_t bytes_max,
+                        RecordSpan& span) const;
+  void Keep(RecordSpan& span) const { cache_.Keep(span); }
   // Calls `hook` once, when there are.
   void AwaitRecords(Visibility visibility, ReadyHook& hook) {
     ListOf(visibility).push_back(hook);
@@ -107,6 +109,23 @@ class LogCore : public std::enable_shared_from_this<LogCore> {
     bool records_head = false;  // Brings the head row up to `last`.
   };
 
+  // Appends that were written in one batch, or failed to be.
+  struct Answers {
+    std::vector<Ack> acks;
+    std::size_t answered = 0;  // Of `acks`.
+    Seq last;
+    std::uint64_t write = 0;
+    bool durable = false;
+    absl::Status status;
+  };
+
+  // What a sync makes durable.
+  struct SyncTarget {
+    Seq seq;
+    std::uint64_t write = 0;
+    bool urgent = false;  // Somebody waits for it.
+  };
+
   // A record that is not yet durable.
   struct TailRecord {
     Dot dot;
@@ -131,25 +150,23 @@ class LogCore : public std::enable_shared_from_this<LogCore> {
   Group& GroupFor(std::span<const Draft> drafts);
   void AddRecord(Group& group, const Draft& draft);
   void FinishBatch(Group& group) const;
-  void NoteWritten(const Group& group);
+  void NoteStored(const Group& group);
   // Adds the head row for `seq`, and the origins' rows that changed up to it.
   void PutHead(WriteBatch& batch, Seq seq,
                const std::map<Origin, OriginRow>& origins) const;
-  absl::Status RecordHeadFor(Seq through, WriteBatch& batch);
+  void RecordHeadFor(Seq through, WriteBatch& batch);
 
+  [[nodiscard]] bool IsWorthASync(const Group& group) const;
   void ScheduleFlush();
-  void Flush();
-  void WriteHere(Group group);
-  void WriteThere(Group group);
-  void OnWritten(const absl::Status& status);
-  void StartSync();
-  void OnSynced(Seq target, const absl::Status& status);
-  // Runs `write` and a sync on the sync thread, then `done` here.
-  void Submit(SyncThread::Urgency urgency, std::function<absl::Status()> write,
-              std::function<void(LogCore&, const absl::Status&)> done);
+  void Proceed(bool moved);
+  void ProceedLater(bool moved);
+  void WritePending();
+  void WriteFirst();
+  void Answer();
+  void StartSync(bool urgent);
+  void OnSynced(const SyncTarget& target, const absl::Status& status);
   void MoveDurable(Seq seq);
   void Fail(const absl::Status& status);
-  void Acknowledge(std::vector<Ack> acks, const absl::Status& status);
   // Whoever waits for durable records; of the waiters those behind `after`.
   void Wake(std::uint64_t after = 0);
   void WakeWaiters(std::uint64_t at);
@@ -158,14 +175,14 @@ class LogCore : public std::enable_shared_from_this<LogCore> {
   ReadyList& ListOf(Visibility visibility) {
     return visibility == Visibility::kDurable ? await_durable_ : await_written_;
   }
-  absl::StatusOr<RecordSpan> ReadStored(Seq since, Seq last,
-                                        std::size_t bytes_max) const;
+  absl::Status ReadStored(Seq since, Seq last, std::size_t bytes_max,
+                          RecordSpan& span) const;
 
   absl::Status TruncatedAt(Seq since) const;
   const TailRecord* FindTail(const Dot& dot, Seq* seq) const;
 
   Store& store_;
-  SyncThread& sync_thread_;
+  SyncQueue& sync_thread_;
   const boost::asio::any_io_executor executor_;
   const ProjectNumber project_;
   const AppendLog::Options options_;
@@ -173,8 +190,10 @@ class LogCore : public std::enable_shared_from_this<LogCore> {
 
   Seq head_;      // Given out.
   Seq recorded_;  // What the head row in the store covers.
-  std::map<Origin, OriginRow> unrecorded_;  // From there to `written_`.
-  Seq written_;                             // In the store, perhaps not synced.
+  std::map<Origin, OriginRow> unrecorded_;  // From there to `stored_`.
+  Seq stored_;                              // In the store, perhaps not synced.
+  Seq written_;                             // Of those what was answered.
+  Seq announced_;  // To those who wait for written records.
   Seq durable_;
   Seq horizon_;
   VersionVector frontier_;
@@ -185,9 +204,13 @@ class LogCore : public std::enable_shared_from_this<LogCore> {
 
   std::deque<Group> pending_;
   std::deque<TailRecord> tail_;  // From after `durable_` to `head_`.
+  std::deque<Answers> unanswered_;
+  std::uint64_t writes_ = 0;  // Batches that are in the store,
+  std::uint64_t synced_ = 0;  // and how many of them are durable.
   bool flush_posted_ = false;
-  std::optional<Group> writing_;  // At the sync thread.
-  bool syncing_ = false;          // A sync without a group is.
+  int urgent_syncs_ = 0;  // At the sync thread, for durable groups.
+  bool syncing_ = false;  // One for buffered groups is.
+  bool sync_failed_ = false;
   bool closed_ = false;
   absl::Status failed_;
 

@@ -5,7 +5,6 @@
 #include <utility>
 
 #include "base/status.h"
-#include "log/job_counter.h"
 #include "log/log_core.h"
 #include "log/log_reader.h"
 #include "log/log_runs.h"
@@ -38,20 +37,23 @@ std::unique_ptr<AppendLog::Reader> LogCore::Read(
   return NewLogReader(store_, project_, range);
 }
 
-absl::StatusOr<RecordSpan> LogCore::ReadSpan(Seq since, Visibility visibility,
-                                             std::size_t bytes_max) const {
+absl::Status LogCore::ReadSpan(Seq since, Visibility visibility,
+                               std::size_t bytes_max, RecordSpan& span) const {
   if (since < horizon_) return TruncatedAt(since);
   const Seq last = Visible(visibility);
-  if (last <= since) return RecordSpan();
-  RecordSpan span = cache_.Span(since.next(), last, bytes_max);
-  if (!span.empty()) return span;
-  return ReadStored(since, last, bytes_max);
+  if (last <= since) {
+    span = {};
+    return absl::OkStatus();
+  }
+  if (cache_.Span(since.next(), last, bytes_max, span)) {
+    return absl::OkStatus();
+  }
+  return ReadStored(since, last, bytes_max, span);
 }
 
-absl::StatusOr<RecordSpan> LogCore::ReadStored(Seq since, Seq last,
-                                               std::size_t bytes_max) const {
-  RecordSpan span;
-  span.first = since.next();
+absl::Status LogCore::ReadStored(Seq since, Seq last, std::size_t bytes_max,
+                                 RecordSpan& span) const {
+  Seq end;
   auto bytes = std::make_shared<std::string>();
   bytes->reserve(std::min(bytes_max, kSpanBytesMax));
   const auto reader = NewLogReader(store_, project_, {since.next(), last});
@@ -61,13 +63,12 @@ absl::StatusOr<RecordSpan> LogCore::ReadStored(Seq since, Seq last,
       break;
     }
     *bytes += record.stored;
-    span.last = record.seq;
+    end = record.seq;
   }
   // What was read before a damaged record is whole.
   if (bytes->empty()) return reader->status();
-  span.bytes = *bytes;
-  span.owner = std::move(bytes);
-  return span;
+  span = {since.next(), end, *bytes, bytes, true};
+  return absl::OkStatus();
 }
 
 const LogCore::TailRecord* LogCore::FindTail(const Dot& dot, Seq* seq) const {
@@ -141,7 +142,7 @@ absl::Status LogCore::TruncateThrough(Seq through) {
         Column::kDots, RunKey(project_, dot),
         EncodeRun({dot, through.next(), chains_[dot.origin].durable}));
   }
-  SYNCLINE_RETURN_IF_ERROR(RecordHeadFor(through, plan.batch));
+  RecordHeadFor(through, plan.batch);
   const absl::Status status = store_.Write(plan.batch, false);
   if (!status.ok()) {
     Fail(status);
@@ -153,24 +154,12 @@ absl::Status LogCore::TruncateThrough(Seq through) {
   return absl::OkStatus();
 }
 
-// The head row must not lag behind what is dropped, nor run ahead of what is
-// written.
-absl::Status LogCore::RecordHeadFor(Seq through, WriteBatch& batch) {
-  if (through <= recorded_) return absl::OkStatus();
-  if (!writing_ || !writing_->records_head) {
-    PutHead(batch, written_, unrecorded_);
-    unrecorded_.clear();
-    recorded_ = written_;
-    return absl::OkStatus();
-  }
-  // The group under way brings a newer one: rows of ours could come between.
-  jobs_->AwaitNone();
-  SYNCLINE_ASSIGN_OR_RETURN(const std::string row,
-                            store_.Get(Column::kProjects, HeadKey(project_)));
-  SYNCLINE_ASSIGN_OR_RETURN(const HeadRow head, DecodeHead(row));
-  return through <= head.head
-             ? absl::OkStatus()
-             : FailedPrecondition("truncate: an earlier write failed");
+// The head row must not lag behind what is dropped.
+void LogCore::RecordHeadFor(Seq through, WriteBatch& batch) {
+  if (through <= recorded_) return;
+  PutHead(batch, stored_, unrecorded_);
+  unrecorded_.clear();
+  recorded_ = stored_;
 }
 
 }  // namespace syncline

@@ -58,26 +58,23 @@ class LogReader final : public AppendLog::Reader {
   bool Down() const { return to_ < seq_; }
 
   void Load() {
-    absl::StatusOr<RecordView> record = Current();
-    valid_ = record.ok();
-    if (valid_) {
-      record_ = *record;
-    } else {
-      status_ = Annotate(record.status(),
-                         "project " + std::to_string(project_.value) +
-                             ", seq " + std::to_string(seq_.value));
+    const absl::Status loaded = LoadCurrent();
+    valid_ = loaded.ok();
+    if (!valid_) {
+      status_ = Annotate(loaded, "project " + std::to_string(project_.value) +
+                                     ", seq " + std::to_string(seq_.value));
     }
   }
 
-  absl::StatusOr<RecordView> Current() const {
+  absl::Status LoadCurrent() {
     if (!rows_->Valid()) {
       SYNCLINE_RETURN_IF_ERROR(rows_->status());
       return DataLoss("record is missing");
     }
-    if (rows_->key() != RecordKey(project_, seq_)) {
+    if (!IsRecordKey(rows_->key(), project_, seq_)) {
       return DataLoss("record is missing");
     }
-    return DecodeRecord(seq_, rows_->value());
+    return DecodeRecord(seq_, rows_->value(), record_);
   }
 
   const ProjectNumber project_;

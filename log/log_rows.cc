@@ -1,5 +1,8 @@
 #include "log/log_rows.h"
 
+#include <bit>
+#include <cstring>
+
 #include "base/bytes.h"
 #include "base/status.h"
 #include "log/cursors.h"
@@ -19,6 +22,15 @@ constexpr char kHorizon = 'h';
 constexpr char kOrigin = 'o';
 constexpr char kReclaimed = 's';
 constexpr char kTruncated = 't';
+
+template <typename Number>
+Number BigEndian(const char* bytes) {
+  Number value = 0;
+  std::memcpy(&value, bytes, sizeof value);
+  if constexpr (std::endian::native == std::endian::big) return value;
+  return sizeof value == sizeof(std::uint32_t) ? __builtin_bswap32(value)
+                                               : __builtin_bswap64(value);
+}
 
 std::string LogRowKey(ProjectNumber project, char part) {
   return LogRowsPrefix(project) + part;
@@ -51,39 +63,55 @@ void AppendRecord(std::string& out, const Dot& dot, std::string_view entry,
   StoreU32(out, header + 4, Crc32c(local));
 }
 
-absl::StatusOr<RecordPrefix> DecodeRecordPrefix(Seq seq,
-                                                std::string_view bytes) {
-  const absl::StatusOr<Frame> frame = ParseFrame(bytes);
-  if (!frame.ok()) return DataLoss(FromAbsl(frame.status().message()));
-  ByteReader header(bytes.substr(frame->bytes));
-  const std::uint32_t length = header.U32();
-  const std::uint32_t checksum = header.U32();
-  const std::string_view local = header.Bytes(length);
-  if (!header.ok()) return DataLoss("record: cut off");
-  if (Crc32c(local) != checksum) {
+bool IsRecordKey(std::string_view key, ProjectNumber project, Seq seq) {
+  constexpr std::size_t kNumberBytes = sizeof(std::uint32_t);
+  return key.size() == kNumberBytes + sizeof seq.value &&
+         BigEndian<std::uint32_t>(key.data()) == project.value &&
+         BigEndian<std::uint64_t>(key.data() + kNumberBytes) == seq.value;
+}
+
+absl::Status DecodeRecordPrefix(Seq seq, std::string_view bytes,
+                                Checksums checksums, RecordView& record) {
+  Frame frame;
+  const absl::Status framed = ParseFrame(bytes, checksums, frame);
+  if (!framed.ok()) return DataLoss(FromAbsl(framed.message()));
+  const std::string_view behind = bytes.substr(frame.bytes);
+  if (behind.size() < kLocalHeaderBytes) return DataLoss("record: cut off");
+  const std::size_t length = BigEndian<std::uint32_t>(behind.data());
+  if (behind.size() - kLocalHeaderBytes < length) {
+    return DataLoss("record: cut off");
+  }
+  const std::string_view local = behind.substr(kLocalHeaderBytes, length);
+  if (checksums == Checksums::kCheck &&
+      Crc32c(local) != BigEndian<std::uint32_t>(behind.data() + 4)) {
     return DataLoss("record: checksum of the local part does not match");
   }
   ByteReader reader(local);
-  const auto origin = Origin::FromBytes(reader.Bytes(Origin::kBytes));
+  const std::string_view origin = reader.Bytes(Origin::kBytes);
   const std::uint64_t counter = reader.Varint();
-  if (!origin || !reader.ok()) return DataLoss("record: malformed dot");
-  const std::size_t all = frame->bytes + kLocalHeaderBytes + length;
-  return RecordPrefix{{seq,
-                       {*origin, counter},
-                       bytes.substr(0, all),
-                       bytes.substr(0, frame->bytes),
-                       frame->entry,
-                       reader.rest()},
-                      all};
+  if (!reader.ok()) return DataLoss("record: malformed dot");
+  record.seq = seq;
+  std::memcpy(record.dot.origin.bytes.data(), origin.data(), Origin::kBytes);
+  record.dot.counter = counter;
+  record.stored = bytes.substr(0, frame.bytes + kLocalHeaderBytes + length);
+  record.frame = bytes.substr(0, frame.bytes);
+  record.entry = frame.entry;
+  record.changes = reader.rest();
+  return absl::OkStatus();
+}
+
+absl::Status DecodeRecord(Seq seq, std::string_view bytes, RecordView& record) {
+  SYNCLINE_RETURN_IF_ERROR(
+      DecodeRecordPrefix(seq, bytes, Checksums::kCheck, record));
+  return record.stored.size() == bytes.size()
+             ? absl::OkStatus()
+             : DataLoss("record: bytes left over");
 }
 
 absl::StatusOr<RecordView> DecodeRecord(Seq seq, std::string_view bytes) {
-  SYNCLINE_ASSIGN_OR_RETURN(const RecordPrefix prefix,
-                            DecodeRecordPrefix(seq, bytes));
-  if (prefix.bytes != bytes.size()) {
-    return DataLoss("record: bytes left over");
-  }
-  return prefix.record;
+  RecordView record;
+  SYNCLINE_RETURN_IF_ERROR(DecodeRecord(seq, bytes, record));
+  return record;
 }
 
 std::string RunKey(ProjectNumber project, const Dot& first) {

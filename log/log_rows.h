@@ -10,6 +10,7 @@
 #include "clock/dot.h"
 #include "kv/keys.h"
 #include "log/append_log.h"
+#include "log/frame.h"
 
 // Keys and values of the log's rows: log/FORMAT.md. All readers take bytes
 // that may be anything and answer kDataLoss when they are malformed.
@@ -25,15 +26,15 @@ std::string LogRowsPrefix(ProjectNumber project);
 std::string RecordKey(ProjectNumber project, Seq seq);
 void AppendRecord(std::string& out, const Dot& dot, std::string_view entry,
                   std::string_view changes);
+// `key` is the one of that record.
+bool IsRecordKey(std::string_view key, ProjectNumber project, Seq seq);
 // The record at `seq`; its views are into `bytes`.
 absl::StatusOr<RecordView> DecodeRecord(Seq seq, std::string_view bytes);
-// The record that `bytes` starts with, and its length.
-struct RecordPrefix {
-  RecordView record;
-  std::size_t bytes = 0;
-};
-absl::StatusOr<RecordPrefix> DecodeRecordPrefix(Seq seq,
-                                                std::string_view bytes);
+// The same for many records: `record` is set when it succeeds.
+absl::Status DecodeRecord(Seq seq, std::string_view bytes, RecordView& record);
+// The record that `bytes` starts with: `record.stored` is its part of them.
+absl::Status DecodeRecordPrefix(Seq seq, std::string_view bytes,
+                                Checksums checksums, RecordView& record);
 
 // ---- kDots: one row for each run, that is, consecutive counters of one
 // origin at consecutive seqs

@@ -9,7 +9,7 @@ LogSubscription::LogSubscription(std::shared_ptr<LogCore> core, Seq since,
                                  std::function<void()> on_ready)
     : core_(std::move(core)),
       visibility_(visibility),
-      on_ready_(std::move(on_ready)),
+      on_ready_(std::make_unique<std::function<void()>>(std::move(on_ready))),
       cursor_(since) {
   core_->AddSubscription();
 }
@@ -25,7 +25,7 @@ void LogSubscription::Ready() {
   // What is called may destroy this object, and must outlive that.
   struct Call {
     LogSubscription* self;
-    std::function<void()> on_ready;
+    std::unique_ptr<std::function<void()>> on_ready;
     bool destroyed = false;
     ~Call() {
       if (destroyed) return;
@@ -34,17 +34,18 @@ void LogSubscription::Ready() {
     }
   } call{this, std::move(on_ready_)};
   destroyed_ = &call.destroyed;
-  call.on_ready();
+  (*call.on_ready)();
 }
 
-absl::StatusOr<RecordSpan> LogSubscription::Next(std::size_t bytes_max) {
+absl::Status LogSubscription::Take(std::size_t bytes_max, Hold hold,
+                                   RecordSpan& span) {
   if (core_->closed()) return absl::CancelledError("the log was closed");
-  absl::StatusOr<RecordSpan> span =
-      core_->ReadSpan(cursor_, visibility_, bytes_max);
-  if (!span.ok()) return span;
-  if (!span->empty()) cursor_ = span->last;
+  absl::Status status = core_->ReadSpan(cursor_, visibility_, bytes_max, span);
+  if (!status.ok()) return status;
+  if (!span.empty()) cursor_ = span.last;
+  if (hold == Hold::kOwned && !span.owner) core_->Keep(span);
   if (!more() && !is_linked()) core_->AwaitRecords(visibility_, *this);
-  return span;
+  return status;
 }
 
 }  // namespace syncline

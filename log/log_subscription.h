@@ -14,18 +14,21 @@ class LogSubscription final : public Subscription, private ReadyHook {
                   Visibility visibility, std::function<void()> on_ready);
   ~LogSubscription() override;
 
-  absl::StatusOr<RecordSpan> Next(std::size_t bytes_max) override;
   [[nodiscard]] bool more() const override {
     return cursor_ < core_->Visible(visibility_);
   }
   [[nodiscard]] Seq cursor() const override { return cursor_; }
+
+ protected:
+  absl::Status Take(std::size_t bytes_max, Hold hold,
+                    RecordSpan& span) override;
 
  private:
   void Ready() override;
 
   const std::shared_ptr<LogCore> core_;
   const Visibility visibility_;
-  std::function<void()> on_ready_;  // Empty while it runs.
+  std::unique_ptr<std::function<void()>> on_ready_;  // Empty while it runs.
   Seq cursor_;
   bool* destroyed_ = nullptr;  // Where to say so, while `on_ready` runs.
 };

@@ -8,13 +8,13 @@ namespace syncline {
 void RecordWalk::Load() {
   valid_ = false;
   if (rest_.empty() || !status_.ok()) return;
-  const absl::StatusOr<RecordPrefix> prefix = DecodeRecordPrefix(next_, rest_);
-  if (!prefix.ok()) {
-    status_ = Annotate(prefix.status(), "seq " + std::to_string(next_.value));
+  const absl::Status decoded =
+      DecodeRecordPrefix(next_, rest_, checksums_, record_);
+  if (!decoded.ok()) {
+    status_ = Annotate(decoded, "seq " + std::to_string(next_.value));
     return;
   }
-  record_ = prefix->record;
-  rest_.remove_prefix(prefix->bytes);
+  rest_.remove_prefix(record_.stored.size());
   next_ = next_.next();
   valid_ = true;
 }

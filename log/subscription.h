@@ -2,6 +2,7 @@
 
 #include <cstddef>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "log/record_span.h"
 
@@ -36,12 +37,29 @@ class Subscription {
   //   kNotFound  it was truncated away (AppendLog::horizon() says how far)
   //   kDataLoss  a record is damaged or missing; the message names the seq
   // After a failure the cursor stays where it is.
-  virtual absl::StatusOr<RecordSpan> Next(std::size_t bytes_max) = 0;
+  absl::StatusOr<RecordSpan> Next(std::size_t bytes_max) {
+    RecordSpan span;
+    const absl::Status status = Take(bytes_max, Hold::kOwned, span);
+    if (!status.ok()) return status;
+    return span;
+  }
+
+  // The same for who is done with the records before it calls anything of this
+  // log again, and is spared the counting of owners: `span.bytes` are valid
+  // until then. A failure leaves `span` as it was.
+  absl::Status Borrow(std::size_t bytes_max, RecordSpan& span) {
+    return Take(bytes_max, Hold::kBorrowed, span);
+  }
 
   // Next() would give something now.
   [[nodiscard]] virtual bool more() const = 0;
   // The last record given out.
   [[nodiscard]] virtual Seq cursor() const = 0;
+
+ protected:
+  enum class Hold : bool { kBorrowed, kOwned };
+  virtual absl::Status Take(std::size_t bytes_max, Hold hold,
+                            RecordSpan& span) = 0;
 };
 
 }  // namespace syncline

@@ -44,13 +44,18 @@ void TailCache::Clear() {
   bytes_ = 0;
 }
 
-RecordSpan TailCache::Span(Seq from, Seq last, std::size_t bytes_max) const {
-  RecordSpan span;
-  if (blocks_.empty() || from < blocks_.front().first) return span;
+const TailCache::Block* TailCache::Find(Seq seq) const {
+  if (blocks_.empty() || seq < blocks_.front().first) return nullptr;
   // Nearly everybody wants the newest.
   auto block = blocks_.rbegin();
-  while (from < block->first) ++block;
-  if (block->last() < from) return span;
+  while (seq < block->first) ++block;
+  return block->last() < seq ? nullptr : &*block;
+}
+
+bool TailCache::Span(Seq from, Seq last, std::size_t bytes_max,
+                     RecordSpan& span) const {
+  const Block* const block = Find(from);
+  if (block == nullptr) return false;
   const auto& ends = block->ends;
   const std::size_t at = from.value - block->first.value;
   const std::size_t begin = at == 0 ? 0 : ends[at - 1];
@@ -63,8 +68,13 @@ RecordSpan TailCache::Span(Seq from, Seq last, std::size_t bytes_max) const {
   span.first = from;
   span.last = {block->first.value + stop};
   span.bytes = {block->buffer.get() + begin, ends[stop] - begin};
-  span.owner = block->buffer;
-  return span;
+  span.checked = true;
+  if (span.owner) span.owner.reset();
+  return true;
+}
+
+void TailCache::Keep(RecordSpan& span) const {
+  if (const Block* block = Find(span.first)) span.owner = block->buffer;
 }
 
 }  // namespace syncline

@@ -31,9 +31,12 @@ class TailCache {
     return blocks_.empty() ? Seq{} : blocks_.front().first;
   }
   // Records from `from` to `last` at most, of one buffer, up to `bytes_max`
-  // bytes but at least one. Empty if it does not have `from`.
-  [[nodiscard]] RecordSpan Span(Seq from, Seq last,
-                                std::size_t bytes_max) const;
+  // bytes but at least one; false if it does not have `from`. Their owner is
+  // not set: the bytes are valid until the next Add() or Clear(), or for good
+  // after a Keep() before that.
+  bool Span(Seq from, Seq last, std::size_t bytes_max, RecordSpan& span) const;
+  // Sets the owner of a span that it gave.
+  void Keep(RecordSpan& span) const;
 
  private:
   struct Block {
@@ -48,6 +51,7 @@ class TailCache {
     [[nodiscard]] Seq last() const { return {first.value + ends.size() - 1}; }
   };
 
+  [[nodiscard]] const Block* Find(Seq seq) const;
   void AddBlock(Seq first, std::size_t record_bytes);
 
   const std::size_t bytes_max_;

@@ -29,18 +29,25 @@ class ControlBridge {
   explicit ControlBridge(KjLoop& loop)
       : waiting_(std::make_shared<Waiting>(Waiting{loop, {}, 0})) {}
 
+  // When the promise is told.
+  enum class Tell {
+    kLater,   // In a handler of its own: always safe.
+    kAtOnce,  // By the callback, and what follows from it runs inside of it:
+              // for callbacks whose callers expect anything to happen there.
+  };
+
   // Calls `start` with a callback, whose argument the promise gives.
   template <typename T>
   kj::Promise<absl::StatusOr<T>> Await(
-      absl::FunctionRef<void(Callback<T>)> start) {
+      absl::FunctionRef<void(Callback<T>)> start, Tell tell = Tell::kLater) {
     using Result = absl::StatusOr<T>;
     auto pair = kj::newPromiseAndFulfiller<Result>();
     const std::uint64_t id = waiting_->next_id++;
     auto holder = std::make_unique<Holder<Result>>();
     holder->fulfiller = kj::mv(pair.fulfiller);
     waiting_->fulfillers.emplace(id, std::move(holder));
-    start([weak = std::weak_ptr<Waiting>(waiting_), id](Result result) {
-      Fulfill<Result>(weak, id, std::move(result));
+    start([weak = std::weak_ptr<Waiting>(waiting_), id, tell](Result result) {
+      Told<Result>(weak, id, tell, std::move(result));
     });
     return kj::mv(pair.promise);
   }
@@ -73,23 +80,29 @@ class ControlBridge {
     std::uint64_t next_id;
   };
 
-  // In a handler of its own: the callback may come from inside another loop.
+  // The callback may come from inside another loop.
   template <typename Result>
-  static void Fulfill(const std::weak_ptr<Waiting>& weak, std::uint64_t id,
-                      Result result) {
+  static void Told(const std::weak_ptr<Waiting>& weak, std::uint64_t id,
+                   Tell tell, Result result) {
     const std::shared_ptr<Waiting> waiting = weak.lock();
     if (!waiting) return;
+    if (tell == Tell::kAtOnce && waiting->loop.MayEnter()) {
+      return waiting->loop.Enter(
+          [&] { Fulfill(*waiting, id, std::move(result)); });
+    }
     auto shared = std::make_shared<Result>(std::move(result));
     waiting->loop.Post([weak, id, shared] {
       const std::shared_ptr<Waiting> still = weak.lock();
-      if (!still) return;
-      const auto found = still->fulfillers.find(id);
-      if (found == still->fulfillers.end()) return;
-      const std::unique_ptr<AnyHolder> holder = std::move(found->second);
-      still->fulfillers.erase(found);
-      static_cast<Holder<Result>&>(*holder).fulfiller->fulfill(
-          std::move(*shared));
+      if (still) Fulfill(*still, id, std::move(*shared));
     });
+  }
+  template <typename Result>
+  static void Fulfill(Waiting& waiting, std::uint64_t id, Result&& result) {
+    const auto found = waiting.fulfillers.find(id);
+    if (found == waiting.fulfillers.end()) return;
+    const std::unique_ptr<AnyHolder> holder = std::move(found->second);
+    waiting.fulfillers.erase(found);
+    static_cast<Holder<Result>&>(*holder).fulfiller->fulfill(std::move(result));
   }
 
   std::shared_ptr<Waiting> waiting_;

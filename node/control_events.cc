@@ -208,6 +208,8 @@ class FeedPush {
   }
 
  private:
+  using Answer = capnp::Response<control::RecordSink::PushResults>;
+
   // A sink that fails gets no more; its caller is about to drop the call.
   struct Errors final : kj::TaskSet::ErrorHandler {
     void taskFailed(kj::Exception&&) override { failed = true; }
@@ -278,10 +280,13 @@ class FeedPush {
     }
     gathered_.clear();
     ++in_flight_;
-    tasks_.add(request.send().ignoreResult().then([this] {
+    tasks_.add(request.send().then([this](Answer&& answer) {
       --in_flight_;
       Push();
+      answered_ = kj::mv(answer);
     }));
+    // Now its end shares a packet with the push.
+    answered_ = nullptr;
   }
 
   KjLoop& loop_;
@@ -293,6 +298,9 @@ class FeedPush {
   std::vector<FeedRecords> gathered_;
   std::size_t in_flight_ = 0;
   std::size_t last_bytes_ = 0;
+  // Of the last push. To drop an answer is a message, which would wake the
+  // other side for nothing: it waits for the next push.
+  kj::Maybe<Answer> answered_;
   Errors errors_;
   kj::TaskSet tasks_;
 };
@@ -303,10 +311,12 @@ kj::Promise<void> ControlService::appendEvents(AppendEventsContext context) {
   const auto params = context.getParams();
   const Durability durability =
       params.getDurable() ? Durability::kDurable : Durability::kBuffered;
-  auto promise = bridge_.Await<Outcome>([&](Callback<Outcome> done) {
-    std::make_shared<EventAppend>(core_, durability, std::move(done))
-        ->Start(params.getRuns());
-  });
+  auto promise = bridge_.Await<Outcome>(
+      [&](Callback<Outcome> done) {
+        std::make_shared<EventAppend>(core_, durability, std::move(done))
+            ->Start(params.getRuns());
+      },
+      ControlBridge::Tell::kAtOnce);
   context.releaseParams();
   return AnswerLater(context, kj::mv(promise),
                      [](auto out, const Outcome& in) { FillOutcome(out, in); });

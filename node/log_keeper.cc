@@ -66,6 +66,7 @@ void LogKeeper::Serve() {
 
 void LogKeeper::Forget(ProjectNumber project) {
   seen_.erase(project);
+  failures_.erase(project);
   dropped_bytes_.erase(project);
   if (!truncating_ || truncating_->project != project) return;
   // Its replica may not answer any more.
@@ -294,8 +295,21 @@ void LogKeeper::Reclaimed(const JobPtr& job, Seq through,
   Finish(job, job->outcome);
 }
 
+absl::Status LogKeeper::RetentionFailure(ProjectNumber project) const {
+  const auto found = failures_.find(project);
+  return found == failures_.end() ? absl::OkStatus() : found->second;
+}
+
 void LogKeeper::Finish(const JobPtr& job, absl::StatusOr<Truncated> outcome) {
   begun_ = false;
+  if (!job->query && !job->space_only) {
+    failures_.erase(job->project);
+    if (!outcome.ok() && !absl::IsCancelled(outcome.status()) &&
+        core_.Find(job->project) != nullptr) {
+      failures_.emplace(job->project, outcome.status());
+      seen_.erase(job->project);
+    }
+  }
   if (job->done) job->done(std::move(outcome));
   RunNext();
 }
@@ -329,6 +343,7 @@ void LogKeeper::SetRetention(const std::string& project,
   const ProjectNumber number = (*found)->number;
   core_.settings().PutRetention(number, policy, std::move(done));
   seen_.erase(number);
+  failures_.erase(number);
   if (policy.keep.none()) return;
   auto job = std::make_shared<Job>();
   job->project = number;

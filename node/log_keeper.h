@@ -61,6 +61,9 @@ class LogKeeper {
   // Applied at once and then from time to time.
   void SetRetention(const std::string& project, const RetentionPolicy& policy,
                     StatusCallback done);
+  // Why the policy could not be applied when it was last tried; it is tried
+  // again.
+  absl::Status RetentionFailure(ProjectNumber project) const;
   // Who may still read the project's log from where it stands: cursors, and
   // devices that share the project. Not those behind the horizon.
   absl::StatusOr<std::vector<LogHolder>> Holders(ProjectRuntime& project);
@@ -108,6 +111,7 @@ class LogKeeper {
   JobPtr truncating_;   // The one that waits for a replica.
   std::deque<JobPtr> jobs_;
   std::map<ProjectNumber, Seen> seen_;
+  std::map<ProjectNumber, absl::Status> failures_;  // By policy.
   // Truncated since space was last given back, about.
   std::map<ProjectNumber, std::uint64_t> dropped_bytes_;
 };

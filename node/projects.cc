@@ -74,6 +74,9 @@ void NodeCore::AddProject(const std::string& name, const ProjectId& id,
         const ProjectRow* row = self->settings_->FindProject(name);
         if (row == nullptr) return done(NotFound("it was removed again"));
         done(self->OpenProject(*row));
+      },
+      [this](ProjectNumber added, WriteBatch& batch) {
+        AppendLog::Create(added, random_, batch);
       });
   if (!number.ok()) done(number.status());
 }

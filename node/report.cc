@@ -6,6 +6,7 @@
 
 #include "base/status.h"
 #include "node/file_ops.h"
+#include "node/log_keeper.h"
 #include "node/node_core.h"
 
 namespace syncline {
@@ -107,6 +108,10 @@ absl::StatusOr<ProjectReport> NodeCore::ReportProject(
   report.missing_chunks = replica.wants().size();
   if (!replica.health().ok()) {
     report.error = FromAbsl(replica.health().message());
+  } else if (keeper_ && !keeper_->RetentionFailure(project.number).ok()) {
+    report.error = "retention: " +
+                   std::string(FromAbsl(
+                       keeper_->RetentionFailure(project.number).message()));
   }
   return report;
 }

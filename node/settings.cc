@@ -120,7 +120,7 @@ absl::Status Settings::LoadNode(std::string_view key, std::string_view value) {
     origin_ = *origin;
   } else if (key.starts_with(kProjectPrefix)) {
     SYNCLINE_ASSIGN_OR_RETURN(ProjectRow row, DecodeProjectRow(value));
-    projects_.emplace(row.number, std::move(row));
+    KeepProject(std::move(row));
   } else if (key.starts_with(kMirrorPrefix)) {
     SYNCLINE_ASSIGN_OR_RETURN(MirrorRow row, DecodeMirrorRow(value));
     mirrors_.emplace(row.id, std::move(row));
@@ -168,22 +168,26 @@ void Settings::SetName(std::string name, Done done) {
 }
 
 const ProjectRow* Settings::FindProject(std::string_view name) const {
-  for (const auto& [number, row] : projects_) {
-    if (row.name == name) return &row;
-  }
-  return nullptr;
+  const auto found = numbers_.find(name);
+  return found == numbers_.end() ? nullptr : &projects_.at(found->second);
 }
 
 const ProjectRow* Settings::FindProject(const ProjectId& id) const {
-  for (const auto& [number, row] : projects_) {
-    if (row.id == id) return &row;
-  }
-  return nullptr;
+  const auto found = numbers_of_ids_.find(id);
+  return found == numbers_of_ids_.end() ? nullptr
+                                        : &projects_.at(found->second);
+}
+
+void Settings::KeepProject(ProjectRow row) {
+  numbers_.emplace(row.name, row.number);
+  numbers_of_ids_.emplace(row.id, row.number);
+  projects_.emplace(row.number, std::move(row));
 }
 
 absl::StatusOr<ProjectNumber> Settings::AddProject(std::string_view name,
                                                    const ProjectId& id,
-                                                   Done done) {
+                                                   Done done,
+                                                   const AddRows& add_rows) {
   SYNCLINE_RETURN_IF_ERROR(CheckProjectName(name));
   if (FindProject(name) != nullptr || FindProject(id) != nullptr) {
     return absl::AlreadyExistsError("a project of that name is here already");
@@ -194,7 +198,8 @@ absl::StatusOr<ProjectNumber> Settings::AddProject(std::string_view name,
   batch.Put(Column::kMeta, NumberKey(kProjectPrefix, row.number.value),
             EncodeProjectRow(row));
   const ProjectNumber number = row.number;
-  projects_.emplace(number, std::move(row));
+  if (add_rows) add_rows(number, batch);
+  KeepProject(std::move(row));
   Write(std::move(batch), std::move(done));
   return number;
 }
@@ -223,6 +228,8 @@ void Settings::RemoveProject(ProjectNumber number, Done done) {
                 EncodeInvitationRow(invitation));
     }
     EraseFrontiers([&](const Holder& of) { return of.second == id; }, batch);
+    numbers_.erase(found->second.name);
+    numbers_of_ids_.erase(id);
     projects_.erase(found);
   }
   retention_.erase(number);

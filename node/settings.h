@@ -64,11 +64,15 @@ class Settings {
   }
   [[nodiscard]] const ProjectRow* FindProject(std::string_view name) const;
   [[nodiscard]] const ProjectRow* FindProject(const ProjectId& id) const;
-  // Adds a project under a number that was never used before.
+  // Adds a project under a number that was never used before; what `add_rows`
+  // adds for that number is written in the same batch (its empty log).
   //   kAlreadyExists    the name or the id is taken
   //   kInvalidArgument  see CheckProjectName
+  using AddRows = std::function<void(ProjectNumber, WriteBatch&)>;
   absl::StatusOr<ProjectNumber> AddProject(std::string_view name,
-                                           const ProjectId& id, Done done);
+                                           const ProjectId& id, Done done,
+                                           const AddRows& add_rows = nullptr);
+  // Requires: `row` has the name and the id that it had.
   void PutProject(const ProjectRow& row, Done done);
   // Deletes every row of the project in every column, its mirrors, and its
   // place in peers and invitations. Its replica must be gone.
@@ -128,6 +132,7 @@ class Settings {
   absl::Status LoadPeer(std::string_view key, std::string_view value);
   absl::Status Create(RandomSource& random, std::string_view name);
   void Write(WriteBatch batch, Done done);
+  void KeepProject(ProjectRow row);
   [[nodiscard]] std::string NodeRow() const;
   // Forgets what is known of the devices that `gone` names.
   using Holder = std::pair<DeviceId, ProjectId>;
@@ -143,6 +148,8 @@ class Settings {
   std::uint32_t next_project_ = 1;
   std::uint32_t next_mirror_ = 1;
   std::map<ProjectNumber, ProjectRow> projects_;
+  std::map<std::string, ProjectNumber, std::less<>> numbers_;  // By name.
+  std::map<ProjectId, ProjectNumber> numbers_of_ids_;
   std::map<std::uint32_t, MirrorRow> mirrors_;
   std::map<DeviceId, PeerRow> peers_;
   std::map<Holder, VersionVector> frontiers_;

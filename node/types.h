@@ -150,7 +150,9 @@ struct ProjectReport {
   std::uint64_t bytes = 0;
   std::uint64_t conflicts = 0;
   std::uint64_t missing_chunks = 0;
-  std::string error;  // Why changes are refused; else empty.
+  // Why changes are refused, or the retention policy cannot be applied; else
+  // empty.
+  std::string error;
 };
 
 struct PeerReport {

@@ -153,7 +153,8 @@ class AsioStream final : public kj::AsyncIoStream {
   int fd() { return descriptor_.native_handle(); }
   std::size_t TakeBuffered(kj::byte* at, std::size_t max_bytes);
   // Reads into `at` and what does not fit into the buffer. The bytes at `at`;
-  // nothing if there are none now.
+  // nothing if there are none now. A read that was not filled emptied the
+  // socket, so the next one waits without asking it.
   enum class Input { kBytes, kNothingNow, kEnd, kError };
   Input ReadSome(kj::byte* at, std::size_t room, std::size_t& got_bytes);
   kj::Promise<void> StartWrite(kj::ArrayPtr<const kj::byte> first, Pieces rest);
@@ -171,7 +172,7 @@ class AsioStream final : public kj::AsyncIoStream {
     descriptor_.async_wait(type,
                            [this, alive = std::weak_ptr(alive_),
                             function = std::move(function)](const error_code&) {
-                             if (!alive.expired()) loop_.Enter(function);
+                             if (!alive.expired()) loop_.Handle(function);
                            });
   }
 
@@ -187,6 +188,7 @@ class AsioStream final : public kj::AsyncIoStream {
   std::size_t buffer_begin_ = 0;
   std::size_t buffer_end_ = 0;
   bool read_waits_ = false;  // An asynchronous wait is under way.
+  bool drained_ = false;     // The last read took all that there was.
   Read* read_ = nullptr;
 
   // Output: first the rest of the cork, then `write_`.
@@ -248,10 +250,12 @@ std::size_t AsioStream::TakeBuffered(kj::byte* at, std::size_t max_bytes) {
 
 AsioStream::Input AsioStream::ReadSome(kj::byte* at, std::size_t room,
                                        std::size_t& got_bytes) {
+  if (std::exchange(drained_, false)) return Input::kNothingNow;
   iovec vectors[2] = {{at, room}, {buffer_.get(), kReadBufferBytes}};
   const ssize_t result = ReadVector(fd(), vectors, 2);
   if (result < 0) return IsNotNow(errno) ? Input::kNothingNow : Input::kError;
   if (result == 0) return Input::kEnd;
+  drained_ = static_cast<std::size_t>(result) < room + kReadBufferBytes;
   got_bytes = std::min(static_cast<std::size_t>(result), room);
   buffer_begin_ = 0;
   buffer_end_ = static_cast<std::size_t>(result) - got_bytes;

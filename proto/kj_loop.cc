@@ -60,6 +60,7 @@ class KjLoop::Impl final : public kj::EventPort,
     Scope scope(*this);
     closing_ = true;
     while (!posted_.empty()) std::exchange(posted_, {}).clear();
+    while (!outside_.empty()) std::exchange(outside_, {}).clear();
     tasks_ = nullptr;
   }
 
@@ -68,6 +69,24 @@ class KjLoop::Impl final : public kj::EventPort,
     Scope scope(*this);
     function();
     loop_.run(kTurnsPerHandler);
+  }
+
+  void Handle(absl::FunctionRef<void()> function) {
+    if (IsEntered()) return function();
+    const Rest rest(*this);
+    {
+      Scope scope(*this);
+      scope.LeavesByItself();
+      function();
+      loop_.run(kTurnsPerHandler);
+    }
+    RunOutside();
+  }
+
+  void Leave(std::function<void()> function) {
+    if (closing_) return;
+    outside_.push_back(std::move(function));
+    if (!IsEntered()) SchedulePump();
   }
 
   void Post(kj::Function<void()> function) {
@@ -82,6 +101,7 @@ class KjLoop::Impl final : public kj::EventPort,
   }
 
   bool IsEntered() const { return current_ == this; }
+  bool MayEnter() const { return current_ == nullptr || current_ == this; }
   const boost::asio::any_io_executor& executor() const { return executor_; }
 
  private:
@@ -97,17 +117,50 @@ class KjLoop::Impl final : public kj::EventPort,
     ~Scope() {
       wait_scope_.reset();
       current_ = nullptr;
-      impl_.SchedulePump();
+      if (!leaves_) impl_.SchedulePump();
     }
+    // A Rest follows, which schedules.
+    void LeavesByItself() { leaves_ = true; }
     kj::WaitScope& wait_scope() { return *wait_scope_; }
 
    private:
     Impl& impl_;
     std::optional<kj::WaitScope> wait_scope_;
+    bool leaves_ = false;
   };
 
+  // What a handler leaves undone, also when an exception passes through, is
+  // taken up by another; unless the loop is gone.
+  class Rest {
+   public:
+    explicit Rest(Impl& impl) : impl_(impl), alive_(impl.alive_) {}
+    ~Rest() {
+      if (!alive_.expired()) impl_.SchedulePump();
+    }
+    Rest(const Rest&) = delete;
+    Rest& operator=(const Rest&) = delete;
+
+   private:
+    Impl& impl_;
+    const std::weak_ptr<bool> alive_;
+  };
+
+  // Only those that are there now, for the sake of other handlers. Any of them
+  // may destroy the loop.
+  void RunOutside() {
+    if (outside_.empty()) return;
+    const std::weak_ptr<bool> alive = alive_;
+    for (std::size_t left = outside_.size(); left > 0; --left) {
+      const std::function<void()> function = std::move(outside_.front());
+      outside_.pop_front();
+      function();
+      if (alive.expired() || outside_.empty()) return;
+    }
+  }
+
   void SchedulePump() {
-    if (scheduled_ || closing_ || (!runnable_ && posted_.empty())) return;
+    if (scheduled_ || closing_) return;
+    if (!runnable_ && posted_.empty() && outside_.empty()) return;
     scheduled_ = true;
     boost::asio::post(executor_, [this, alive = std::weak_ptr(alive_)] {
       if (!alive.expired()) Pump();
@@ -116,14 +169,14 @@ class KjLoop::Impl final : public kj::EventPort,
 
   void Pump() {
     scheduled_ = false;
-    Scope scope(*this);
-    // Only those that are there now: what they post waits for the next pump.
-    for (std::size_t left = posted_.size(); left > 0; --left) {
-      kj::Function<void()> function = kj::mv(posted_.front());
-      posted_.pop_front();
-      function();
-    }
-    loop_.run(kTurnsPerHandler);
+    Handle([this] {
+      // Only those that are there now: what they post waits for the next pump.
+      for (std::size_t left = posted_.size(); left > 0; --left) {
+        kj::Function<void()> function = kj::mv(posted_.front());
+        posted_.pop_front();
+        function();
+      }
+    });
   }
 
   void setRunnable(bool runnable) override {
@@ -163,6 +216,7 @@ class KjLoop::Impl final : public kj::EventPort,
   bool scheduled_ = false;  // A pump is posted.
   bool closing_ = false;
   std::deque<kj::Function<void()>> posted_;
+  std::deque<std::function<void()>> outside_;
   kj::EventLoop loop_;
   kj::Own<kj::TaskSet> tasks_;
 };
@@ -178,6 +232,14 @@ void KjLoop::Enter(absl::FunctionRef<void()> function) {
   impl_->Enter(function);
 }
 
+void KjLoop::Handle(absl::FunctionRef<void()> function) {
+  impl_->Handle(function);
+}
+
+void KjLoop::Leave(std::function<void()> function) {
+  impl_->Leave(std::move(function));
+}
+
 void KjLoop::Post(kj::Function<void()> function) {
   impl_->Post(kj::mv(function));
 }
@@ -189,6 +251,8 @@ kj::Promise<void> KjLoop::After(std::chrono::milliseconds delay) {
 }
 
 bool KjLoop::IsEntered() const { return impl_->IsEntered(); }
+
+bool KjLoop::MayEnter() const { return impl_->MayEnter(); }
 
 const boost::asio::any_io_executor& KjLoop::executor() const {
   return impl_->executor();

@@ -46,6 +46,15 @@ class KjLoop final {
   // Requires (checked): the thread is not inside another KjLoop.
   void Enter(absl::FunctionRef<void()> function);
 
+  // Enter(), for a handler of `executor` that does nothing after it: in the
+  // end calls what is to Leave(), which may destroy the loop.
+  void Handle(absl::FunctionRef<void()> function);
+
+  // Calls `function` outside the loop, in the order of the calls: at the end
+  // of the handler that the loop is in, or in a later one. The way to call
+  // code of others, which may do anything, without a handler for each.
+  void Leave(std::function<void()> function);
+
   // Enters `function` in a later handler, in the order of the calls. The way
   // to reach another loop from inside one, and to destroy what is executing.
   void Post(kj::Function<void()> function);
@@ -58,6 +67,8 @@ class KjLoop final {
 
   // True in code that this loop runs on this thread.
   [[nodiscard]] bool IsEntered() const;
+  // True where Enter() is allowed: this thread is not inside another loop.
+  [[nodiscard]] bool MayEnter() const;
   [[nodiscard]] const boost::asio::any_io_executor& executor() const;
 
  private:

@@ -43,7 +43,7 @@ class Replica {
   // Borrowed, all of it; must outlive the replica.
   struct Environment {
     Store& store;
-    SyncThread& sync_thread;
+    SyncQueue& sync_thread;
     ChunkStore& chunks;
     RandomSource& random;
     const TimeSource& time;

@@ -122,7 +122,11 @@ class Subscribers {
   std::thread thread_;
 };
 
-Outcome FanOut(PeerServer& server, std::size_t subscribers, std::size_t count) {
+// `burst`: entries that are appended at once, and wait for their answers; not
+// many more are under way than subscribers have taken.
+Outcome FanOut(PeerServer& server, std::size_t subscribers, std::size_t count,
+               std::size_t burst) {
+  constexpr std::size_t kBurstsAhead = 8;
   std::atomic<std::size_t> delivered = 0;
   const Subscribers running(
       server, subscribers, [&](std::size_t entries, std::string_view) {
@@ -130,9 +134,14 @@ Outcome FanOut(PeerServer& server, std::size_t subscribers, std::size_t count) {
       });
   const auto client = server.Connect(false);
   const std::uint64_t start = NowNs();
-  client->AppendMany(count, [&](std::size_t number) {
-    return PeerEntry{0, Payloads()[number]};
-  });
+  for (std::size_t sent = 0; sent < count; sent += burst) {
+    while (delivered / subscribers + kBurstsAhead * burst < sent) {
+      std::this_thread::sleep_for(std::chrono::microseconds(50));
+    }
+    client->AppendMany(std::min(burst, count - sent), [&](std::size_t number) {
+      return PeerEntry{0, Payloads()[sent + number]};
+    });
+  }
   Subscribers::Await([&] { return delivered >= count * subscribers; },
                      "deliveries");
   Outcome outcome = PerSecond(count * subscribers, start, NowNs());
@@ -218,8 +227,13 @@ std::vector<Row> Rows(const BenchOptions& options) {
   for (const std::size_t subscribers : {std::size_t{100}, std::size_t{1'000}}) {
     const std::size_t count = options.Scaled(2'000'000) / subscribers;
     add("fanout/" + std::to_string(subscribers), "deliveries/s", false,
-        [=](PeerServer& server) { return FanOut(server, subscribers, count); });
+        [=](PeerServer& server) {
+          return FanOut(server, subscribers, count, count);
+        });
   }
+  const std::size_t gathered = options.Scaled(50'000);
+  add("fanout/100/gathered128", "deliveries/s", false,
+      [=](PeerServer& server) { return FanOut(server, 100, gathered, 128); });
   const std::size_t entries = options.Scaled(1'000'000);
   rows.push_back({"peers/replay", "entries/s", false, true, 1,
                   [=](PeerServer& server, const fs::path& dir) {

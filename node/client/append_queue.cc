@@ -116,9 +116,7 @@ void AppendQueue::Schedule() {
   boost::asio::post(executor_, [weak = weak_from_this()] {
     const auto self = weak.lock();
     if (!self || self->closed_) return;
-    self->loop_.Post([weak] {
-      if (const auto still = weak.lock()) still->Flush();
-    });
+    self->loop_.Handle([&self] { self->Flush(); });
   });
 }
 
@@ -164,10 +162,14 @@ void AppendQueue::Send(std::shared_ptr<Batch> batch) {
     }
   }
   sends_->add(request.send().then(
-      [this, batch](Response&& response) { OnResponse(batch, response); },
+      [this, batch](Response&& response) {
+        OnResponse(batch, response);
+        answered_ = kj::mv(response);
+      },
       [this, batch](kj::Exception&& exception) {
         OnFailure(batch, StatusFromKj(exception));
       }));
+  answered_ = nullptr;
 }
 
 void AppendQueue::OnResponse(const std::shared_ptr<Batch>& batch,
@@ -218,17 +220,17 @@ void AppendQueue::Finish(const std::shared_ptr<Batch>& batch,
     const std::scoped_lock lock(mutex_);
     --in_flight_;
   }
-  boost::asio::post(executor_, [weak = weak_from_this(), batch,
-                                answers = std::move(answers)]() mutable {
-    const auto self = weak.lock();
-    if (!self) return;
-    for (std::size_t i = 0; i < answers.size() && !self->closed_; ++i) {
-      self->unanswered_bytes_.fetch_sub(batch->sizes[i],
-                                        std::memory_order_relaxed);
-      self->unanswered_events_.fetch_sub(1, std::memory_order_relaxed);
-      if (batch->dones[i]) batch->dones[i](std::move(answers[i]));
-    }
-  });
+  loop_.Leave(
+      [weak = weak_from_this(), batch, answers = std::move(answers)]() mutable {
+        const auto self = weak.lock();
+        if (!self) return;
+        for (std::size_t i = 0; i < answers.size() && !self->closed_; ++i) {
+          self->unanswered_bytes_.fetch_sub(batch->sizes[i],
+                                            std::memory_order_relaxed);
+          self->unanswered_events_.fetch_sub(1, std::memory_order_relaxed);
+          if (batch->dones[i]) batch->dones[i](std::move(answers[i]));
+        }
+      });
   Flush();
 }
 
@@ -249,6 +251,7 @@ void AppendQueue::Close() {
   closed_ = true;
   loop_.Enter([this] {
     sends_.reset();
+    answered_ = nullptr;
     target_.reset();
   });
 }

@@ -100,6 +100,9 @@ class AppendQueue : public std::enable_shared_from_this<AppendQueue> {
   std::optional<control::EventControl::Client> target_;  // None: closed.
   std::unique_ptr<kj::TaskSet::ErrorHandler> errors_;
   std::unique_ptr<kj::TaskSet> sends_;
+  // The last one. To drop an answer is a message, which would wake the node
+  // for nothing: it waits for the next request.
+  kj::Maybe<Response> answered_;
   bool closed_ = false;
 
   std::atomic<std::size_t> unanswered_bytes_ = 0;

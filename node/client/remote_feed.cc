@@ -5,8 +5,6 @@
 #include <string>
 #include <utility>
 
-#include <boost/asio/post.hpp>
-
 #include "base/status.h"
 #include "proto/kj_status.h"
 
@@ -165,7 +163,7 @@ void RemoteFeed::OnEnd(FeedEnd end) {
 
 void RemoteFeed::DeliverLater() {
   if (std::exchange(posted_, true)) return;
-  boost::asio::post(loop_.executor(), [weak = weak_from_this()] {
+  loop_.Leave([weak = weak_from_this()] {
     if (const auto self = weak.lock()) {
       self->posted_ = false;
       self->Deliver();

@@ -1,7 +1,6 @@
 #include "replication/peer/chunk_fetcher.h"
 
 #include <boost/asio/post.hpp>
-#include <chrono>
 #include <cstdint>
 #include <limits>
 #include <utility>
@@ -35,12 +34,13 @@ absl::Status StoreDurably(ChunkStore& store, const std::vector<Hash>& hashes,
 }  // namespace
 
 ChunkFetcher::ChunkFetcher(Replica& replica, boost::asio::any_io_executor loop,
-                           boost::asio::any_io_executor worker, Hooks hooks)
+                           boost::asio::any_io_executor worker,
+                           std::unique_ptr<Timer> retry, Hooks hooks)
     : replica_(replica),
       loop_(std::move(loop)),
       worker_(std::move(worker)),
       hooks_(std::move(hooks)),
-      retry_(loop_) {}
+      retry_(std::move(retry)) {}
 
 ChunkFetcher::~ChunkFetcher() {
   watch_.reset();
@@ -189,15 +189,12 @@ void ChunkFetcher::End(std::function<void()> hook) {
 void ChunkFetcher::ScheduleRetry() {
   if (retry_set_) return;
   retry_set_ = true;
-  retry_.expires_after(std::chrono::milliseconds(kRetryMs));
-  retry_.async_wait(
-      alive_.Guard([this](const boost::system::error_code& error) {
-        if (error) return;
-        retry_set_ = false;
-        failed_ = false;
-        missing_.clear();
-        PumpLater();
-      }));
+  retry_->Start(kRetryMs, [this] {
+    retry_set_ = false;
+    failed_ = false;
+    missing_.clear();
+    PumpLater();
+  });
 }
 
 }  // namespace syncline

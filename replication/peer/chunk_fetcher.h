@@ -8,11 +8,11 @@
 #include <vector>
 
 #include <boost/asio/any_io_executor.hpp>
-#include <boost/asio/steady_timer.hpp>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "base/hash.h"
+#include "base/timer.h"
 #include "replication/content_wants.h"
 #include "replication/peer/alive.h"
 #include "replication/peer/peer_messages.h"
@@ -41,7 +41,8 @@ class ChunkFetcher {
   };
 
   ChunkFetcher(Replica& replica, boost::asio::any_io_executor loop,
-               boost::asio::any_io_executor worker, Hooks hooks);
+               boost::asio::any_io_executor worker,
+               std::unique_ptr<Timer> retry, Hooks hooks);
   ~ChunkFetcher();  // Gives back what was taken and has not come.
   ChunkFetcher(const ChunkFetcher&) = delete;
   ChunkFetcher& operator=(const ChunkFetcher&) = delete;
@@ -72,7 +73,7 @@ class ChunkFetcher {
   boost::asio::any_io_executor worker_;
   Hooks hooks_;
   std::unique_ptr<ContentWants::Watch> watch_;
-  boost::asio::steady_timer retry_;
+  std::unique_ptr<Timer> retry_;
   bool retry_set_ = false;
   bool failed_ = false;     // The last request; until the retry.
   std::set<Hash> taken_;    // Asked for, or being stored.

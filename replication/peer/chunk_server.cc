@@ -1,7 +1,6 @@
 #include "replication/peer/chunk_server.h"
 
 #include <boost/asio/post.hpp>
-#include <chrono>
 #include <optional>
 #include <string>
 #include <utility>
@@ -33,12 +32,13 @@ ChunkResults ReadSome(const ChunkStore& store,
 }  // namespace
 
 ChunkServer::ChunkServer(Replica& replica, boost::asio::any_io_executor loop,
-                         boost::asio::any_io_executor worker, Hooks hooks)
+                         boost::asio::any_io_executor worker,
+                         std::unique_ptr<Timer> hint, Hooks hooks)
     : replica_(replica),
       loop_(std::move(loop)),
       worker_(std::move(worker)),
       hooks_(std::move(hooks)),
-      hint_(loop_) {
+      hint_(std::move(hint)) {
   watch_ = replica_.wants().OnChange([this] {
     if (told_missing_) HintLater();
   });
@@ -79,13 +79,11 @@ void ChunkServer::OnRead(const std::shared_ptr<ChunkResults>& results,
 void ChunkServer::HintLater() {
   if (hint_set_) return;
   hint_set_ = true;
-  hint_.expires_after(std::chrono::milliseconds(kHintMs));
-  hint_.async_wait(alive_.Guard([this](const boost::system::error_code& error) {
-    if (error) return;
+  hint_->Start(kHintMs, [this] {
     hint_set_ = false;
     told_missing_ = false;
     hooks_.more_content();
-  }));
+  });
 }
 
 }  // namespace syncline

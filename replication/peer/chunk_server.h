@@ -6,10 +6,10 @@
 #include <vector>
 
 #include <boost/asio/any_io_executor.hpp>
-#include <boost/asio/steady_timer.hpp>
 
 #include "absl/status/status.h"
 #include "base/hash.h"
+#include "base/timer.h"
 #include "replication/content_wants.h"
 #include "replication/peer/alive.h"
 #include "replication/peer/peer_messages.h"
@@ -32,7 +32,8 @@ class ChunkServer {
   };
 
   ChunkServer(Replica& replica, boost::asio::any_io_executor loop,
-              boost::asio::any_io_executor worker, Hooks hooks);
+              boost::asio::any_io_executor worker, std::unique_ptr<Timer> hint,
+              Hooks hooks);
   ~ChunkServer();
   ChunkServer(const ChunkServer&) = delete;
   ChunkServer& operator=(const ChunkServer&) = delete;
@@ -50,7 +51,7 @@ class ChunkServer {
   boost::asio::any_io_executor worker_;
   Hooks hooks_;
   std::unique_ptr<ContentWants::Watch> watch_;
-  boost::asio::steady_timer hint_;
+  std::unique_ptr<Timer> hint_;
   bool hint_set_ = false;
   bool told_missing_ = false;
   std::size_t requests_ = 0;

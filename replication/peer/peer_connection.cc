@@ -9,6 +9,7 @@
 #include "replication/peer/alive.h"
 #include "replication/peer/guarded_stream.h"
 #include "replication/peer/handshake_rpc.h"
+#include "replication/peer/loop_timer.h"
 #include "replication/peer/peer_rpc.h"
 
 namespace syncline {
@@ -139,6 +140,7 @@ void PeerConnection::Impl::Run(const PeerIdentity& peer,
                                        env.worker,
                                        env.random,
                                        env.time,
+                                       LoopTimers(env.loop.executor()),
                                        [this] { return meter->received_bytes; },
                                        env.addresses,
                                        env.remember,

@@ -1,7 +1,6 @@
 #include "replication/peer/peer_session.h"
 
 #include <boost/asio/post.hpp>
-#include <chrono>
 #include <utility>
 
 #include "base/status.h"
@@ -18,7 +17,7 @@ PeerSession::PeerSession(const Environment& environment, PeerIdentity peer,
     : env_(environment),
       peer_(std::move(peer)),
       options_(options),
-      ping_(environment.loop) {}
+      ping_(environment.make_timer()) {}
 
 PeerSession::~PeerSession() { RememberFrontiers(); }
 
@@ -75,6 +74,7 @@ void PeerSession::Reconcile() {
           env_.worker,
           env_.random,
           env_.time,
+          env_.make_timer,
           peer_.hello.origin,
           options_.backoff,
           alive_.Guard([this](absl::Status why) { End(std::move(why)); })};
@@ -101,10 +101,7 @@ void PeerSession::RememberFrontiers() const {
 }
 
 void PeerSession::SchedulePing() {
-  ping_.expires_after(std::chrono::milliseconds(options_.ping_ms));
-  ping_.async_wait(alive_.Guard([this](const boost::system::error_code& error) {
-    if (!error) OnPingTime();
-  }));
+  ping_->Start(options_.ping_ms, [this] { OnPingTime(); });
 }
 
 void PeerSession::OnPingTime() {
@@ -131,7 +128,7 @@ void PeerSession::OnPingTime() {
 void PeerSession::End(absl::Status why) {
   if (ended_) return;
   ended_ = true;
-  ping_.cancel();
+  ping_->Cancel();
   boost::asio::post(
       env_.loop,
       alive_.Guard([hook = env_.ended, why = std::move(why)] { hook(why); }));

@@ -10,11 +10,11 @@
 #include <vector>
 
 #include <boost/asio/any_io_executor.hpp>
-#include <boost/asio/steady_timer.hpp>
 
 #include "absl/status/status.h"
 #include "base/random.h"
 #include "base/time_source.h"
+#include "base/timer.h"
 #include "replication/peer/alive.h"
 #include "replication/peer/backoff.h"
 #include "replication/peer/handshake.h"
@@ -47,6 +47,7 @@ class PeerSession final : public PeerCalls {
     boost::asio::any_io_executor worker;  // For what blocks on the disk.
     RandomSource& random;
     const TimeSource& time;
+    MakeTimer make_timer;
     // Bytes received so far: a peer that sends anything is not dead.
     std::function<std::uint64_t()> received_bytes;
     // Where this node accepts connections, for the peer to know.
@@ -106,7 +107,7 @@ class PeerSession final : public PeerCalls {
   std::map<ProjectId, std::string> ours_;  // Projects named to the peer.
   std::set<ProjectId> theirs_;             // Those that it named.
   std::map<ProjectId, std::unique_ptr<ProjectLink>> links_;
-  boost::asio::steady_timer ping_;
+  std::unique_ptr<Timer> ping_;
   std::uint64_t heard_bytes_ = 0;
   std::int64_t heard_at_ms_ = 0;  // Steady clock.
   bool ping_under_way_ = false;

@@ -1,6 +1,5 @@
 #include "replication/peer/project_link.h"
 
-#include <chrono>
 #include <utility>
 #include <variant>
 
@@ -77,9 +76,9 @@ ProjectLink::ProjectLink(Replica& replica, const Environment& environment)
     : replica_(replica),
       env_(environment),
       backoff_(environment.backoff),
-      retry_(environment.loop) {
+      retry_(environment.make_timer()) {
   server_ = std::make_unique<ChunkServer>(
-      replica_, env_.loop, env_.worker,
+      replica_, env_.loop, env_.worker, env_.make_timer(),
       ChunkServer::Hooks{[this] {
                            env_.peer.MoreContent(replica_.identity().project,
                                                  [](const absl::Status&) {});
@@ -91,7 +90,7 @@ ProjectLink::~ProjectLink() = default;
 
 void ProjectLink::Start() {
   if (fenced_ || state_ != State::kResting) return;
-  retry_.cancel();
+  retry_->Cancel();
   retry_at_ms_.reset();
   Compare();
 }
@@ -171,7 +170,7 @@ void ProjectLink::Pull() {
 void ProjectLink::StartFetcher() {
   const ProjectId project = replica_.identity().project;
   fetcher_ = std::make_unique<ChunkFetcher>(
-      replica_, env_.loop, env_.worker,
+      replica_, env_.loop, env_.worker, env_.make_timer(),
       ChunkFetcher::Hooks{
           [this, project](std::vector<Hash> hashes,
                           PeerCalls::Done<ChunksAnswer> done) {
@@ -195,11 +194,7 @@ void ProjectLink::Rest(const Stop& stop, bool by_peer) {
     return;
   const std::int64_t wait_ms = backoff_.NextMs(env_.random);
   retry_at_ms_ = env_.time.NowMs() + wait_ms;
-  retry_.expires_after(std::chrono::milliseconds(wait_ms));
-  retry_.async_wait(
-      alive_.Guard([this](const boost::system::error_code& error) {
-        if (!error) Start();
-      }));
+  retry_->Start(wait_ms, [this] { Start(); });
 }
 
 void ProjectLink::Fence(const Stop& stop) {

@@ -7,10 +7,10 @@
 #include <string>
 
 #include <boost/asio/any_io_executor.hpp>
-#include <boost/asio/steady_timer.hpp>
 
 #include "absl/status/status.h"
 #include "base/random.h"
+#include "base/timer.h"
 #include "clock/origin.h"
 #include "clock/version_vector.h"
 #include "replication/peer/alive.h"
@@ -43,6 +43,7 @@ class ProjectLink {
     boost::asio::any_io_executor worker;
     RandomSource& random;
     const TimeSource& time;
+    MakeTimer make_timer;
     Origin peer_origin;
     Backoff::Options backoff;
     // The peer broke the protocol. In a turn of its own.
@@ -108,7 +109,7 @@ class ProjectLink {
   std::unique_ptr<ChunkFetcher> fetcher_;
   std::unique_ptr<ChunkServer> server_;
   Backoff backoff_;
-  boost::asio::steady_timer retry_;
+  std::unique_ptr<Timer> retry_;
   std::optional<std::int64_t> retry_at_ms_;
   Alive alive_;
 };

@@ -4,27 +4,27 @@
 #include <sys/mount.h>
 #include <unistd.h>
 
-#include <boost/asio/executor_work_guard.hpp>
 #include <catch2/catch.hpp>
 #include <filesystem>
 #include <fstream>
 #include <memory>
 #include <optional>
 #include <string>
-#include <thread>
 
-#include "node/node.h"
 #include "tests/log/log_harness.h"
+#include "tests/node/running_node.h"
 #include "tests/testing/temporary_directory.h"
 
 namespace syncline {
 namespace {
 
 namespace fs = std::filesystem;
+using testing::At;
 using testing::LogHarness;
 using testing::Numbers;
 using testing::OriginOf;
 using testing::Records;
+using testing::RunningNode;
 using testing::TemporaryDirectory;
 
 void WriteText(const char* file, const std::string& text) {
@@ -127,33 +127,6 @@ TEST_CASE("full_disk: a log stops with the error and goes on when reopened",
   CHECK(appended->first.value == head + 1);
 }
 
-// A node on a thread of its own, as in a program.
-class Running {
- public:
-  explicit Running(const fs::path& home) : guard_(io_.get_executor()) {
-    NodeOptions options;
-    options.home = home;
-    auto node = Node::Open(io_, options);
-    INFO(node.status().ToString());
-    REQUIRE(node.ok());
-    node_ = *std::move(node);
-    thread_ = std::thread([this] { io_.run(); });
-  }
-  ~Running() {
-    guard_.reset();
-    io_.stop();
-    thread_.join();
-  }
-  Node* operator->() { return node_.get(); }
-
- private:
-  boost::asio::io_context io_;
-  boost::asio::executor_work_guard<boost::asio::io_context::executor_type>
-      guard_;
-  std::unique_ptr<Node> node_;
-  std::thread thread_;
-};
-
 TEST_CASE("full_disk: a node says so and goes on when there is room",
           "[faults][fault]") {
   const SmallDisk disk(24);
@@ -163,7 +136,8 @@ TEST_CASE("full_disk: a node says so and goes on when there is room",
   }
   std::uint64_t acked = 0;
   {
-    Running node(disk.path() / "home");
+    RunningNode node(At(disk.path() / "home"));
+    REQUIRE(node.status().ok());
     const auto project = node->CreateProject("p");
     REQUIRE(project.ok());
     absl::Status failed;
@@ -189,7 +163,8 @@ TEST_CASE("full_disk: a node says so and goes on when there is room",
     node->Close().IgnoreError();
   }
   disk.MakeRoom();
-  Running node(disk.path() / "home");
+  RunningNode node(At(disk.path() / "home"));
+  REQUIRE(node.status().ok());
   const auto project = node->project("p");
   const auto report = project.sync().Report();
   REQUIRE(report.ok());

@@ -18,11 +18,13 @@
 #include "log/subscription.h"
 #include "node/node.h"
 #include "tests/log/log_harness.h"
+#include "tests/node/running_node.h"
 #include "tests/testing/temporary_directory.h"
 
 namespace syncline {
 namespace {
 
+using testing::At;
 using testing::DraftsOf;
 using testing::LogHarness;
 using testing::MemoryDirectory;
@@ -30,6 +32,7 @@ using testing::Numbers;
 using testing::OnMemory;
 using testing::OnRocks;
 using testing::OriginOf;
+using testing::RunningNode;
 using testing::TemporaryDirectory;
 
 constexpr std::uint64_t kThreads = 16;
@@ -153,41 +156,6 @@ TEMPLATE_TEST_CASE("order: subscribers of a log see all once and in order",
 
 // ---- through a node
 
-// A node on a thread of its own, as in a program.
-class Running {
- public:
-  explicit Running(const std::filesystem::path& home)
-      : guard_(io_.get_executor()) {
-    NodeOptions options;
-    options.home = home;
-    auto node = Node::Open(io_, options);
-    INFO(node.status().ToString());
-    REQUIRE(node.ok());
-    node_ = *std::move(node);
-    thread_ = std::thread([this] { io_.run(); });
-  }
-  ~Running() {
-    guard_.reset();
-    io_.stop();
-    thread_.join();
-  }
-  Node* operator->() { return node_.get(); }
-  template <typename Function>
-  auto OnLoop(Function function) {
-    std::packaged_task<decltype(function())()> task(std::move(function));
-    auto result = task.get_future();
-    boost::asio::post(io_, [&task] { task(); });
-    return result.get();
-  }
-
- private:
-  boost::asio::io_context io_;
-  boost::asio::executor_work_guard<boost::asio::io_context::executor_type>
-      guard_;
-  std::unique_ptr<Node> node_;
-  std::thread thread_;
-};
-
 // What one subscriber of the node was given. Everything on the node's loop.
 struct Following {
   std::uint64_t start = 0;
@@ -238,7 +206,8 @@ TEST_CASE("order: subscribers of a node see all once and in order",
     INFO("SYNCLINE_SEED=" << seed);
     SeededRandom random(static_cast<std::uint64_t>(seed));
     const TemporaryDirectory directory(MemoryDirectory());
-    Running node(directory / "home");
+    RunningNode node(At(directory / "home"));
+    REQUIRE(node.status().ok());
     const auto project = node->CreateProject("p");
     REQUIRE(project.ok());
     std::atomic<std::uint64_t> highest = 0;

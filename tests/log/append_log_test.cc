@@ -292,9 +292,11 @@ TEMPLATE_TEST_CASE("append_log: only the rows of changed origins are written",
   TestType on;
   testing::TallyStore tally(on.store());
   LogHarness harness(tally);
+  testing::OwnedDrafts drafts;
   for (std::uint64_t i = 0; i < 2'000; ++i) {
-    harness.Start({DraftOf({OriginOf(i), 1})});
+    drafts.push_back(DraftOf({OriginOf(i), 1}));
   }
+  harness.Start(drafts);
   harness.Run();
   REQUIRE(harness->frontier().size() == 2'000);
 

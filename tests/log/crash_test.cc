@@ -72,7 +72,9 @@ class Machine {
   void Append(Durability durability) {
     OwnedDrafts drafts;
     const std::uint64_t origin = random_.Below(3);
-    for (std::uint64_t left = random_.Below(5); left > 0; --left) {
+    // A large list is written while the disk is busy.
+    const std::uint64_t most = random_.Below(6) == 0 ? 200 : 5;
+    for (std::uint64_t left = random_.Below(most); left > 0; --left) {
       const Dot dot{
           OriginOf(origin),
           harness_->frontier().CounterOf(OriginOf(origin)) + drafts.size() + 1};

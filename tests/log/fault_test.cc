@@ -1,10 +1,13 @@
 // Fail-stop: what a log does when the disk fails under it.
 #include <catch2/catch.hpp>
+#include <string>
 #include <vector>
 
 #include "base/status.h"
 #include "log/append_log.h"
 #include "tests/log/log_harness.h"
+#include "tests/log/wrapper_stores.h"
+#include "tests/testing/crash_store.h"
 #include "tests/testing/faulty_store.h"
 
 namespace syncline {
@@ -14,6 +17,7 @@ using testing::DraftOf;
 using testing::DraftsOf;
 using testing::ExpectedChain;
 using testing::FaultyStore;
+using testing::GateStore;
 using testing::LogHarness;
 using testing::Numbers;
 using testing::OnMemory;
@@ -117,6 +121,102 @@ TEMPLATE_TEST_CASE("append_log: a failed sync behind a buffered append",
       harness.Append({DraftOf({kA, 2})}, Durability::kBuffered).status()));
   REQUIRE(harness.Open().ok());
   CHECK(harness->durable() == Seq{1});
+}
+
+// A durable append whose sync is held up, and behind it a group that is large
+// enough to be written meanwhile.
+struct Overlapped {
+  static constexpr std::uint64_t kLarge = 128;
+  GateStore gate;
+  LogHarness harness;
+  std::string outcome;
+
+  explicit Overlapped(Store& store) : gate(store), harness(gate) {}
+  ~Overlapped() { gate.Open(); }
+
+  void Append(std::uint64_t first, std::uint64_t count) {
+    harness->Append(
+        testing::Views(DraftsOf(kA, first, count)), {}, Durability::kDurable,
+        [this](const absl::StatusOr<AppendLog::Appended>& appended) {
+          outcome += appended.ok() ? 'a' : 'f';
+        });
+  }
+  void HoldUpFirst() {
+    gate.Shut();
+    Append(1, 1);
+    harness.Poll();
+    gate.AwaitHeld();
+  }
+};
+
+TEMPLATE_TEST_CASE("append_log: a failed sync fails what was written meanwhile",
+                   "[log][fault]", OnMemory, OnRocks) {
+  TestType on;
+  FaultyStore faulty(on.store());
+  Overlapped log(faulty);
+  LogHarness& harness = log.harness;
+  log.HoldUpFirst();
+  const std::uint64_t writes = faulty.calls(FaultyStore::Call::kWrite);
+  log.Append(2, Overlapped::kLarge);
+  REQUIRE(faulty.calls(FaultyStore::Call::kWrite) == writes + 1);
+  // The disk takes the next sync, but that says nothing of the first.
+  faulty.Fail(FaultyStore::Call::kSync, 1, DiskFull());
+  log.gate.Open();
+  harness.Run();
+  CHECK(log.outcome == "ff");
+  CHECK(harness->health() == DiskFull());
+  CHECK(harness->durable() == Seq{0});
+  CHECK(Records(harness.log(), {}).seqs.empty());
+  REQUIRE(harness.Open().ok());
+  CHECK(harness->head() == Seq{1 + Overlapped::kLarge});
+  CHECK(Records(harness.log(), {}).seqs == Numbers(1, 1 + Overlapped::kLarge));
+}
+
+TEMPLATE_TEST_CASE("append_log: a failed write waits for those before it",
+                   "[log][fault]", OnMemory, OnRocks) {
+  TestType on;
+  FaultyStore faulty(on.store());
+  Overlapped log(faulty);
+  LogHarness& harness = log.harness;
+  log.HoldUpFirst();
+  faulty.Fail(FaultyStore::Call::kWrite, 1, DiskFull());
+  log.Append(2, Overlapped::kLarge);
+  harness.Poll();
+  CHECK(harness->health() == DiskFull());
+  CHECK(log.outcome.empty());
+  log.gate.Open();
+  harness.Run();
+  CHECK(log.outcome == "af");
+  CHECK(harness->durable() == Seq{1});
+  REQUIRE(harness.Open().ok());
+  CHECK(harness->head() == Seq{1});
+}
+
+TEST_CASE("append_log: a loss of power between writes and their sync",
+          "[log][fault]") {
+  testing::CrashStore crash;
+  FaultyStore faulty(crash);
+  Overlapped log(faulty);
+  LogHarness& harness = log.harness;
+  const auto kept = GENERATE(0, 1, 2);  // Batches that reached the disk.
+  log.HoldUpFirst();
+  log.Append(2, Overlapped::kLarge);
+  faulty.FailFrom(FaultyStore::Call::kSync, 1, DiskFull());
+  log.gate.Open();
+  harness.Close();
+  CHECK(log.outcome.empty());
+  REQUIRE(crash.unsynced() == 2);
+  crash.Crash(kept);
+  faulty.Heal();
+  REQUIRE(harness.Open().ok());
+  const std::uint64_t head = kept == 0   ? 0
+                             : kept == 1 ? 1
+                                         : 1 + Overlapped::kLarge;
+  CHECK(harness->head() == Seq{head});
+  CHECK(Records(harness.log(), {}).seqs == Numbers(1, head));
+  log.Append(head + 1, 1);
+  harness.Run();
+  CHECK(log.outcome == "a");
 }
 
 TEMPLATE_TEST_CASE("append_log: a callback that appends after a failure",

@@ -1,11 +1,13 @@
 // When appends are written, synced and acknowledged, and who is told.
 #include <catch2/catch.hpp>
 #include <memory>
+#include <stdexcept>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "log/append_log.h"
+#include "log/subscription.h"
 #include "tests/log/log_harness.h"
 #include "tests/log/wrapper_stores.h"
 
@@ -86,7 +88,7 @@ TEMPLATE_TEST_CASE("append_log: what gathers meanwhile shares one sync",
   gated.Append({DraftOf({kA, 1})}, Durability::kDurable);
   harness.Poll();
   gated.gate.AwaitHeld();
-  for (std::uint64_t i = 2; i <= 101; ++i) {
+  for (std::uint64_t i = 2; i <= 51; ++i) {
     gated.Append({DraftOf({kA, i})}, Durability::kDurable);
     harness.Poll();
   }
@@ -94,7 +96,7 @@ TEMPLATE_TEST_CASE("append_log: what gathers meanwhile shares one sync",
   harness.Run();
   CHECK(gated.gate.syncs() - syncs == 2);
   CHECK(gated.tally.batches - batches == 2);
-  CHECK(gated.acked == Numbers(1, 101));
+  CHECK(gated.acked == Numbers(1, 51));
   CHECK(woken == 2);
 }
 
@@ -109,6 +111,63 @@ TEMPLATE_TEST_CASE("append_log: appends of one turn share one batch", "[log]",
   gated.harness.Run();
   CHECK(gated.tally.batches - batches == 1);
   CHECK(gated.acked == Numbers(1, 50));
+}
+
+TEMPLATE_TEST_CASE("append_log: a large group is written while the disk works",
+                   "[log]", OnMemory, OnRocks) {
+  Gated<TestType> gated;
+  LogHarness& harness = gated.harness;
+  const int syncs = gated.gate.syncs();
+  const std::size_t batches = gated.tally.batches;
+  gated.gate.Shut();
+  gated.Append({DraftOf({kA, 1})}, Durability::kDurable);
+  harness.Poll();
+  gated.gate.AwaitHeld();
+  for (std::uint64_t i = 2; i <= 129; ++i) {
+    gated.Append({DraftOf({kA, i})}, Durability::kDurable);
+  }
+  CHECK(gated.tally.batches - batches == 2);
+  gated.Append({DraftOf({kA, 130})}, Durability::kBuffered);
+  harness.Poll();
+  CHECK(gated.tally.batches - batches == 2);
+  // What is in the store is not shown before its turn to be answered.
+  CHECK(gated.acked.empty());
+  CHECK(harness->durable() == Seq{0});
+  CHECK_FALSE(harness->Subscribe({}, Visibility::kWritten, [] {})->more());
+  CHECK(Records(harness.log(), {}).seqs.empty());
+
+  gated.gate.Open();
+  harness.Run();
+  CHECK(gated.acked == Numbers(1, 130));
+  CHECK(gated.gate.syncs() - syncs == 3);
+  CHECK(harness->durable() == Seq{130});
+  CHECK(Records(harness.log(), {}).seqs == Numbers(1, 130));
+}
+
+TEMPLATE_TEST_CASE("append_log: a callback that throws harms no other",
+                   "[log][fault]", OnMemory, OnRocks) {
+  TestType on;
+  LogHarness harness(on.store());
+  const auto durability = GENERATE(Durability::kDurable, Durability::kBuffered);
+  int woken = 0;
+  const auto waiter = harness->Wait([&] { ++woken; });
+  std::vector<std::uint64_t> acked;
+  for (std::uint64_t i = 1; i <= 4; ++i) {
+    const testing::OwnedDrafts drafts = {DraftOf({kA, i})};
+    harness->Append(testing::Views(drafts), {}, durability,
+                    [&](const absl::StatusOr<AppendLog::Appended>& done) {
+                      REQUIRE(done.ok());
+                      acked.push_back(done->last.value);
+                      if (acked.size() % 2 == 0) throw std::runtime_error("x");
+                    });
+  }
+  CHECK_THROWS_AS(harness.Run(), std::runtime_error);
+  CHECK(acked == Numbers(1, 2));
+  CHECK_THROWS_AS(harness.Run(), std::runtime_error);
+  harness.Run();
+  CHECK(acked == Numbers(1, 4));
+  CHECK(woken == 1);
+  CHECK(harness->durable() == Seq{4});
 }
 
 TEMPLATE_TEST_CASE("append_log: a batch holds no more drafts than it may",

@@ -251,11 +251,39 @@ TEST_CASE("subscription: a span lives on when log and store are gone",
   }
   for (const RecordSpan& span : {stored, live}) {
     std::size_t records = 0;
-    RecordWalk walk(span.first, span.bytes);
+    CHECK(span.checked);
+    RecordWalk walk(span);
     for (; walk.Valid(); walk.Next()) ++records;
     CHECK(walk.status().ok());
     CHECK(records == 3);
   }
+}
+
+TEST_CASE("subscription: what is borrowed is what is given", "[log]") {
+  MemoryStore store;
+  LogHarness harness(store);
+  REQUIRE(harness.Append(DraftsOf(OriginOf(1), 1, 3)).ok());
+  const auto given = harness->Subscribe({0}, Visibility::kDurable, [] {});
+  const auto borrowed = harness->Subscribe({0}, Visibility::kDurable, [] {});
+  RecordSpan span;
+  const auto check_next = [&] {
+    const RecordSpan whole = *given->Next(1u << 20);
+    REQUIRE(borrowed->Borrow(1u << 20, span).ok());
+    CHECK(span.bytes == whole.bytes);
+    CHECK(span.last == whole.last);
+    CHECK(span.checked == whole.checked);
+    CHECK(whole.owner != nullptr);
+    CHECK(borrowed->cursor() == given->cursor());
+  };
+  check_next();  // Of the store, then of the tail cache.
+  REQUIRE(harness.Append(DraftsOf(OriginOf(1), 4, 3)).ok());
+  check_next();
+  CHECK(span.owner == nullptr);
+  REQUIRE(borrowed->Borrow(1u << 20, span).ok());
+  CHECK(span.empty());
+  REQUIRE(harness->TruncateThrough({6}).ok());
+  const auto behind = harness->Subscribe({0}, Visibility::kDurable, [] {});
+  CHECK(absl::IsNotFound(behind->Borrow(1u << 20, span)));
 }
 
 TEST_CASE("record_walk: damage anywhere is noticed", "[log][fault]") {
@@ -271,6 +299,9 @@ TEST_CASE("record_walk: damage anywhere is noticed", "[log][fault]") {
     RecordWalk walk(span.first, bytes);
     while (walk.Valid()) walk.Next();
     CHECK(absl::IsDataLoss(walk.status()));
+    RecordWalk made(RecordSpan{span.first, span.last, bytes, nullptr, false});
+    while (made.Valid()) made.Next();
+    CHECK(absl::IsDataLoss(made.status()));
   }
 }
 

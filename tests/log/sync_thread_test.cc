@@ -146,6 +146,18 @@ TEST_CASE("sync_thread: takes jobs from many threads", "[log]") {
   CHECK(done == 1'000);
 }
 
+TEST_CASE("sync_thread: hears of each job however long it was idle", "[log]") {
+  SyncThread thread;
+  for (int i = 0; i < 2'000; ++i) {
+    std::promise<void> done;
+    thread.Submit(
+        Ok, Ok, [&](const absl::Status&) { done.set_value(); },
+        i % 50 == 0 ? SyncThread::Urgency::kSoon : SyncThread::Urgency::kNow);
+    done.get_future().wait();
+    for (int turn = i % 100; turn > 0; --turn) std::this_thread::yield();
+  }
+}
+
 TEST_CASE("sync_thread: what nobody waits for shares rounds", "[log]") {
   Gathered gathered;
   std::atomic<int> syncs = 0;

@@ -68,6 +68,29 @@ TEST_CASE("damaged_project: the others of the node go on", "[node][fault]") {
   REQUIRE(node->Close().ok());
 }
 
+TEST_CASE("damaged_project: a project without a log has its log made",
+          "[node][fault]") {
+  const TemporaryDirectory temp;
+  {
+    RunningNode node(At(temp / "home"));
+    REQUIRE(node->CreateProject("empty").ok());
+    REQUIRE(node->Close().ok());
+  }
+  {
+    const auto store = RocksStore::Open(temp / "home" / "store");
+    REQUIRE(store.ok());
+    // Written with the project's own row, not when its log is first used.
+    REQUIRE((*store)->Get(Column::kProjects, HeadKey({1})).ok());
+    WriteBatch batch;
+    batch.Delete(Column::kProjects, HeadKey({1}));
+    REQUIRE((*store)->Write(batch, true).ok());
+  }
+  RunningNode node(At(temp / "home"));
+  REQUIRE(node.status().ok());
+  CHECK(node->Status().value().projects[0].error.empty());
+  CHECK(node->project("empty").files().Put("file", "x").ok());
+}
+
 TEST_CASE("damaged_project: it can be removed and made anew", "[node][fault]") {
   const Home home;
   Damage(home.temp / "home", {5});

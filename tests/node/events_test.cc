@@ -223,6 +223,42 @@ TEST_CASE("feed: one subscription reads many projects", "[node][feed]") {
   }
 }
 
+TEST_CASE("feed: one that is behind the horizon ends and is told of it",
+          "[node][feed]") {
+  const TemporaryDirectory temp;
+  RunningNode node(At(temp / "home"));
+  const Project project = node->CreateProject("p").value();
+  REQUIRE(project.events().Append("c", "first").ok());
+  // It stands behind the first record when it is overtaken.
+  FeedLog slow;
+  slow.on_record = [&](const SeenRecord&) { slow.PauseHere(); };
+  slow.Subscribe(node, {FeedSource::Behind("p", {})}, Visibility::kDurable);
+  REQUIRE(slow.WaitFor(1));
+  REQUIRE(project.events().Append(Numbered(9)).ok());
+  REQUIRE(project.retention().Truncate({.through = Seq{8}}).ok());
+  CHECK_FALSE(slow.ended());
+  slow.Resume();
+  REQUIRE(slow.WaitForEnd());
+  CHECK(slow.Records().size() == 1);
+
+  FeedLog late;
+  late.Subscribe(node, {FeedSource::Behind("p", {})}, Visibility::kDurable);
+  REQUIRE(late.WaitForEnd());
+  CHECK(late.Records().empty());
+  for (FeedLog* log : {&slow, &late}) {
+    const FeedEnd end = log->End();
+    CHECK(end.why == FeedEnd::Why::kBehindHorizon);
+    CHECK(end.source == 0);
+    CHECK(end.horizon == Seq{8});
+    CHECK(end.head == Seq{10});
+    CHECK_FALSE(end.status.ok());
+  }
+  // What is kept can still be followed.
+  FeedLog oldest;
+  oldest.Subscribe(node, {FeedSource::Oldest("p")}, Visibility::kDurable);
+  CHECK(oldest.WaitFor(2));
+}
+
 TEST_CASE("feed: a consumer that throws ends its own feed only",
           "[node][feed]") {
   const TemporaryDirectory temp;

@@ -1,8 +1,6 @@
 #include "node/log_keeper.h"
 
 #include <atomic>
-#include <boost/asio/executor_work_guard.hpp>
-#include <boost/asio/post.hpp>
 #include <boost/asio/use_future.hpp>
 #include <catch2/catch.hpp>
 #include <filesystem>
@@ -13,56 +11,32 @@
 #include "kv/rocks_store.h"
 #include "log/append_log.h"
 #include "log/sync_thread.h"
-#include "node/node.h"
+#include "tests/node/running_node.h"
 #include "tests/testing/process.h"
 #include "tests/testing/temporary_directory.h"
 
 namespace syncline {
 namespace {
 
+using testing::At;
 using testing::Eventually;
+using testing::RunningNode;
 using testing::TemporaryDirectory;
 
-// A node on an io_context that a thread of its own runs.
-class Running {
+// Looks after its logs every few milliseconds.
+class Running : public RunningNode {
  public:
-  explicit Running(const std::filesystem::path& home,
-                   std::int64_t period_ms = 20)
-      : guard_(io_.get_executor()) {
-    NodeOptions options;
-    options.home = home;
-    options.retention_period_ms = period_ms;
-    auto node = Node::Open(io_, options);
-    INFO(node.status().ToString());
-    REQUIRE(node.ok());
-    node_ = *std::move(node);
-    thread_ = std::thread([this] { io_.run(); });
-  }
-  ~Running() {
-    guard_.reset();
-    io_.stop();
-    thread_.join();
-  }
-  Node* operator->() { return node_.get(); }
-  void Serve() {
-    std::promise<bool> served;
-    boost::asio::post(io_, [&] { served.set_value(node_->Serve({}).ok()); });
-    REQUIRE(served.get_future().get());
-  }
-  // Closes the node; the loop then has nothing left to run.
-  void CloseAndDrain() {
-    REQUIRE(node_->Close().ok());
-    guard_.reset();
-    thread_.join();
-    thread_ = std::thread([] {});
+  explicit Running(const std::filesystem::path& home)
+      : RunningNode(Often(home)) {
+    REQUIRE(status().ok());
   }
 
  private:
-  boost::asio::io_context io_;
-  boost::asio::executor_work_guard<boost::asio::io_context::executor_type>
-      guard_;
-  std::unique_ptr<Node> node_;
-  std::thread thread_;
+  static NodeOptions Often(const std::filesystem::path& home) {
+    NodeOptions options = At(home);
+    options.retention_period_ms = 20;
+    return options;
+  }
 };
 
 void PutDocs(const Project& project, int count, std::size_t bytes = 10) {
@@ -88,7 +62,8 @@ TEST_CASE("log_keeper: a policy follows the log from then on", "[node]") {
     CHECK(Eventually([&] { return Horizon(project) == 15; }));
     PutDocs(project, 10);
     CHECK(Eventually([&] { return Horizon(project) == 25; }));
-    node.CloseAndDrain();
+    REQUIRE(node->Close().ok());
+    node.Drain();
   }
   Running node(temp / "home");
   const Project project = node->project("notes");
@@ -204,7 +179,8 @@ TEST_CASE("log_keeper: closing answers what waits", "[node]") {
       answers.push_back(project.retention().AsyncTruncate(
           {.through = Seq{through}}, boost::asio::use_future));
     }
-    node.CloseAndDrain();
+    REQUIRE(node->Close().ok());
+    node.Drain();
     for (auto& answer : answers) {
       const auto truncated = answer.get();
       CHECK((truncated.ok() || absl::IsCancelled(truncated.status())));
@@ -270,10 +246,48 @@ TEST_CASE("log_keeper: serving gives back what a crash left", "[node][fault]") {
   const std::uintmax_t before = BytesIn(path);
   REQUIRE(before > kRecords * 1000);
   Running node(temp / "home");
-  node.Serve();
+  REQUIRE(node.OnLoop([&] { return node->Serve({}).ok(); }));
   CHECK(Eventually([&] { return BytesIn(path) < before / 2; }));
   CHECK(Horizon(node->project("notes")) == kRecords - 5);
   CHECK(node->project("notes").documents().Get("ns", "key").ok());
+}
+
+TEST_CASE("log_keeper: a policy that fails is shown until it does not",
+          "[node][fault]") {
+  const TemporaryDirectory temp;
+  {
+    Running node(temp / "home");
+    const Project project = node->CreateProject("notes").value();
+    PutDocs(project, 20);
+    // Brings the head row up to date: an open then trusts what is before it.
+    REQUIRE(project.retention().Truncate({.through = Seq{5}}).ok());
+    REQUIRE(node->Close().ok());
+  }
+  {
+    const auto store = RocksStore::Open(temp / "home" / "store");
+    REQUIRE(store.ok());
+    WriteBatch batch;
+    const auto records = (*store)->NewIterator(Column::kLog);
+    int count = 0;
+    for (records->SeekToFirst(); records->Valid() && ++count < 15;
+         records->Next()) {
+      std::string record(records->value());
+      record[20] = static_cast<char>(record[20] ^ 1);
+      batch.Put(Column::kLog, records->key(), record);
+    }
+    REQUIRE(count == 15);
+    REQUIRE((*store)->Write(batch, true).ok());
+  }
+  Running node(temp / "home");
+  const Project project = node->project("notes");
+  const auto error = [&] { return project.sync().Report().value().error; };
+  CHECK(error().empty());
+  REQUIRE(project.retention().Set({{.age_ms = 1}, {}}).ok());
+  CHECK(Eventually([&] { return error().starts_with("retention: "); }));
+  CHECK(Horizon(project) == 5);
+  // Has no need to read any of them.
+  REQUIRE(project.retention().Set({{.entries = 100}, {}}).ok());
+  CHECK(Eventually([&] { return error().empty(); }));
 }
 
 }  // namespace

@@ -3,10 +3,10 @@
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
-#include <functional>
 #include <future>
 #include <memory>
 #include <thread>
+#include <utility>
 
 #include "node/node.h"
 
@@ -25,7 +25,7 @@ class RunningNode {
   ~RunningNode() {
     guard_.reset();
     io_.stop();
-    thread_.join();
+    if (thread_.joinable()) thread_.join();
   }
 
   Node& operator*() { return *node_; }
@@ -33,14 +33,18 @@ class RunningNode {
   [[nodiscard]] const absl::Status& status() const { return status_; }
   boost::asio::io_context& io() { return io_; }
 
-  // Runs `function` on the loop and waits for it.
-  void OnLoop(const std::function<void()>& function) {
-    std::promise<void> ran;
-    boost::asio::post(io_, [&] {
-      function();
-      ran.set_value();
-    });
-    ran.get_future().wait();
+  // Runs `function` on the loop, waits for it and gives what it returned.
+  template <typename Function>
+  auto OnLoop(Function function) {
+    std::packaged_task<decltype(function())()> task(std::move(function));
+    auto result = task.get_future();
+    boost::asio::post(io_, [&task] { task(); });
+    return result.get();
+  }
+  // Waits until the loop has nothing left to run: after Close().
+  void Drain() {
+    guard_.reset();
+    thread_.join();
   }
 
  private:

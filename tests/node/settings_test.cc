@@ -123,6 +123,33 @@ TEST_CASE("settings: names and ids of projects are distinct", "[node]") {
   rig.Finish(1);
 }
 
+TEST_CASE("settings: a project and what comes with it are one batch",
+          "[node]") {
+  Rig rig;
+  REQUIRE(rig.Open().ok());
+  ProjectNumber told;
+  const auto number = rig.settings->AddProject(
+      "notes", IdOf('p'), rig.Count(),
+      [&](ProjectNumber added, WriteBatch& batch) {
+        told = added;
+        batch.Put(Column::kProjects, ProjectPrefix(added) + "x", "row");
+        CHECK(batch.size() == 3);  // The node's, the project's and this.
+      });
+  REQUIRE(number.ok());
+  CHECK(told == *number);
+  rig.Finish(1);
+  REQUIRE(rig.Open().ok());
+  REQUIRE(rig.settings->FindProject("notes") != nullptr);
+  CHECK(rig.settings->FindProject(IdOf('p'))->number == *number);
+  CHECK(rig.store.Get(Column::kProjects, ProjectPrefix(*number) + "x").ok());
+  rig.settings->RemoveProject(*number, rig.Count());
+  rig.Finish(2);
+  CHECK(rig.settings->FindProject("notes") == nullptr);
+  CHECK(rig.settings->FindProject(IdOf('p')) == nullptr);
+  REQUIRE(rig.settings->AddProject("notes", IdOf('p'), rig.Count()).ok());
+  rig.Finish(3);
+}
+
 TEST_CASE("settings: a removed project leaves nothing and its number is spent",
           "[node]") {
   Rig rig;

@@ -2,6 +2,7 @@
 
 #include <catch2/catch.hpp>
 
+#include "replication/peer/loop_timer.h"
 #include "tests/peer/fake_peer.h"
 #include "tests/peer/peer_rig.h"
 
@@ -24,6 +25,7 @@ struct Alone {
             PeerSession::Environment{
                 node, peer, world.io.get_executor(),
                 world.worker.get_executor(), random, time,
+                LoopTimers(world.io.get_executor()),
                 [this] { return received; },
                 [] { return std::vector<std::string>{"127.0.0.1:1"}; },
                 [](const PeerRecord&) {},

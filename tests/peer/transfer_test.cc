@@ -3,6 +3,7 @@
 
 #include "replication/peer/chunk_fetcher.h"
 #include "replication/peer/chunk_server.h"
+#include "replication/peer/loop_timer.h"
 #include "replication/peer/segment_receiver.h"
 #include "replication/peer/segment_sender.h"
 #include "tests/peer/fake_peer.h"
@@ -331,6 +332,7 @@ struct Fetching {
     REQUIRE(node.rig()->wants().size() > 0);
     fetcher = std::make_unique<ChunkFetcher>(
         *node.rig(), world.io.get_executor(), world.worker.get_executor(),
+        LoopTimers(world.io.get_executor())(),
         ChunkFetcher::Hooks{
             [this](std::vector<Hash> hashes,
                    PeerCalls::Done<ChunksAnswer> done) {
@@ -412,6 +414,7 @@ TEST_CASE("chunk_server: answers are limited and in order", "[peer]") {
   std::vector<absl::Status> broken;
   ChunkServer server(
       *node.rig(), world.io.get_executor(), world.worker.get_executor(),
+      LoopTimers(world.io.get_executor())(),
       {[] {}, [&](absl::Status why) { broken.push_back(std::move(why)); }});
   std::optional<ChunksAnswer> answer;
   server.OnAsk(hashes, [&](auto result) { answer = *std::move(result); });
@@ -431,6 +434,7 @@ TEST_CASE("chunk_server: who was told of a lack hears when content comes",
   int hints = 0;
   ChunkServer server(*fetching.node.rig(), fetching.world.io.get_executor(),
                      fetching.world.worker.get_executor(),
+                     LoopTimers(fetching.world.io.get_executor())(),
                      {[&] { ++hints; }, [](absl::Status) {}});
   bool told = GENERATE(false, true);
   if (told) {
@@ -454,6 +458,7 @@ TEST_CASE("chunk_server: asking for too much at once is the peer's fault",
   std::vector<absl::Status> broken;
   ChunkServer server(
       *node.rig(), world.io.get_executor(), world.worker.get_executor(),
+      LoopTimers(world.io.get_executor())(),
       {[] {}, [&](absl::Status why) { broken.push_back(std::move(why)); }});
   int answers = 0;
   for (std::size_t i = 0; i <= ChunkServer::kRequestsMax; ++i)

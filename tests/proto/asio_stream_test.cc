@@ -109,6 +109,25 @@ TEMPLATE_TEST_CASE("asio_stream: reads give what the peer sent", "[proto]",
   CHECK(f.Read(1, 10)->empty());
 }
 
+// The stream knows that the first read emptied the socket, and so does not look
+// before it waits: what has come since must end the wait.
+TEMPLATE_TEST_CASE("asio_stream: bytes that came between two reads are read",
+                   "[proto]", TcpSocket, LocalSocket) {
+  Fixture<TestType> f;
+  for (int round = 0; round < 3; ++round) {
+    f.PeerSends("one");
+    CHECK(*f.Read(1, 100) == "one");
+    f.io.poll();
+    f.PeerSends("two");
+    f.io.poll();
+    CHECK(*f.Read(3, 3) == "two");
+  }
+  f.PeerSends("last");
+  CHECK(*f.Read(4, 4) == "last");
+  f.peer.close();
+  CHECK(f.Read(1, 1)->empty());
+}
+
 TEMPLATE_TEST_CASE("asio_stream: large reads and writes are whole", "[proto]",
                    TcpSocket, LocalSocket) {
   Fixture<TestType> f;

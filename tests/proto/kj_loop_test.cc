@@ -226,6 +226,75 @@ TEST_CASE("kj_loop: posted functions run in order and may post again",
   CHECK(order == std::vector<int>{1, 2, 3});
 }
 
+TEST_CASE("kj_loop: what leaves the loop runs outside in the same handler",
+          "[proto]") {
+  Fixture f;
+  std::vector<int> order;
+  boost::asio::post(f.io, [&] {
+    f.loop.Handle([&] {
+      f.loop.Leave([&] {
+        CHECK_FALSE(f.loop.IsEntered());
+        CHECK(f.loop.MayEnter());
+        order.push_back(2);
+        f.loop.Leave([&] { order.push_back(4); });
+      });
+      f.loop.Leave([&] { order.push_back(3); });
+      f.loop.Detach(kj::evalLater([&] { order.push_back(1); }));
+    });
+  });
+  REQUIRE(f.io.run_one() == 1);
+  CHECK(order == std::vector<int>{1, 2, 3});  // The last one waits its turn.
+  f.io.poll();
+  CHECK(order == std::vector<int>{1, 2, 3, 4});
+}
+
+TEST_CASE("kj_loop: what leaves outside of a handler comes in a later one",
+          "[proto]") {
+  Fixture f;
+  int ran = 0;
+  f.loop.Leave([&] { ++ran; });
+  f.loop.Enter([&] { f.loop.Leave([&] { ++ran; }); });
+  CHECK(ran == 0);
+  CHECK(f.io.poll() == 1);
+  CHECK(ran == 2);
+}
+
+TEST_CASE("kj_loop: a function that leaves may destroy the loop", "[proto]") {
+  boost::asio::io_context io;
+  auto loop = std::make_unique<KjLoop>(io.get_executor(), nullptr);
+  bool second = false;
+  bool dropped = false;
+  boost::asio::post(io, [&] {
+    loop->Handle([&] {
+      loop->Leave([&] { loop.reset(); });
+      loop->Leave([&, guard = std::shared_ptr<bool>(&dropped, [](bool* gone) {
+                        *gone = true;
+                      })] { second = true; });
+    });
+  });
+  io.poll();
+  CHECK(loop == nullptr);
+  CHECK_FALSE(second);
+  CHECK(dropped);
+}
+
+TEST_CASE("kj_loop: an exception of one that leaves keeps back no other",
+          "[proto]") {
+  Fixture f;
+  bool second = false;
+  boost::asio::post(f.io, [&] {
+    f.loop.Handle([&] {
+      f.loop.Leave([] { throw std::runtime_error("mine"); });
+      f.loop.Leave([&] { second = true; });
+    });
+  });
+  CHECK_THROWS_AS(f.io.run_one(), std::runtime_error);
+  CHECK_FALSE(second);
+  f.io.restart();
+  CHECK(f.io.poll() == 1);
+  CHECK(second);
+}
+
 TEST_CASE("kj_loop: a loop works on a strand over several threads", "[proto]") {
   boost::asio::thread_pool pool(4);
   std::atomic<int> rounds = 0;

@@ -1,0 +1,204 @@
+#include "tests/sim/sim_network.h"
+
+#include <algorithm>
+#include <deque>
+#include <utility>
+
+#include "base/status.h"
+#include "tests/sim/sim_node.h"
+
+namespace syncline::testing {
+
+// Ends with the link, a cut or a crash; whatever is on its way is lost then.
+struct SimLink::Connection {
+  SimLink* link;
+  std::unique_ptr<Remote> remotes[2];         // What node i calls.
+  std::unique_ptr<PeerSession> sessions[2];   // Of node i.
+  std::int64_t last_us[2] = {0, 0};           // Arrival of the last, at node i.
+  std::deque<std::function<void()>> held[2];  // While stalled.
+  std::uint64_t arrived[2] = {0, 0};
+
+  // `event` happens at node `to`, unless the connection ends before.
+  void Send(const std::shared_ptr<Connection>& self, int to,
+            std::function<void()> event) {
+    SimClock& clock = link->clock_;
+    const std::int64_t at =
+        std::max(clock.now_us() + clock.Between(100, 40'000), last_us[to] + 1);
+    last_us[to] = at;
+    clock.After(at - clock.now_us(), [weak = std::weak_ptr<Connection>(self),
+                                      to, event = std::move(event)]() mutable {
+      const auto connection = weak.lock();
+      if (connection) connection->Arrive(to, std::move(event));
+    });
+  }
+  void Arrive(int to, std::function<void()> event) {
+    if (link->stalled_[to] || !held[to].empty()) {
+      held[to].push_back(std::move(event));
+      return;
+    }
+    ++arrived[to];
+    event();
+  }
+  void Release(int to) {
+    for (auto& event : std::exchange(held[to], {})) {
+      link->clock_.After(0, std::move(event));
+      ++arrived[to];
+    }
+  }
+};
+
+// What node `from` sees of the other.
+class SimLink::Remote final : public PeerCalls {
+ public:
+  Remote(std::weak_ptr<Connection> connection, int from)
+      : connection_(std::move(connection)), from_(from) {}
+
+  void Announce(Announcement announcement, Called done) override {
+    Call<absl::Status>("announce", std::move(done),
+                       [=](PeerSession& to, auto answer) {
+                         to.Announce(announcement, std::move(answer));
+                       });
+  }
+  void Compare(const ProjectId& project, Position position,
+               Done<CompareAnswer> done) override {
+    Call<absl::StatusOr<CompareAnswer>>(
+        "compare", std::move(done), [=](PeerSession& to, auto answer) {
+          to.Compare(project, position, std::move(answer));
+        });
+  }
+  void Pull(PullRequest request, Done<PullAnswer> done) override {
+    Call<absl::StatusOr<PullAnswer>>("pull", std::move(done),
+                                     [=](PeerSession& to, auto answer) {
+                                       to.Pull(request, std::move(answer));
+                                     });
+  }
+  void Push(Segment segment, Done<PushAnswer> done) override {
+    Call<absl::StatusOr<PushAnswer>>("push " + segment.frames, std::move(done),
+                                     [=](PeerSession& to, auto answer) {
+                                       to.Push(segment, std::move(answer));
+                                     });
+  }
+  void Ended(const ProjectId& project, std::uint32_t stream, Stop stop,
+             Called done) override {
+    Call<absl::Status>("ended", std::move(done),
+                       [=](PeerSession& to, auto answer) {
+                         to.Ended(project, stream, stop, std::move(answer));
+                       });
+  }
+  void Chunks(const ProjectId& project, std::vector<Hash> hashes,
+              Done<ChunksAnswer> done) override {
+    Call<absl::StatusOr<ChunksAnswer>>(
+        "chunks", std::move(done), [=](PeerSession& to, auto answer) {
+          to.Chunks(project, hashes, std::move(answer));
+        });
+  }
+  void MoreContent(const ProjectId& project, Called done) override {
+    Call<absl::Status>("more content", std::move(done),
+                       [=](PeerSession& to, auto answer) {
+                         to.MoreContent(project, std::move(answer));
+                       });
+  }
+  void Ping(Called done) override {
+    Call<absl::Status>(
+        "ping", std::move(done),
+        [](PeerSession& to, auto answer) { to.Ping(std::move(answer)); });
+  }
+  void Goodbye(std::string reason, Called done) override {
+    Call<absl::Status>("goodbye", std::move(done),
+                       [=](PeerSession& to, auto answer) {
+                         to.Goodbye(reason, std::move(answer));
+                       });
+  }
+
+ private:
+  template <typename Answer, typename Done, typename Method>
+  void Call(std::string_view what, Done done, Method method) {
+    const auto connection = connection_.lock();
+    if (!connection) return;
+    connection->link->clock_.Trace(what);
+    const int to = 1 - from_;
+    connection->Send(
+        connection, to,
+        [weak = connection_, to, from = from_, done = std::move(done),
+         method = std::move(method)] {
+          const auto at = weak.lock();
+          if (!at) return;
+          method(*at->sessions[to], [weak, from, done](Answer answer) {
+            const auto back = weak.lock();
+            if (!back) return;
+            back->Send(back, from,
+                       [done, answer = std::move(answer)] { done(answer); });
+          });
+        });
+  }
+
+  const std::weak_ptr<Connection> connection_;
+  const int from_;
+};
+
+SimLink::SimLink(SimClock& clock, SimNode& a, SimNode& b)
+    : clock_(clock), nodes_{&a, &b} {
+  ConnectLater();
+}
+
+SimLink::~SimLink() { Cut(); }
+
+void SimLink::SetUp(bool up) {
+  up_ = up;
+  if (!up) Cut();
+  if (up) ConnectLater();
+}
+
+void SimLink::Stall(bool towards_second, bool stalled) {
+  const int to = towards_second ? 1 : 0;
+  stalled_[to] = stalled;
+  if (!stalled && connection_) connection_->Release(to);
+}
+
+void SimLink::ConnectLater() {
+  if (connecting_) return;
+  connecting_ = true;
+  clock_.After(clock_.Between(1'000, 500'000), [this] {
+    connecting_ = false;
+    Connect();
+  });
+}
+
+void SimLink::Connect() {
+  if (!up_ || connection_) return;
+  if (!nodes_[0]->running() || !nodes_[1]->running()) return ConnectLater();
+  auto connection = std::make_shared<Connection>();
+  connection->link = this;
+  const std::weak_ptr<Connection> weak = connection;
+  for (const int i : {0, 1}) {
+    connection->remotes[i] = std::make_unique<Remote>(weak, i);
+    connection->sessions[i] = nodes_[i]->NewSession(
+        *nodes_[1 - i], *connection->remotes[i],
+        [weak, i] {
+          const auto at = weak.lock();
+          return at ? at->arrived[i] : 0;
+        },
+        [this, weak](const absl::Status& why) {
+          clock_.Trace(FromAbsl(why.message()));
+          if (const auto at = weak.lock()) CutLater(at);
+        });
+  }
+  connection_ = std::move(connection);
+  for (const auto& session : connection_->sessions) session->Start();
+}
+
+void SimLink::CutLater(const std::shared_ptr<Connection>& connection) {
+  clock_.After(0, [this, weak = std::weak_ptr<Connection>(connection)] {
+    if (const auto at = weak.lock(); at && at == connection_) Cut();
+  });
+}
+
+void SimLink::Cut() {
+  if (!connection_) return;
+  // Nothing in the sessions may find the connection alive.
+  const std::shared_ptr<Connection> ended = std::exchange(connection_, nullptr);
+  for (auto& session : ended->sessions) session.reset();
+  if (up_) ConnectLater();
+}
+
+}  // namespace syncline::testing

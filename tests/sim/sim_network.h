@@ -1,0 +1,53 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "replication/peer/peer_messages.h"
+#include "replication/peer/peer_session.h"
+#include "tests/sim/sim_clock.h"
+
+namespace syncline::testing {
+
+class SimNode;
+
+// The way between two nodes. While it is up and both run, there is a
+// connection over it, or soon will be: messages arrive in order, each after
+// its own time, or not at all once the connection was cut.
+class SimLink {
+ public:
+  SimLink(SimClock& clock, SimNode& a, SimNode& b);
+  ~SimLink();
+  SimLink(const SimLink&) = delete;
+  SimLink& operator=(const SimLink&) = delete;
+
+  // Down: cuts the connection, and makes none.
+  void SetUp(bool up);
+  // Nothing arrives at the second (or first) node any more; nobody is told.
+  void Stall(bool towards_second, bool stalled);
+  // Cuts the connection, if any: a node stopped, or a session ended.
+  void Cut();
+  // Both nodes were told of everything that was sent.
+  [[nodiscard]] bool connected() const { return connection_ != nullptr; }
+  [[nodiscard]] bool Joins(const SimNode& node) const {
+    return nodes_[0] == &node || nodes_[1] == &node;
+  }
+
+ private:
+  struct Connection;
+  class Remote;
+  void ConnectLater();
+  void Connect();
+  void CutLater(const std::shared_ptr<Connection>& connection);
+
+  SimClock& clock_;
+  SimNode* const nodes_[2];
+  bool up_ = true;
+  bool connecting_ = false;
+  bool stalled_[2] = {false, false};  // Towards that node.
+  std::shared_ptr<Connection> connection_;
+};
+
+}  // namespace syncline::testing

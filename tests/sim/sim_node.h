@@ -1,0 +1,91 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "kv/chunk_store.h"
+#include "replication/peer/peer_host.h"
+#include "replication/peer/peer_session.h"
+#include "replication/replica.h"
+#include "tests/sim/sim_clock.h"
+#include "tests/sim/sim_disk.h"
+#include "tests/testing/crash_store.h"
+#include "tests/testing/faulty_store.h"
+#include "tests/testing/temporary_directory.h"
+
+namespace syncline::testing {
+
+// One device with one replica of the project. Its disk outlives it.
+class SimNode final : public PeerHost {
+ public:
+  SimNode(SimClock& clock, int number);
+  ~SimNode() override;
+
+  // Empty, or why it cannot start.
+  std::string Boot();
+  // The process dies. With `keep` the machine loses its power too: of what
+  // was not synced only that many of the oldest writes are left.
+  // Requires: it has no session.
+  void Crash(std::optional<std::size_t> keep);
+  [[nodiscard]] bool running() const { return replica_ != nullptr; }
+
+  [[nodiscard]] int number() const { return number_; }
+  Replica& replica() { return *replica_; }
+  ChunkStore& chunks() { return *chunks_; }
+  SimTime& time() { return time_; }
+  FaultyStore& store() { return faulty_; }
+  CrashStore& disk() { return disk_; }
+  void SetStrategy(Strategy strategy);
+
+  // Does what a user might; `seed` decides what.
+  void Edit(std::uint64_t seed);
+  // Of entries that were acknowledged and must never be lost: hashes of their
+  // bytes.
+  [[nodiscard]] const std::map<Dot, Hash>& acknowledged() const {
+    return acknowledged_;
+  }
+
+  std::unique_ptr<PeerSession> NewSession(
+      SimNode& other, PeerCalls& peer, std::function<std::uint64_t()> received,
+      std::function<void(absl::Status)> ended);
+
+  // PeerHost.
+  const Self& self() const override { return self_; }
+  std::optional<std::vector<ProjectInfo>> ProjectsFor(
+      const DeviceId&) const override;
+  Replica* FindReplica(const ProjectId&) override { return replica_.get(); }
+  absl::StatusOr<std::string> InvitationSecret(std::string_view) const override;
+  void RedeemInvitation(
+      std::string_view, const PeerRecord&,
+      std::function<void(absl::StatusOr<std::vector<ProjectInfo>>)>) override {}
+  void AcceptProjects(const PeerRecord&, const std::vector<ProjectInfo>&,
+                      std::function<void(absl::Status)>) override {}
+  void RememberPeer(const PeerRecord&) override {}
+  void RememberFrontier(const DeviceId&, const ProjectId&,
+                        const VersionVector&) override {}
+
+ private:
+  void Commit(std::vector<Effect> effects, Durability durability);
+  void Remember(const Dot& dot);
+
+  SimClock& clock_;
+  const int number_;
+  Self self_;
+  SeededRandom random_;
+  SimTime time_;
+  TemporaryDirectory directory_;
+  CrashStore disk_;
+  FaultyStore faulty_{disk_};
+  SimSync sync_;
+  Strategy strategy_ = Strategy::kKeepBoth;
+  std::unique_ptr<ChunkStore> chunks_;
+  std::unique_ptr<Replica> replica_;
+  std::map<Dot, Hash> acknowledged_;
+};
+
+}  // namespace syncline::testing

@@ -1,0 +1,190 @@
+#include "tests/sim/sim_oracle.h"
+
+#include <map>
+#include <set>
+
+#include "kv/file_content.h"
+#include "proto/entry_codec.h"
+#include "tests/state/naive_view.h"
+
+namespace syncline::testing {
+namespace {
+
+using Nodes = std::vector<std::unique_ptr<SimNode>>;
+
+struct Logged {
+  std::map<Dot, Hash> hashes;
+  std::vector<Entry> entries;
+};
+
+// Reads all of a log; says what is wrong with it in `fault`.
+Logged ReadLog(SimNode& node, std::string& fault) {
+  Logged logged;
+  auto reader = node.replica().log().Read({});
+  Seq seq;
+  for (; reader->Valid(); reader->Next()) {
+    const RecordView& record = reader->record();
+    seq = seq.next();
+    if (record.seq != seq) fault = "log: a hole";
+    const auto decoded = DecodeEntry(record.entry);
+    if (!decoded.ok() || decoded->entry.dot != record.dot) {
+      fault = "log: an entry that is not what its record says";
+      return logged;
+    }
+    if (!logged.hashes.emplace(record.dot, Sha256(record.entry)).second) {
+      fault = "log: an entry twice";
+    }
+    logged.entries.push_back(decoded->entry);
+  }
+  if (!reader->status().ok()) fault = "log: " + reader->status().ToString();
+  if (seq != node.replica().log().head()) fault = "log: it ends early";
+  return logged;
+}
+
+// Heads by register as the entries define them: every head that was ever
+// added, without those that any entry supersedes. No order of entries.
+class LiveHeads {
+ public:
+  explicit LiveHeads(const std::vector<Entry>& entries) {
+    for (const Entry& entry : entries) {
+      if (CausalState::Violation(entry)) continue;
+      for (const Effect& effect : entry.effects) {
+        std::visit([&](const auto& e) { Do(entry.dot, e); }, effect);
+      }
+    }
+    for (const auto& name : dead_) added_.erase(name);
+  }
+  [[nodiscard]] const std::set<std::pair<RegisterId, Dot>>& names() const {
+    return added_;
+  }
+
+ private:
+  using Field = RegisterId::Field;
+  void Add(const Dot& dot, const RegisterId& reg, const Dots& supersedes) {
+    added_.emplace(reg, dot);
+    Kill(reg, supersedes);
+  }
+  void Kill(const RegisterId& reg, const Dots& dots) {
+    for (const Dot& dot : dots) dead_.emplace(reg, dot);
+  }
+  void Do(const Dot&, const CreateEffect&) {}
+  void Do(const Dot&, const EventEffect&) {}
+  void Do(const Dot& dot, const PlaceEffect& e) {
+    Add(dot, {Field::kPlace, e.item, {}, {}}, e.supersedes);
+  }
+  void Do(const Dot& dot, const ContentEffect& e) {
+    Add(dot, {Field::kContent, e.item, {}, {}}, e.supersedes);
+  }
+  void Do(const Dot& dot, const AttrEffect& e) {
+    Add(dot, {Field::kAttr, e.item, {}, e.key}, e.supersedes);
+  }
+  void Do(const Dot&, const RemoveEffect& e) {
+    Kill({Field::kPlace, e.item, {}, {}}, e.place);
+    Kill({Field::kContent, e.item, {}, {}}, e.content);
+    for (const auto& [key, dot] : e.attrs) {
+      Kill({Field::kAttr, e.item, {}, key}, {dot});
+    }
+  }
+  void Do(const Dot& dot, const DocEffect& e) {
+    const RegisterId reg{Field::kDoc, {}, e.name_space, e.key};
+    Kill(reg, e.supersedes);
+    if (e.payload) added_.emplace(reg, dot);
+  }
+
+  std::set<std::pair<RegisterId, Dot>> added_;
+  std::set<std::pair<RegisterId, Dot>> dead_;
+};
+
+std::string CheckRegisters(SimNode& node, const std::vector<Entry>& entries) {
+  const auto snapshot = node.replica().state().TakeSnapshot();
+  if (!snapshot.ok()) return "registers: " + snapshot.status().ToString();
+  std::set<std::pair<RegisterId, Dot>> live;
+  for (const auto& [reg, head] : snapshot->heads) {
+    live.emplace(reg, head.order.dot());
+  }
+  if (live != LiveHeads(entries).names()) {
+    return "registers: node " + std::to_string(node.number()) + " has " +
+           std::to_string(live.size()) + " heads";
+  }
+  return {};
+}
+
+std::string CheckContent(SimNode& node) {
+  for (const auto& [path, row] : ListAll(node.replica().state())) {
+    if (row.kind != ItemKind::kFile) continue;
+    const auto content = FileContent::Decode(row.shown_sibling().payload());
+    if (!content.ok()) return "content: " + path;
+    const absl::Status read =
+        ReadContent(node.chunks(), *content,
+                    [](std::string_view) { return absl::OkStatus(); });
+    if (!read.ok()) return "content: " + path + ": " + read.ToString();
+  }
+  return {};
+}
+
+// Every automatic entry takes a human head out of its author's sight.
+std::string CheckQuiet(const std::vector<Entry>& entries, std::size_t nodes) {
+  std::size_t human = 0;
+  std::size_t automatic = 0;
+  for (const Entry& entry : entries) {
+    if (entry.generation() > 0) {
+      ++automatic;
+      continue;
+    }
+    for (const Effect& effect : entry.effects) {
+      human += std::holds_alternative<ContentEffect>(effect) ||
+               std::holds_alternative<DocEffect>(effect);
+    }
+  }
+  if (automatic <= human * nodes) return {};
+  return "quiet: " + std::to_string(automatic) + " automatic entries";
+}
+
+std::string CheckNode(SimNode& node, SimNode& first, const Logged& logged) {
+  const CausalState& state = node.replica().state();
+  if (state.Digest() != first.replica().state().Digest()) {
+    return "view: digests differ";
+  }
+  if (auto fault = CheckRegisters(node, logged.entries); !fault.empty()) {
+    return fault;
+  }
+  if (auto fault = CompareWithNaive(state); !fault.empty()) {
+    return "view: " + fault;
+  }
+  return CheckContent(node);
+}
+
+}  // namespace
+
+bool AllEqual(const Nodes& nodes) {
+  const VersionVector& frontier = nodes[0]->replica().log().frontier();
+  for (const auto& node : nodes) {
+    AppendLog& log = node->replica().log();
+    if (log.frontier() != frontier || log.durable() != log.head() ||
+        node->replica().wants().size() > 0) {
+      return false;
+    }
+  }
+  return true;
+}
+
+std::string FindFault(const Nodes& nodes) {
+  std::string fault;
+  const Logged first = ReadLog(*nodes[0], fault);
+  for (const auto& node : nodes) {
+    const Logged logged = ReadLog(*node, fault);
+    if (!fault.empty()) return fault;
+    if (logged.hashes != first.hashes) return "log: other entries";
+    for (const auto& [dot, hash] : node->acknowledged()) {
+      const auto at = first.hashes.find(dot);
+      if (at == first.hashes.end() || at->second != hash) {
+        return "lost: " + dot.ToText();
+      }
+    }
+    fault = CheckNode(*node, *nodes[0], logged);
+    if (!fault.empty()) return fault;
+  }
+  return CheckQuiet(first.entries, nodes.size());
+}
+
+}  // namespace syncline::testing

@@ -1,0 +1,24 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "tests/sim/sim_node.h"
+
+namespace syncline::testing {
+
+// Whether nothing is on its way any more: equal frontiers, all durable, all
+// content there.
+bool AllEqual(const std::vector<std::unique_ptr<SimNode>>& nodes);
+
+// What must hold of nodes that are in step. Empty, or what does not:
+//   lost       an acknowledged entry, or its bytes
+//   log        a log with a hole, or with other bytes than another
+//   registers  other heads than the entries say, computed anew
+//   view       another tree than the rules say, or than another's
+//   content    a shown file that cannot be read
+//   quiet      more automatic entries than the rules allow
+std::string FindFault(const std::vector<std::unique_ptr<SimNode>>& nodes);
+
+}  // namespace syncline::testing

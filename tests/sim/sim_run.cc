@@ -1,0 +1,199 @@
+#include "tests/sim/sim_run.h"
+
+#include <algorithm>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "tests/sim/sim_network.h"
+#include "tests/sim/sim_node.h"
+#include "tests/sim/sim_oracle.h"
+
+namespace syncline::testing {
+namespace {
+
+using Kind = SimAction::Kind;
+
+constexpr std::int64_t kMs = 1'000;
+// What is broken may take so long to come together again.
+constexpr std::int64_t kPatienceUs = 600'000 * kMs;
+
+class Run {
+ public:
+  explicit Run(const SimScript& script) : script_(script), clock_(script.seed) {
+    for (int i = 0; i < script.nodes; ++i) {
+      nodes_.push_back(std::make_unique<SimNode>(clock_, i));
+      Boot(*nodes_.back());
+    }
+    for (std::size_t i = 0; i < nodes_.size(); ++i) {
+      for (std::size_t j = i + 1; j < nodes_.size(); ++j) {
+        links_.push_back(
+            std::make_unique<SimLink>(clock_, *nodes_[i], *nodes_[j]));
+        ends_.emplace_back(static_cast<int>(i), static_cast<int>(j));
+      }
+    }
+  }
+
+  SimOutcome Play() {
+    for (const SimAction& action : script_.actions) {
+      clock_.RunUntil(action.at_ms * kMs);
+      Do(action);
+    }
+    Heal();
+    SimOutcome outcome;
+    if (fault_.empty()) fault_ = Settle();
+    outcome.fault = fault_;
+    outcome.trace = clock_.trace();
+    outcome.simulated_ms = clock_.now_us() / kMs;
+    if (nodes_[0]->running()) {
+      outcome.entries = nodes_[0]->replica().log().head().value;
+    }
+    links_.clear();
+    return outcome;
+  }
+
+ private:
+  void Boot(SimNode& node) {
+    if (node.running()) return;
+    const std::string why = node.Boot();
+    if (!why.empty() && fault_.empty()) fault_ = "boot: " + why;
+  }
+
+  void Stop(SimNode& node, std::optional<std::size_t> keep) {
+    for (const auto& link : links_) {
+      if (link->Joins(node)) link->Cut();
+    }
+    node.Crash(keep);
+  }
+
+  SimLink& LinkOf(int a, int b) {
+    const auto at = std::find(ends_.begin(), ends_.end(),
+                              std::pair(std::min(a, b), std::max(a, b)));
+    return *links_[static_cast<std::size_t>(at - ends_.begin())];
+  }
+
+  void Later(std::int64_t ms, std::function<void()> then) {
+    clock_.After(ms * kMs, std::move(then));
+  }
+
+  void Restart(SimNode& node, std::optional<std::size_t> keep,
+               std::int64_t ms) {
+    if (!node.running()) return;
+    Stop(node, keep);
+    Later(ms, [this, &node] { Boot(node); });
+  }
+
+  void Do(const SimAction& action) {
+    SimNode& node = *nodes_[static_cast<std::size_t>(action.a)];
+    switch (action.kind) {
+      case Kind::kEdit:
+        if (node.running()) {
+          node.Edit(static_cast<std::uint64_t>(action.value));
+        }
+        break;
+      case Kind::kKill:
+        Restart(node, std::nullopt, action.value);
+        break;
+      case Kind::kPower:
+        Restart(node, clock_.random().Below(node.disk().unsynced() + 1),
+                action.value);
+        break;
+      case Kind::kEio:
+        node.store().Fail(FaultyStore::Call::kWrite, 1,
+                          absl::UnavailableError("no disk"));
+        Later(action.value, [this, &node] { Restart(node, std::nullopt, 1); });
+        break;
+      case Kind::kCut:
+        LinkOf(action.a, action.b).Cut();
+        break;
+      case Kind::kPart:
+        LinkOf(action.a, action.b).SetUp(false);
+        Later(action.value,
+              [this, action] { LinkOf(action.a, action.b).SetUp(true); });
+        break;
+      case Kind::kStall: {
+        const bool second = action.b > action.a;
+        LinkOf(action.a, action.b).Stall(second, true);
+        Later(action.value, [this, action, second] {
+          LinkOf(action.a, action.b).Stall(second, false);
+        });
+        break;
+      }
+      case Kind::kClock:
+        node.time().skew_ms = action.value * 1'000;
+        break;
+      case Kind::kStrategy:
+        node.SetStrategy(static_cast<Strategy>(action.value));
+        break;
+    }
+  }
+
+  void Heal() {
+    // What was to end by itself has ended.
+    clock_.RunUntil(clock_.now_us() + 61'000 * kMs);
+    for (const auto& node : nodes_) {
+      node->store().Heal();
+      if (node->running() && !node->replica().health().ok()) {
+        Stop(*node, std::nullopt);
+      }
+      Boot(*node);
+    }
+    for (const auto& link : links_) link->SetUp(true);
+  }
+
+  // Everything comes together, and then nothing is written any more.
+  std::string Settle() {
+    const std::int64_t end = clock_.now_us() + kPatienceUs;
+    std::int64_t quiet_since = -1;
+    std::uint64_t entries = 0;
+    while (clock_.now_us() < end) {
+      clock_.RunUntil(clock_.now_us() + 1'000 * kMs);
+      const std::uint64_t now = nodes_[0]->replica().log().head().value;
+      if (!AllEqual(nodes_) || now != entries) quiet_since = -1;
+      entries = now;
+      if (!AllEqual(nodes_)) continue;
+      if (quiet_since < 0) quiet_since = clock_.now_us();
+      if (clock_.now_us() - quiet_since >= 60'000 * kMs) {
+        return FindFault(nodes_);
+      }
+    }
+    return "liveness: not in step after ten minutes";
+  }
+
+  const SimScript& script_;
+  SimClock clock_;
+  std::vector<std::unique_ptr<SimNode>> nodes_;
+  std::vector<std::unique_ptr<SimLink>> links_;
+  std::vector<std::pair<int, int>> ends_;
+  std::string fault_;
+};
+
+std::string KindOf(const std::string& fault) {
+  return fault.substr(0, fault.find(':'));
+}
+
+}  // namespace
+
+SimOutcome RunScript(const SimScript& script) { return Run(script).Play(); }
+
+SimScript Shrink(SimScript script) {
+  const std::string kind = KindOf(RunScript(script).fault);
+  for (std::size_t count = script.actions.size() / 2; count > 0; count /= 2) {
+    for (std::size_t at = 0; at < script.actions.size();) {
+      SimScript shorter = script;
+      const auto begin =
+          shorter.actions.begin() + static_cast<std::ptrdiff_t>(at);
+      const std::size_t left = shorter.actions.size() - at;
+      shorter.actions.erase(
+          begin, begin + static_cast<std::ptrdiff_t>(std::min(count, left)));
+      if (KindOf(RunScript(shorter).fault) == kind) {
+        script = std::move(shorter);
+      } else {
+        at += count;
+      }
+    }
+  }
+  return script;
+}
+
+}  // namespace syncline::testing

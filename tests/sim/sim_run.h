@@ -1,0 +1,25 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "tests/sim/sim_script.h"
+
+namespace syncline::testing {
+
+struct SimOutcome {
+  std::string fault;  // Empty: all held.
+  std::uint64_t trace = 0;
+  std::uint64_t entries = 0;
+  std::int64_t simulated_ms = 0;
+};
+
+// Plays `script`, heals everything, waits until all is quiet, and asks the
+// oracle. Equal scripts give equal outcomes.
+SimOutcome RunScript(const SimScript& script);
+
+// The shortest script found that fails with the same words before the first
+// ':', by leaving out actions. Requires: `script` fails.
+SimScript Shrink(SimScript script);
+
+}  // namespace syncline::testing

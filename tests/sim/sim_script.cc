@@ -1,0 +1,107 @@
+#include "tests/sim/sim_script.h"
+
+#include <algorithm>
+#include <array>
+#include <sstream>
+
+#include "base/random.h"
+#include "base/status.h"
+
+namespace syncline::testing {
+namespace {
+
+using Kind = SimAction::Kind;
+
+constexpr std::array<std::string_view, 9> kNames = {
+    "edit", "kill",  "power", "eio",     "cut",
+    "part", "stall", "clock", "strategy"};
+
+SimAction AnyAction(SeededRandom& random, int nodes) {
+  const auto below = [&random](std::uint64_t bound) {
+    return static_cast<std::int64_t>(random.Below(bound));
+  };
+  SimAction action;
+  action.a = static_cast<int>(below(static_cast<std::uint64_t>(nodes)));
+  action.b = (action.a + 1 +
+              static_cast<int>(below(static_cast<std::uint64_t>(nodes) - 1))) %
+             nodes;
+  const std::int64_t dice = below(100);
+  if (dice < 70) {
+    action.value = below(1u << 30);
+    return action;
+  }
+  constexpr std::array<Kind, 10> kFaults = {
+      Kind::kKill, Kind::kPower, Kind::kPower, Kind::kEio,   Kind::kCut,
+      Kind::kPart, Kind::kPart,  Kind::kStall, Kind::kClock, Kind::kStrategy};
+  action.kind = kFaults[static_cast<std::size_t>(below(kFaults.size()))];
+  switch (action.kind) {
+    case Kind::kClock: {
+      constexpr std::array<std::int64_t, 6> kSeconds = {
+          0, 200, -200, 400, 315'000'000, -315'000'000};
+      action.value = kSeconds[static_cast<std::size_t>(below(6))];
+      break;
+    }
+    case Kind::kStrategy:
+      action.value = below(7);
+      break;
+    default:
+      action.value = below(60'000);
+  }
+  return action;
+}
+
+}  // namespace
+
+SimScript SimScript::Of(std::uint64_t seed) {
+  SeededRandom random(seed);
+  SimScript script;
+  script.seed = seed;
+  script.nodes = 2 + static_cast<int>(random.Below(4));
+  const std::uint64_t count = 20 + random.Below(80);
+  // Some runs are hectic, some slow.
+  const std::uint64_t pause_ms = std::uint64_t{1} << random.Below(14);
+  std::int64_t at_ms = 0;
+  for (std::uint64_t i = 0; i < count; ++i) {
+    at_ms += static_cast<std::int64_t>(random.Below(pause_ms + 1));
+    SimAction action = AnyAction(random, script.nodes);
+    action.at_ms = at_ms;
+    script.actions.push_back(action);
+  }
+  return script;
+}
+
+std::string SimScript::ToText() const {
+  std::ostringstream out;
+  out << "seed " << seed << " nodes " << nodes << "\n";
+  for (const SimAction& action : actions) {
+    out << action.at_ms << " "
+        << kNames.at(static_cast<std::size_t>(action.kind)) << " " << action.a
+        << " " << action.b << " " << action.value << "\n";
+  }
+  return out.str();
+}
+
+absl::StatusOr<SimScript> SimScript::FromText(std::string_view text) {
+  std::istringstream in{std::string(text)};
+  SimScript script;
+  std::string word;
+  std::string other;
+  if (!(in >> word >> script.seed >> other >> script.nodes) || word != "seed" ||
+      other != "nodes" || script.nodes < 2) {
+    return InvalidArgument("script: its first line is 'seed N nodes N'");
+  }
+  SimAction action;
+  while (in >> action.at_ms >> word >> action.a >> action.b >> action.value) {
+    const auto* const at = std::find(kNames.begin(), kNames.end(), word);
+    if (at == kNames.end() || std::min(action.a, action.b) < 0 ||
+        std::max(action.a, action.b) >= script.nodes) {
+      return InvalidArgument("script: no such action: " + word);
+    }
+    action.kind = static_cast<Kind>(at - kNames.begin());
+    script.actions.push_back(action);
+  }
+  if (!in.eof()) return InvalidArgument("script: malformed line");
+  return script;
+}
+
+}  // namespace syncline::testing

@@ -1,0 +1,47 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/statusor.h"
+
+namespace syncline::testing {
+
+// One thing that is done to the nodes of a run.
+struct SimAction {
+  enum class Kind : std::uint8_t {
+    kEdit,      // A user of node `a` does something; `value` decides what.
+    kKill,      // The process of `a` dies, and starts again `value` ms later.
+    kPower,     // The same, and what was not synced is lost but for a part.
+    kEio,       // The next write of `a` fails; it is started again as after a
+                // kill.
+    kCut,       // The connection of `a` and `b` breaks.
+    kPart,      // They cannot reach each other for `value` ms.
+    kStall,     // Nothing from `a` arrives at `b` for `value` ms.
+    kClock,     // The wall clock of `a` is set off by `value` seconds.
+    kStrategy,  // `a` takes strategy number `value`.
+  };
+
+  std::int64_t at_ms = 0;
+  Kind kind = Kind::kEdit;
+  int a = 0;
+  int b = 0;
+  std::int64_t value = 0;
+};
+
+// What is done in a run; sorted by time. `seed` decides the rest.
+struct SimScript {
+  std::uint64_t seed = 0;
+  int nodes = 3;
+  std::vector<SimAction> actions;
+
+  static SimScript Of(std::uint64_t seed);
+  // One line for each action.
+  [[nodiscard]] std::string ToText() const;
+  //   kInvalidArgument  malformed
+  static absl::StatusOr<SimScript> FromText(std::string_view text);
+};
+
+}  // namespace syncline::testing

@@ -1,0 +1,47 @@
+#include <catch2/catch.hpp>
+#include <cstdlib>
+#include <string>
+
+#include "tests/sim/sim_run.h"
+
+namespace syncline::testing {
+namespace {
+
+// SYNCLINE_SEEDS: how many; SYNCLINE_SEED: the first.
+std::uint64_t Environment(const char* name, std::uint64_t otherwise) {
+  const char* text = std::getenv(name);
+  return text == nullptr ? otherwise : std::strtoull(text, nullptr, 10);
+}
+
+TEST_CASE("sim: nodes come together whatever happens to them", "[sim][law]") {
+  const std::uint64_t first = Environment("SYNCLINE_SEED", 1);
+  const std::uint64_t count = Environment("SYNCLINE_SEEDS", 100);
+  for (std::uint64_t seed = first; seed < first + count; ++seed) {
+    INFO("seed " << seed);
+    REQUIRE(RunScript(SimScript::Of(seed)).fault == "");
+  }
+}
+
+TEST_CASE("sim: equal seeds give equal runs", "[sim]") {
+  for (const std::uint64_t seed : {3, 4, 5}) {
+    const SimScript script = SimScript::Of(seed);
+    const SimOutcome first = RunScript(script);
+    CHECK(first.entries > 0);
+    CHECK(RunScript(script).trace == first.trace);
+  }
+}
+
+TEST_CASE("sim: a script is read as it was written", "[sim]") {
+  const SimScript script = SimScript::Of(17);
+  const auto read = SimScript::FromText(script.ToText());
+  REQUIRE(read.ok());
+  CHECK(read->ToText() == script.ToText());
+  for (const char* bad :
+       {"", "seed 1", "seed 1 nodes 1", "seed 1 nodes 3\n1 x",
+        "seed 1 nodes 3\n1 fly 0 1 2", "seed 1 nodes 3\n1 edit 0 3 2"}) {
+    CHECK_FALSE(SimScript::FromText(bad).ok());
+  }
+}
+
+}  // namespace
+}  // namespace syncline::testing
