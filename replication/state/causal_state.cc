@@ -22,7 +22,7 @@ class CausalStateImpl final : public CausalState {
         self_(self),
         frontier_(std::move(frontier)),
         options_(options) {
-    core_.check = options.check_rebuild;
+    core_.check_short_way = options.check_short_way;
   }
 
   absl::Status Load();
