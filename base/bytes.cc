@@ -1,6 +1,8 @@
 #include "base/bytes.h"
 
 #include <array>
+#include <bit>
+#include <cstring>
 
 namespace syncline {
 namespace {
@@ -21,13 +23,18 @@ int Base32Value(char c) {
   return -1;
 }
 
+std::uint32_t Swapped(std::uint32_t value) { return __builtin_bswap32(value); }
+std::uint64_t Swapped(std::uint64_t value) { return __builtin_bswap64(value); }
+
+// To big endian, and back.
+template <typename Number>
+Number BigEndian(Number value) {
+  return std::endian::native == std::endian::little ? Swapped(value) : value;
+}
+
 template <typename Number>
 std::array<char, sizeof(Number)> BigEndianBytes(Number value) {
-  std::array<char, sizeof(Number)> bytes;
-  for (std::size_t i = 0; i < sizeof(Number); ++i) {
-    bytes[sizeof(Number) - 1 - i] = static_cast<char>(value >> (8 * i));
-  }
-  return bytes;
+  return std::bit_cast<std::array<char, sizeof(Number)>>(BigEndian(value));
 }
 
 template <typename Number>
@@ -36,13 +43,14 @@ void AppendBigEndian(std::string& out, Number value) {
   out.append(bytes.data(), bytes.size());
 }
 
+// Zero where there are not enough bytes.
 template <typename Number>
-Number BigEndian(std::string_view bytes) {
+Number FromBigEndian(std::string_view bytes) {
   Number value = 0;
-  for (char c : bytes) {
-    value = static_cast<Number>((value << 8) | static_cast<unsigned char>(c));
+  if (bytes.size() == sizeof value) {
+    std::memcpy(&value, bytes.data(), sizeof value);
   }
-  return value;
+  return BigEndian(value);
 }
 
 }  // namespace
@@ -61,11 +69,13 @@ void StoreU32(std::string& out, std::size_t at, std::uint32_t value) {
 }
 
 void AppendVarint(std::string& out, std::uint64_t value) {
-  while (value >= 0x80) {
-    out.push_back(static_cast<char>(value | 0x80));
-    value >>= 7;
+  std::array<char, 10> bytes;
+  std::size_t size = 0;
+  for (; value >= 0x80; value >>= 7) {
+    bytes[size++] = static_cast<char>(value | 0x80);
   }
-  out.push_back(static_cast<char>(value));
+  bytes[size++] = static_cast<char>(value);
+  out.append(bytes.data(), size);
 }
 
 void AppendSized(std::string& out, std::string_view bytes) {
@@ -139,9 +149,13 @@ std::uint8_t ByteReader::U8() {
   return bytes.empty() ? std::uint8_t{0} : static_cast<std::uint8_t>(bytes[0]);
 }
 
-std::uint32_t ByteReader::U32() { return BigEndian<std::uint32_t>(Bytes(4)); }
+std::uint32_t ByteReader::U32() {
+  return FromBigEndian<std::uint32_t>(Bytes(4));
+}
 
-std::uint64_t ByteReader::U64() { return BigEndian<std::uint64_t>(Bytes(8)); }
+std::uint64_t ByteReader::U64() {
+  return FromBigEndian<std::uint64_t>(Bytes(8));
+}
 
 std::uint64_t ByteReader::Varint() {
   std::uint64_t value = 0;

@@ -13,8 +13,8 @@
 namespace syncline::testing {
 namespace {
 
-Origin BenchOrigin() {
-  return *Origin::FromBytes(Sha256("bench").view().substr(0, Origin::kBytes));
+Origin BenchOrigin(std::string_view name) {
+  return *Origin::FromBytes(Sha256(name).view().substr(0, Origin::kBytes));
 }
 
 }  // namespace
@@ -23,7 +23,7 @@ Origin BenchOrigin() {
 
 LogRig::LogRig(const std::filesystem::path& dir)
     : store_(Must(RocksStore::Open(dir / "store"))),
-      origin_(BenchOrigin()),
+      origin_(BenchOrigin("bench")),
       log_(Must(AppendLog::Open(*store_, sync_thread_, io_.get_executor(),
                                 kBenchProject, random_, {}))),
       counter_(log_->frontier().CounterOf(origin_)) {}
@@ -56,13 +56,13 @@ void LogRig::RunUntil(const std::function<bool()>& done) {
 
 // ---- replica
 
-ReplicaRig::ReplicaRig(const std::filesystem::path& dir)
+ReplicaRig::ReplicaRig(const std::filesystem::path& dir, std::string_view name)
     : store_(Must(RocksStore::Open(dir / "store"))),
       chunks_(Must(ChunkStore::Open(*store_, dir / "chunks"))) {
   Replica::Identity identity;
   identity.project = {std::string(16, 'p')};
   identity.number = kBenchProject;
-  identity.self = BenchOrigin();
+  identity.self = BenchOrigin(name);
   identity.device_key = std::string(Sha256("device").view());
   replica_ = Must(Replica::Open(
       {*store_, sync_thread_, *chunks_, random_, time_, io_.get_executor()},
@@ -75,16 +75,26 @@ void ReplicaRig::Commit(std::vector<Effect> effects, Durability durability,
            .status());
 }
 
-void ReplicaRig::CommitNow(std::vector<Effect> effects) {
+void ReplicaRig::Await(
+    const std::function<void(Replica::CommitDone)>& operation) {
   bool done = false;
-  Commit(std::move(effects), Durability::kBuffered,
-         [&](const absl::Status& status) {
-           Must(status);
-           done = true;
-         });
+  operation([&](const absl::Status& status) {
+    Must(status);
+    done = true;
+  });
   const auto work = boost::asio::make_work_guard(io_);
   io_.restart();
   while (!done) io_.run_one();
+}
+
+void ReplicaRig::CommitNow(std::vector<Effect> effects) {
+  Await([&](Replica::CommitDone done) {
+    Commit(std::move(effects), Durability::kBuffered, std::move(done));
+  });
+}
+
+void ReplicaRig::Flush() {
+  Await([&](Replica::CommitDone done) { replica_->Flush(std::move(done)); });
 }
 
 void ReplicaRig::MakeFiles(const std::vector<std::string>& paths) {

@@ -55,7 +55,9 @@ class LogRig {
 // A log with its causal state.
 class ReplicaRig {
  public:
-  explicit ReplicaRig(const std::filesystem::path& dir);
+  // `name` decides its origin.
+  explicit ReplicaRig(const std::filesystem::path& dir,
+                      std::string_view name = "bench");
 
   Replica& replica() { return *replica_; }
   boost::asio::io_context& io() { return io_; }
@@ -63,9 +65,13 @@ class ReplicaRig {
               Replica::CommitDone done);
   // Makes files of these paths "dir/name"; gives them all content.
   void MakeFiles(const std::vector<std::string>& paths);
+  // Writes the rows of the causal state back, and waits.
+  void Flush();
 
  private:
   void CommitNow(std::vector<Effect> effects);
+  // Starts `operation` and runs the loop until it is done.
+  void Await(const std::function<void(Replica::CommitDone)>& operation);
 
   SystemTime time_;
   SeededRandom random_{1};

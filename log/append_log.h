@@ -53,6 +53,8 @@ struct Draft {
   Dot dot;
   std::string_view entry;    // Flat Cap'n Proto message, stored as it is.
   std::string_view changes;  // EncodePathChanges().
+  // ChainOf() its origin with it, where the caller has worked that out.
+  std::optional<Hash> chain = {};
 };
 
 // A record as read; the views live as long as the reader stays on it.

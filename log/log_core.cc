@@ -159,7 +159,7 @@ void LogCore::AddRecord(Group& group, const Draft& draft) {
   AppendRecord(scratch_, dot, draft.entry, draft.changes);
   group.batch.Put(Column::kLog, RecordKey(project_, head_), scratch_);
   if (subscriptions_ > 0) cache_.Add(head_, scratch_);
-  chain = Sha256(chain.view(), draft.entry);
+  chain = draft.chain ? *draft.chain : Sha256(chain.view(), draft.entry);
   frontier_.Raise(dot.origin, dot.counter);
   if (group.origins.empty() || group.origins.back().first != dot.origin) {
     group.origins.emplace_back(dot.origin, OriginRow());

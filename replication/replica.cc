@@ -408,8 +408,8 @@ void Replica::Ingest(std::string_view frames,
   std::vector<Draft> drafts;
   drafts.reserve(changes->size());
   for (const CheckedEntry& checked : segment->fresh) {
-    drafts.push_back(
-        {checked.entry.dot, checked.bytes, (*changes)[drafts.size()]});
+    drafts.push_back({checked.entry.dot, checked.bytes,
+                      (*changes)[drafts.size()], checked.chain});
   }
   Ingested ingested;
   ingested.duplicates = segment->duplicates;

@@ -1,5 +1,6 @@
 #include "replication/segment_check.h"
 
+#include <algorithm>
 #include <map>
 #include <optional>
 #include <utility>
@@ -24,11 +25,12 @@ class Ahead {
                                 : log_.frontier().CounterOf(origin);
   }
 
-  void Take(const Dot& dot, std::string_view bytes) {
+  const Hash& Take(const Dot& dot, std::string_view bytes) {
     const auto [at, fresh] = touched_.try_emplace(dot.origin);
     if (fresh) at->second.hash = log_.ChainOf(dot.origin);
     at->second.counter = dot.counter;
     at->second.hash = Sha256(at->second.hash.view(), bytes);
+    return at->second.hash;
   }
 
   // What this node will hold at `dot`; nothing if the log cannot tell.
@@ -103,6 +105,10 @@ absl::StatusOr<CheckedSegment> CheckSegment(std::string_view frames,
                                             const std::vector<ChainHead>& heads,
                                             const AppendLog& log) {
   CheckedSegment segment;
+  // Moving entries as the list grows costs as much as decoding them.
+  constexpr std::size_t kUsualEntryBytes = 256;
+  segment.fresh.reserve(
+      std::min(frames.size() / kUsualEntryBytes + 1, kSegmentEntriesMax));
   Ahead ahead(log);
   for (std::size_t count = 0; !frames.empty(); ++count) {
     if (count == kSegmentEntriesMax) {
@@ -118,9 +124,9 @@ absl::StatusOr<CheckedSegment> CheckSegment(std::string_view frames,
       continue;
     }
     SYNCLINE_RETURN_IF_ERROR(CheckOrder(decoded.entry, ahead));
-    ahead.Take(dot, frame.entry);
-    segment.fresh.push_back(
-        {frame.entry, std::move(decoded.entry), std::move(decoded.device_key)});
+    const Hash& chain = ahead.Take(dot, frame.entry);
+    segment.fresh.push_back({frame.entry, std::move(decoded.entry),
+                             std::move(decoded.device_key), chain});
   }
   SYNCLINE_RETURN_IF_ERROR(CheckHeads(heads, ahead));
   return segment;

@@ -26,6 +26,7 @@ struct CheckedEntry {
   std::string_view bytes;  // Its message, within the segment.
   Entry entry;
   std::string device_key;
+  Hash chain;  // Of its origin, with it.
 };
 
 struct CheckedSegment {

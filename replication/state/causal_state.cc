@@ -21,7 +21,9 @@ class CausalStateImpl final : public CausalState {
         project_(project),
         self_(self),
         frontier_(std::move(frontier)),
-        options_(options) {}
+        options_(options) {
+    core_.check_short_way = options.check_short_way;
+  }
 
   absl::Status Load();
 

@@ -47,7 +47,8 @@ enum class ApplyOutcome : std::uint8_t {
 class CausalState {
  public:
   struct Options {
-    bool check_rebuild = false;  // Compare with a full rebuild every time.
+    bool check_rebuild = false;    // Compare with a full rebuild every time.
+    bool check_short_way = false;  // Go the long way too, and compare.
   };
 
   struct Applied {

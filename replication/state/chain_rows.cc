@@ -41,13 +41,30 @@ Hash ChainRows::HashOf(const Chain& chain) {
 
 ChainRef ChainRows::Add(RowWriter& rows, const Chain& chain) {
   if (chain.empty()) return {};
+  const auto length = static_cast<std::uint32_t>(chain.size());
+  if (const auto known = KnownHash(chain)) return {*known, length};
   std::string bytes = EncodeChain(chain);
   const Hash hash = Sha256(bytes);
-  if (!remembered_.contains(hash) && !staged_.contains(hash)) {
+  if (Find(hash) == nullptr) {
     rows.Put(Column::kChains, std::string(hash.view()), std::move(bytes));
     staged_.emplace(hash, chain);
   }
-  return {hash, static_cast<std::uint32_t>(chain.size())};
+  by_end_[chain.back().first] = hash;
+  return {hash, length};
+}
+
+std::optional<Hash> ChainRows::KnownHash(const Chain& chain) const {
+  const auto at = by_end_.find(chain.back().first);
+  if (at == by_end_.end()) return std::nullopt;
+  const Chain* known = Find(at->second);
+  if (known == nullptr || *known != chain) return std::nullopt;
+  return at->second;
+}
+
+const Chain* ChainRows::Find(const Hash& hash) const {
+  if (auto at = staged_.find(hash); at != staged_.end()) return &at->second;
+  auto at = remembered_.find(hash);
+  return at == remembered_.end() ? nullptr : &at->second;
 }
 
 Chain ChainRows::Load(RowReader& rows, const ChainRef& ref) {
@@ -56,12 +73,7 @@ Chain ChainRows::Load(RowReader& rows, const ChainRef& ref) {
     const auto count = std::min<std::ptrdiff_t>(ref.length, std::ssize(whole));
     return Chain(whole.begin(), whole.begin() + count);
   };
-  if (auto at = staged_.find(ref.hash); at != staged_.end()) {
-    return first(at->second);
-  }
-  if (auto at = remembered_.find(ref.hash); at != remembered_.end()) {
-    return first(at->second);
-  }
+  if (const Chain* known = Find(ref.hash)) return first(*known);
   const std::optional<std::string> bytes =
       rows.Get(Column::kChains, ref.hash.view());
   std::optional<Chain> chain;
@@ -82,7 +94,10 @@ void ChainRows::Committed() {
 void ChainRows::Discarded() { staged_.clear(); }
 
 void ChainRows::Remember(const Hash& hash, const Chain& chain) {
-  if (remembered_.size() >= kRememberedMax) remembered_.clear();
+  if (remembered_.size() >= kRememberedMax) {
+    remembered_.clear();
+    by_end_.clear();
+  }
   remembered_.emplace(hash, chain);
 }
 

@@ -1,13 +1,14 @@
 #pragma once
 
 #include <cstddef>
-#include <map>
-#include <set>
+#include <optional>
 #include <vector>
 
+#include "absl/container/flat_hash_map.h"
 #include "base/hash.h"
 #include "log/entry.h"
 #include "replication/state/overlay_rows.h"
+#include "replication/state/recent.h"
 
 namespace syncline {
 
@@ -40,10 +41,17 @@ class ChainRows {
  private:
   static constexpr std::size_t kRememberedMax = 1024;
 
+  // Of one that needs no row written; nothing: not known.
+  [[nodiscard]] std::optional<Hash> KnownHash(const Chain& chain) const;
+  [[nodiscard]] const Chain* Find(const Hash& hash) const;
   void Remember(const Hash& hash, const Chain& chain);
 
-  std::map<Hash, Chain> remembered_;  // Their rows exist.
-  std::map<Hash, Chain> staged_;
+  using Chains = absl::flat_hash_map<Hash, Chain>;
+
+  Chains remembered_;  // Their rows exist.
+  Chains staged_;
+  // The hash of the chain last added that ends with a directory.
+  absl::flat_hash_map<ItemId, Hash, ItemIdHash> by_end_;
 };
 
 }  // namespace syncline

@@ -11,14 +11,18 @@ namespace {
 
 constexpr std::uint8_t kRowFormat = 1;
 
-bool BelowDot(const StoredHead& head, const Dot& dot) {
-  return head.order.dot() < dot;
+bool BelowDot(const HeadPtr& head, const Dot& dot) {
+  return head->order.dot() < dot;
 }
+
+using LocationPtr = std::shared_ptr<const StoredLocation>;
 
 // Heads of one item repeat few origins and locations: a row lists both once
 // and refers to them by number.
 class RowEncoder {
  public:
+  RowEncoder() { body_.reserve(512); }
+
   void Number(std::uint64_t value) { AppendVarint(body_, value); }
   void Bytes(std::string_view bytes) { AppendSized(body_, bytes); }
 
@@ -33,11 +37,15 @@ class RowEncoder {
     Number(dot.counter);
   }
 
-  void At(const StoredLocation& location) {
-    auto at = std::find(locations_.begin(), locations_.end(), location);
+  void At(const LocationPtr& wanted) {
+    auto at = std::find_if(locations_.begin(), locations_.end(),
+                           [&wanted](const LocationPtr& known) {
+                             return known == wanted || *known == *wanted;
+                           });
     Number(static_cast<std::uint64_t>(at - locations_.begin()));
     if (at != locations_.end()) return;
-    locations_.push_back(location);
+    locations_.push_back(wanted);
+    const StoredLocation& location = *wanted;
     OriginOf(location.parent.origin);
     Number(location.parent.counter);
     Number(location.parent.index);
@@ -65,16 +73,19 @@ class RowEncoder {
   }
 
   std::string Finish() {
-    std::string out(1, static_cast<char>(kRowFormat));
+    std::string out;
+    out.reserve(2 + origins_.size() * Origin::kBytes + body_.size());
+    out.push_back(static_cast<char>(kRowFormat));
     AppendVarint(out, origins_.size());
     for (const Origin& origin : origins_) out += origin.view();
-    return out + body_;
+    out += body_;
+    return out;
   }
 
  private:
   std::string body_;
-  std::vector<Origin> origins_;
-  std::vector<StoredLocation> locations_;
+  absl::InlinedVector<Origin, 4> origins_;
+  absl::InlinedVector<LocationPtr, 2> locations_;
 };
 
 class RowDecoder {
@@ -106,7 +117,7 @@ class RowDecoder {
     return {origin, Number()};
   }
 
-  StoredLocation At() {
+  LocationPtr At() {
     const std::uint64_t number = Number();
     if (number < locations_.size()) return locations_[number];
     StoredLocation location;
@@ -124,8 +135,8 @@ class RowDecoder {
       const auto hash = Hash::FromBytes(reader_.Bytes(Hash::kBytes));
       if (hash) location.chain.hash = *hash;
     }
-    locations_.push_back(location);
-    return location;
+    return locations_.emplace_back(
+        std::make_shared<const StoredLocation>(std::move(location)));
   }
 
   StoredHead Common() {
@@ -152,8 +163,8 @@ class RowDecoder {
 
  private:
   ByteReader reader_;
-  std::vector<Origin> origins_;
-  std::vector<StoredLocation> locations_;
+  absl::InlinedVector<Origin, 4> origins_;
+  absl::InlinedVector<LocationPtr, 2> locations_;
   bool ok_ = true;
 };
 
@@ -162,7 +173,7 @@ void EncodeContents(RowEncoder& out, const StoredHeads& heads) {
   for (const StoredHead& head : heads) {
     out.Common(head);
     out.Bytes(head.value);
-    out.At(*head.at);
+    out.At(head.at);
     out.Number(head.attrs.size());
     for (const auto& [key, value] : head.attrs) {
       out.Bytes(key);
@@ -185,7 +196,7 @@ StoredHeads DecodeContents(RowDecoder& in) {
       head.attrs.emplace_back(std::move(key), in.Bytes());
     }
     head.sources = in.Sources(head);
-    heads.push_back(std::move(head));
+    heads.Append(std::move(head));
   }
   return heads;
 }
@@ -194,6 +205,7 @@ StoredHeads DecodeContents(RowDecoder& in) {
 // local and no part of it.
 std::string CanonicalHead(const RegisterId& reg, const StoredHead& head) {
   std::string out;
+  out.reserve(512);
   out.push_back(static_cast<char>(reg.field));
   if (reg.field == RegisterId::Field::kDoc) {
     AppendSized(out, reg.name_space);
@@ -226,9 +238,9 @@ std::string CanonicalHead(const RegisterId& reg, const StoredHead& head) {
   return out;
 }
 
-std::array<std::uint64_t, 4> LanesOf(std::string_view hash) {
+DigestLanes LanesOf(std::string_view hash) {
   ByteReader reader(hash);
-  std::array<std::uint64_t, 4> lanes;
+  DigestLanes lanes;
   for (std::uint64_t& lane : lanes) lane = reader.U64();
   return lanes;
 }
@@ -240,7 +252,7 @@ std::string EncodeItemHeads(const ItemHeads& heads) {
   out.Number(heads.places.size());
   for (const StoredHead& head : heads.places) {
     out.Common(head);
-    out.At(*head.at);
+    out.At(head.at);
   }
   EncodeContents(out, heads.contents);
   out.Number(heads.attrs.size());
@@ -262,7 +274,7 @@ std::optional<ItemHeads> DecodeItemHeads(std::string_view bytes) {
   for (std::uint64_t i = 0; i < places && in.ok(); ++i) {
     StoredHead head = in.Common();
     head.at = in.At();
-    heads.places.push_back(std::move(head));
+    heads.places.Append(std::move(head));
   }
   heads.contents = DecodeContents(in);
   const std::uint64_t keys = in.Number();
@@ -272,7 +284,7 @@ std::optional<ItemHeads> DecodeItemHeads(std::string_view bytes) {
     for (std::uint64_t k = 0; k < count && in.ok(); ++k) {
       StoredHead head = in.Common();
       head.value = in.Bytes();
-      values.push_back(std::move(head));
+      values.Append(std::move(head));
     }
     if (values.empty()) return std::nullopt;
   }
@@ -299,7 +311,7 @@ std::optional<StoredHeads> DecodeDocHeads(std::string_view bytes) {
     StoredHead head = in.Common();
     head.value = in.Bytes();
     head.sources = in.Sources(head);
-    heads.push_back(std::move(head));
+    heads.Append(std::move(head));
   }
   if (!in.AtEnd() || heads.empty()) return std::nullopt;
   return heads;
@@ -313,30 +325,32 @@ const StoredHead& NewestOf(const StoredHeads& heads) {
                            });
 }
 
-std::optional<StoredHead> TakeHead(StoredHeads& heads, const Dot& dot) {
-  auto at = std::lower_bound(heads.begin(), heads.end(), dot, BelowDot);
-  if (at == heads.end() || at->order.dot() != dot) return std::nullopt;
-  StoredHead taken = std::move(*at);
-  heads.erase(at);
-  return taken;
+HeadPtr StoredHeads::Take(const Dot& dot) {
+  auto at = std::lower_bound(heads_.begin(), heads_.end(), dot, BelowDot);
+  if (at == heads_.end() || (*at)->order.dot() != dot) return nullptr;
+  HeadPtr head = std::move(*at);
+  heads_.erase(at);
+  return head;
 }
 
-void InsertHead(StoredHeads& heads, StoredHead head) {
-  auto at =
-      std::lower_bound(heads.begin(), heads.end(), head.order.dot(), BelowDot);
-  SYNCLINE_CHECK(at == heads.end() || at->order.dot() != head.order.dot(),
+void StoredHeads::Insert(StoredHead head) {
+  auto at = std::lower_bound(heads_.begin(), heads_.end(), head.order.dot(),
+                             BelowDot);
+  SYNCLINE_CHECK(at == heads_.end() || (*at)->order.dot() != head.order.dot(),
                  "one head per register and dot");
-  heads.insert(at, std::move(head));
+  heads_.insert(at, std::make_shared<const StoredHead>(std::move(head)));
 }
 
-void HeadDigest::Add(const RegisterId& reg, const StoredHead& head) {
-  const auto added = LanesOf(Sha256(CanonicalHead(reg, head)).view());
-  for (std::size_t i = 0; i < lanes_.size(); ++i) lanes_[i] += added[i];
+DigestLanes LanesOf(const RegisterId& reg, const StoredHead& head) {
+  return LanesOf(Sha256(CanonicalHead(reg, head)).view());
 }
 
-void HeadDigest::Remove(const RegisterId& reg, const StoredHead& head) {
-  const auto removed = LanesOf(Sha256(CanonicalHead(reg, head)).view());
-  for (std::size_t i = 0; i < lanes_.size(); ++i) lanes_[i] -= removed[i];
+void HeadDigest::Add(const DigestLanes& lanes) {
+  for (std::size_t i = 0; i < lanes_.size(); ++i) lanes_[i] += lanes[i];
+}
+
+void HeadDigest::Remove(const DigestLanes& lanes) {
+  for (std::size_t i = 0; i < lanes_.size(); ++i) lanes_[i] -= lanes[i];
 }
 
 Hash HeadDigest::ToHash() const {

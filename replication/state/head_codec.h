@@ -1,12 +1,17 @@
 #pragma once
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
+#include <iterator>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
-#include <vector>
+#include <utility>
 
+#include "absl/container/inlined_vector.h"
 #include "replication/state/causal_state.h"
 #include "replication/state/chain_rows.h"
 
@@ -21,19 +26,69 @@ struct StoredLocation {
                          const StoredLocation&) = default;
 };
 
+// What a head counts for in the digest of all.
+using DigestLanes = std::array<std::uint64_t, 4>;
+
 // A live head as its row holds it.
 struct StoredHead {
   HeadOrder order;
   int generation = 0;
-  std::string value;                 // Not for places.
-  std::optional<StoredLocation> at;  // Places, and the hint of contents.
-  Attrs attrs;                       // Contents.
-  Dots sources;                      // Contents and documents.
+  std::string value;  // Not for places.
+  // Places, and the hint of contents; else null.
+  std::shared_ptr<const StoredLocation> at;
+  Attrs attrs;   // Contents.
+  Dots sources;  // Contents and documents.
   std::uint64_t arrival = 0;
+  std::optional<DigestLanes> lanes;  // Where they are known.
 };
+using HeadPtr = std::shared_ptr<const StoredHead>;
 
-// The heads of one register, by ascending dot.
-using StoredHeads = std::vector<StoredHead>;
+// The heads of one register, by ascending dot. Copies share them.
+class StoredHeads {
+ public:
+  class Iterator {
+   public:
+    using iterator_category = std::forward_iterator_tag;
+    using value_type = StoredHead;
+    using difference_type = std::ptrdiff_t;
+    using pointer = const StoredHead*;
+    using reference = const StoredHead&;
+
+    Iterator() = default;
+    explicit Iterator(const HeadPtr* at) : at_(at) {}
+    reference operator*() const { return **at_; }
+    pointer operator->() const { return at_->get(); }
+    Iterator& operator++() {
+      ++at_;
+      return *this;
+    }
+    Iterator operator++(int) { return Iterator(at_++); }
+    friend bool operator==(const Iterator&, const Iterator&) = default;
+
+   private:
+    const HeadPtr* at_ = nullptr;
+  };
+
+  [[nodiscard]] Iterator begin() const { return Iterator(heads_.data()); }
+  [[nodiscard]] Iterator end() const {
+    return Iterator(heads_.data() + heads_.size());
+  }
+  [[nodiscard]] std::size_t size() const { return heads_.size(); }
+  [[nodiscard]] bool empty() const { return heads_.empty(); }
+  [[nodiscard]] const StoredHead& front() const { return *heads_.front(); }
+
+  // Behind all others: its dot is larger.
+  void Append(StoredHead head) {
+    heads_.push_back(std::make_shared<const StoredHead>(std::move(head)));
+  }
+  // Requires (checked): no head with its dot.
+  void Insert(StoredHead head);
+  // Removes the head with `dot` and returns it; null if it is not there.
+  HeadPtr Take(const Dot& dot);
+
+ private:
+  absl::InlinedVector<HeadPtr, 1> heads_;
+};
 
 // All live heads of one item: one row, so that an edit reads and writes one.
 struct ItemHeads {
@@ -53,23 +108,20 @@ std::optional<StoredHeads> DecodeDocHeads(std::string_view bytes);
 
 // The head of maximum order. Requires (checked): there is one.
 const StoredHead& NewestOf(const StoredHeads& heads);
-// Removes the head with `dot` and returns it, if it is there.
-std::optional<StoredHead> TakeHead(StoredHeads& heads, const Dot& dot);
-// Requires (checked): no head with its dot.
-void InsertHead(StoredHeads& heads, StoredHead head);
+DigestLanes LanesOf(const RegisterId& reg, const StoredHead& head);
 
 // A set hash: four 64-bit sums over the SHA-256 of each live head. Equal sets
 // give equal sums, whatever the order of changes.
 class HeadDigest {
  public:
-  void Add(const RegisterId& reg, const StoredHead& head);
-  void Remove(const RegisterId& reg, const StoredHead& head);
+  void Add(const DigestLanes& lanes);
+  void Remove(const DigestLanes& lanes);
   [[nodiscard]] Hash ToHash() const;
   static HeadDigest FromHash(const Hash& hash);
   friend bool operator==(const HeadDigest&, const HeadDigest&) = default;
 
  private:
-  std::array<std::uint64_t, 4> lanes_{};
+  DigestLanes lanes_{};
 };
 
 }  // namespace syncline

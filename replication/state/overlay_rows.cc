@@ -6,12 +6,19 @@
 #include "base/check.h"
 #include "base/status.h"
 #include "kv/keys.h"
+#include "replication/state/head_cache.h"
+#include "replication/state/row_keys.h"
 
 namespace syncline {
 namespace {
 
 constexpr std::array<Column, 3> kColumns = {Column::kHeads, Column::kTree,
                                             Column::kChains};
+// Rows of a directory that is read as a whole.
+constexpr std::size_t kScanMax = 256;
+// What a remembered row takes beyond its bytes: two strings in a table that is
+// half full.
+constexpr std::size_t kRowOverhead = 150;
 
 }  // namespace
 
@@ -76,59 +83,120 @@ void RowCursor::Next() {
   Settle();
 }
 
+OverlayRows::OverlayRows(Store& store)
+    : store_(store), heads_(std::make_unique<HeadCache>()) {}
+
+OverlayRows::~OverlayRows() = default;
+
 absl::StatusOr<std::optional<std::string>> OverlayRows::Get(
     Column column, std::string_view key, const RowLayer* staged) const {
-  for (const RowLayer* layer : {staged, &active_, &frozen_}) {
-    if (layer == nullptr) continue;
-    const RowLayer::Map& map = layer->map(column);
+  if (staged != nullptr) {
+    const RowLayer::Map& map = staged->map(column);
     if (auto at = map.find(key); at != map.end()) return at->second;
   }
-  if (const auto* known = cache_.Find(column, key)) return *known;
-  absl::StatusOr<std::string> value = store_.Get(column, key);
-  if (value.ok()) return cache_.Add(column, key, *std::move(value));
-  if (absl::IsNotFound(value.status())) {
-    return cache_.Add(column, key, std::nullopt);
+  // Heads are remembered by HeadCache.
+  const bool remember = column != Column::kHeads;
+  if (remember) {
+    if (const auto* known = others_.Find(key)) return *known;
   }
-  return value.status();
+  std::optional<std::string> value;
+  if (const auto* changed = FindChanged(column, key)) {
+    value = *changed;
+  } else {
+    absl::StatusOr<std::string> stored = store_.Get(column, key);
+    if (!stored.ok() && !absl::IsNotFound(stored.status())) {
+      return stored.status();
+    }
+    if (stored.ok()) value = *std::move(stored);
+  }
+  if (remember) Remember(key, value);
+  return value;
 }
 
-// What a layer has covers the store, and will be in the store when it goes.
+const std::optional<std::string>* OverlayRows::FindChanged(
+    Column column, std::string_view key) const {
+  for (const RowLayer* layer : {&active_, &frozen_}) {
+    const RowLayer::Map& map = layer->map(column);
+    if (auto at = map.find(key); at != map.end()) return &at->second;
+  }
+  return nullptr;
+}
+
+void OverlayRows::Remember(std::string_view key,
+                           const std::optional<std::string>& value) const {
+  others_.Set(key, value,
+              kRowOverhead + key.size() + (value ? value->size() : 0));
+}
+
 void OverlayRows::Commit(RowLayer&& staged) {
-  for (const Column column : kColumns) {
-    for (const auto& [key, value] : staged.map(column)) {
-      cache_.Forget(column, key);
-      groups_.ForgetPrefixOf(column, key);
+  for (const auto& [key, value] : staged.map(Column::kTree)) {
+    if (RowKeys::GroupOf(key).empty()) {
+      Remember(key, value);
+    } else {
+      groups_.Changed(key, value);
     }
   }
   active_.MergeFrom(std::move(staged));
 }
 
-absl::StatusOr<std::string> OverlayRows::Group(Column column,
-                                               const std::string& prefix,
-                                               const RowLayer* staged) const {
-  if (staged != nullptr) {
-    const RowLayer::Map& map = staged->map(column);
-    const auto at = map.lower_bound(prefix);
-    if (at != map.end() && at->first.starts_with(prefix)) {
-      return ReadGroup(column, prefix, staged);
-    }
+absl::StatusOr<PackedRows> OverlayRows::Group(const std::string& group,
+                                              const RowLayer* staged) const {
+  PackedRows rows;
+  if (const PackedRows* known = groups_.Find(group)) {
+    rows = *known;
+  } else {
+    SYNCLINE_ASSIGN_OR_RETURN(rows, ReadGroup(group));
   }
-  if (const auto* known = groups_.Find(column, prefix)) return **known;
-  SYNCLINE_ASSIGN_OR_RETURN(std::string packed,
-                            ReadGroup(column, prefix, nullptr));
-  return *groups_.Add(column, prefix, std::move(packed));
+  if (staged == nullptr) return rows;
+  const RowLayer::Map& map = staged->map(Column::kTree);
+  for (auto at = map.lower_bound(group);
+       at != map.end() && at->first.starts_with(group); ++at) {
+    rows = WithRow(rows, std::string_view(at->first).substr(group.size()),
+                   at->second);
+  }
+  return rows;
 }
 
-absl::StatusOr<std::string> OverlayRows::ReadGroup(
-    Column column, const std::string& prefix, const RowLayer* staged) const {
-  std::string packed;
-  RowCursor cursor = Scan(column, prefix, PrefixEnd(prefix), staged);
+absl::StatusOr<PackedRows> OverlayRows::ReadGroup(
+    const std::string& group) const {
+  if (groups_.Missed(group)) {
+    SYNCLINE_RETURN_IF_ERROR(
+        ScanDirectory(std::string(RowKeys::DirectoryOf(group))));
+    if (const PackedRows* known = groups_.Find(group)) return *known;
+  }
+  PackedRows rows;
+  RowCursor cursor = Scan(Column::kTree, group, PrefixEnd(group), nullptr);
   for (; cursor.Valid(); cursor.Next()) {
-    AppendSized(packed, cursor.key().substr(prefix.size()));
-    AppendSized(packed, cursor.value());
+    AppendSized(rows, cursor.key().substr(group.size()));
+    AppendSized(rows, cursor.value());
   }
   SYNCLINE_RETURN_IF_ERROR(cursor.status());
-  return packed;
+  groups_.Set(group, rows);
+  return rows;
+}
+
+// Remembers all groups of a directory, unless there are many.
+absl::Status OverlayRows::ScanDirectory(const std::string& directory) const {
+  RowCursor cursor =
+      Scan(Column::kTree, directory, PrefixEnd(directory), nullptr);
+  std::string group;
+  PackedRows rows;
+  std::size_t count = 0;
+  for (; cursor.Valid() && count < kScanMax; cursor.Next(), ++count) {
+    const std::string_view key = cursor.key();
+    const std::string_view next = RowKeys::GroupOf(key);
+    if (next != group) {
+      if (!group.empty()) groups_.Set(group, std::exchange(rows, {}));
+      group = next;
+    }
+    AppendSized(rows, key.substr(next.size()));
+    AppendSized(rows, cursor.value());
+  }
+  SYNCLINE_RETURN_IF_ERROR(cursor.status());
+  // The last group that was read may go on where the reading stopped.
+  if (!group.empty() && !cursor.Valid()) groups_.Set(group, std::move(rows));
+  groups_.Scanned(directory, !cursor.Valid());
+  return absl::OkStatus();
 }
 
 RowCursor OverlayRows::Scan(Column column, const std::string& lower,
@@ -172,7 +240,7 @@ std::optional<std::string> RowReader::Get(Column column, std::string_view key) {
 }
 
 void RowReader::ForEach(Column column, const std::string& prefix,
-                        const Visitor& visit) {
+                        Visitor visit) {
   if (!status_.ok()) return;
   RowCursor cursor = Cursor(column, prefix, PrefixEnd(prefix));
   for (; cursor.Valid(); cursor.Next()) {
@@ -181,11 +249,9 @@ void RowReader::ForEach(Column column, const std::string& prefix,
   Fail(cursor.status());
 }
 
-void RowReader::ForEachOf(Column column, const std::string& prefix,
-                          const Visitor& visit) {
+void RowReader::ForEachOf(const std::string& group, Visitor visit) {
   if (!status_.ok()) return;
-  const absl::StatusOr<std::string> packed =
-      rows_.Group(column, prefix, staged_);
+  const absl::StatusOr<PackedRows> packed = rows_.Group(group, staged_);
   if (!packed.ok()) return Fail(packed.status());
   ByteReader reader(*packed);
   while (!reader.AtEnd()) {

@@ -2,19 +2,22 @@
 
 #include <array>
 #include <cstddef>
-#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "kv/store.h"
-#include "replication/state/row_cache.h"
+#include "replication/state/group_cache.h"
+#include "replication/state/recent.h"
 #include "replication/state/row_layer.h"
 
 namespace syncline {
+
+class HeadCache;
 
 // Walks the keys in [lower, upper) of one column, newest layer first. The
 // layers must not change while it lives. Views are valid until Next().
@@ -51,7 +54,8 @@ class RowCursor {
 // being written, below those that are not. Bound to one thread at a time.
 class OverlayRows {
  public:
-  explicit OverlayRows(Store& store) : store_(store) {}
+  explicit OverlayRows(Store& store);
+  ~OverlayRows();
 
   absl::StatusOr<std::optional<std::string>> Get(Column column,
                                                  std::string_view key,
@@ -59,12 +63,13 @@ class OverlayRows {
   [[nodiscard]] RowCursor Scan(Column column, const std::string& lower,
                                const std::string& upper,
                                const RowLayer* staged) const;
-  // The rows below `prefix`, packed: key behind the prefix and value, each
-  // sized. Remembered: for small groups of rows that are read again and again.
-  // Requires: no prefix so read starts with another.
-  absl::StatusOr<std::string> Group(Column column, const std::string& prefix,
-                                    const RowLayer* staged) const;
+  // The rows `n` of one name. Remembered: they are read again and again.
+  absl::StatusOr<PackedRows> Group(const std::string& group,
+                                   const RowLayer* staged) const;
   void Commit(RowLayer&& staged);
+
+  // Of column kHeads, see HeadCache.
+  [[nodiscard]] HeadCache& heads() const { return *heads_; }
 
   // Requires (checked): no other flush is under way.
   [[nodiscard]] WriteBatch TakeFlush();
@@ -74,13 +79,18 @@ class OverlayRows {
   }
 
  private:
-  absl::StatusOr<std::string> ReadGroup(Column column,
-                                        const std::string& prefix,
-                                        const RowLayer* staged) const;
+  absl::StatusOr<PackedRows> ReadGroup(const std::string& group) const;
+  const std::optional<std::string>* FindChanged(Column column,
+                                                std::string_view key) const;
+  void Remember(std::string_view key,
+                const std::optional<std::string>& value) const;
+  absl::Status ScanDirectory(const std::string& directory) const;
 
   Store& store_;
-  mutable RowCache cache_;   // Of rows in the store that no layer has.
-  mutable RowCache groups_;  // By prefix, as they are without staged rows.
+  // As rows are without staged ones.
+  const std::unique_ptr<HeadCache> heads_;
+  mutable Recent<std::string, std::optional<std::string>> others_{2u << 20};
+  mutable GroupCache groups_;
   RowLayer active_;
   RowLayer frozen_;  // Being written; empty otherwise.
   bool flushing_ = false;
@@ -97,14 +107,18 @@ class RowReader {
   RowReader& operator=(const RowReader&) = delete;
 
   std::optional<std::string> Get(Column column, std::string_view key);
+  // Whether a staged row covers those of before.
+  [[nodiscard]] bool Stages(Column column, std::string_view key) const {
+    return staged_ != nullptr && staged_->map(column).contains(key);
+  }
+  [[nodiscard]] HeadCache& heads() const { return rows_.heads(); }
   // Calls `visit` with what follows `prefix` in each key, and the value, until
   // it returns false. `visit` must not write rows.
   using Visitor =
-      std::function<bool(std::string_view rest, std::string_view value)>;
-  void ForEach(Column column, const std::string& prefix, const Visitor& visit);
-  // The same for small groups, see OverlayRows::Group.
-  void ForEachOf(Column column, const std::string& prefix,
-                 const Visitor& visit);
+      absl::FunctionRef<bool(std::string_view rest, std::string_view value)>;
+  void ForEach(Column column, const std::string& prefix, Visitor visit);
+  // The same for the rows `n` of one name, see OverlayRows::Group.
+  void ForEachOf(const std::string& group, Visitor visit);
   // Keys in [lower, upper). Give its status() to Fail() in the end.
   RowCursor Cursor(Column column, const std::string& lower,
                    const std::string& upper);

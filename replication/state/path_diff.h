@@ -18,6 +18,8 @@ struct PathDiff {
   std::vector<std::string> open_conflicts;
   // Paths of directories that were not touched may have changed.
   bool moved_directories = false;
+
+  friend bool operator==(const PathDiff&, const PathDiff&) = default;
 };
 
 // Compares the rows of both sides. One directory row that moved as a whole is

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/bytes.h"
+#include "replication/state/head_cache.h"
 
 namespace syncline {
 
@@ -208,10 +209,8 @@ std::vector<Placement::Child> Placement::PlacedChildren(
       std::optional<Placed> placed;
       if (item.IsDirectory()) {
         if (const auto up = Up(item)) placed = up->placed;
-      } else if (const auto bytes =
-                     rows_.Get(Column::kHeads, keys_.Item(item))) {
-        const std::optional<ItemHeads> heads = DecodeItemHeads(*bytes);
-        if (heads) placed = OwnPlacement(item, *heads);
+      } else {
+        placed = OwnPlacement(item, LoadItem(rows_, keys_, item));
       }
       if (placed) {
         children.push_back({item, *std::move(placed)});

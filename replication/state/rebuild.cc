@@ -9,8 +9,7 @@ namespace {
 absl::Status CompareRows(Column column, const std::string& prefix,
                          RowReader& kept, RowReader& made) {
   std::map<std::string, std::string> rows;
-  const RowReader::Visitor collect = [&rows](std::string_view rest,
-                                             std::string_view value) {
+  const auto collect = [&rows](std::string_view rest, std::string_view value) {
     rows.emplace(rest, value);
     return true;
   };

@@ -12,6 +12,9 @@ constexpr char kSeveralTag = 'c';
 constexpr char kSeveralDocTag = 'e';
 constexpr char kMarkTag = 'm';
 
+constexpr std::size_t kProjectBytes = 4;
+constexpr std::size_t kDirectoryBytes = kProjectBytes + 1 + ItemId::kKeyBytes;
+
 constexpr char kEscaped = '\xff';
 
 // NUL becomes NUL ff, and NUL NUL ends the text: sorts as the text does.
@@ -97,6 +100,18 @@ std::string RowKeys::ChildrenOf(const ItemId& parent) const {
   std::string key = Tagged(kChildTag);
   parent.AppendKey(key);
   return key;
+}
+
+std::string_view RowKeys::GroupOf(std::string_view key) {
+  if (key.size() <= kDirectoryBytes + ItemId::kKeyBytes ||
+      key[kProjectBytes] != kChildTag) {
+    return {};
+  }
+  return key.substr(0, key.size() - ItemId::kKeyBytes);
+}
+
+std::string_view RowKeys::DirectoryOf(std::string_view group) {
+  return group.substr(0, kDirectoryBytes);
 }
 
 std::string RowKeys::Up(const ItemId& directory) const {

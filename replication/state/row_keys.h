@@ -31,6 +31,10 @@ class RowKeys {
   [[nodiscard]] std::string Named(const ItemId& parent,
                                   std::string_view name) const;      // Prefix.
   [[nodiscard]] std::string ChildrenOf(const ItemId& parent) const;  // Prefix.
+  // Of a key Child(): what Named() gave; empty if it is of another kind of
+  // rows. And of that: what ChildrenOf() gave.
+  static std::string_view GroupOf(std::string_view key);
+  static std::string_view DirectoryOf(std::string_view group);
   // Where a directory is: the way up.
   [[nodiscard]] std::string Up(const ItemId& directory) const;
   // A made-up name that a file below `parent` has, or that it was denied.

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "base/check.h"
+#include "base/status.h"
 
 namespace syncline {
 namespace {
@@ -22,68 +22,71 @@ StateChange::~StateChange() { core_.chains.Discarded(); }
 StateChange::ItemChange& StateChange::ItemOf(const ItemId& item) {
   auto at = items_.find(item);
   if (at != items_.end()) return at->second;
-  ItemChange change;
-  change.heads = LoadItem(rows_, core_.keys, item);
-  change.before = OwnPlacement(item, change.heads);
+  ItemChange& change = items_[item];
+  change.before = LoadItem(rows_, core_.keys, item);
+  change.after = change.before;
   item_order_.push_back(item);
-  return items_.emplace(item, std::move(change)).first->second;
+  return change;
 }
 
 void StateChange::IsNew(const ItemId& item) {
   if (items_.try_emplace(item).second) item_order_.push_back(item);
 }
 
-StoredHeads& StateChange::HeadsOf(const RegisterId& reg) {
+std::pair<StoredHeads&, bool&> StateChange::HeadsOf(const RegisterId& reg) {
+  if (reg.field == Field::kDoc) {
+    auto [at, added] = docs_.try_emplace({reg.name_space, reg.key});
+    DocChange& doc = at->second;
+    if (added) {
+      doc.before = LoadDoc(rows_, core_.keys, reg.name_space, reg.key);
+      doc.after = doc.before;
+    }
+    return {doc.after, doc.changed};
+  }
+  ItemChange& item = ItemOf(reg.item);
   switch (reg.field) {
     case Field::kPlace:
-      return ItemOf(reg.item).heads.places;
+      return {item.after.places, item.changed};
     case Field::kContent:
-      return ItemOf(reg.item).heads.contents;
-    case Field::kAttr:
-      return ItemOf(reg.item).heads.attrs[reg.key];
-    case Field::kDoc:
-      break;
-  }
-  auto [at, added] = docs_.try_emplace(DocName(reg.name_space, reg.key));
-  if (added) {
-    at->second = LoadDoc(rows_, core_.keys, reg.name_space, reg.key);
-  }
-  return at->second;
-}
-
-void StateChange::MarkChanged(const RegisterId& reg) {
-  if (reg.field == Field::kDoc) {
-    touched_.docs.emplace(reg.name_space, reg.key);
-  } else {
-    ItemOf(reg.item).changed = true;
+      return {item.after.contents, item.changed};
+    default:
+      return {item.after.attrs[reg.key], item.changed};
   }
 }
 
 void StateChange::Supersede(const RegisterId& reg, const Dots& dots) {
-  StoredHeads& heads = HeadsOf(reg);
+  auto [heads, changed] = HeadsOf(reg);
   for (const Dot& dot : dots) {
-    const std::optional<StoredHead> taken = TakeHead(heads, dot);
-    if (!taken) continue;
-    digest_.Remove(reg, *taken);
-    MarkChanged(reg);
+    const HeadPtr taken = heads.Take(dot);
+    if (taken == nullptr) continue;
+    Remove(reg, *taken);
+    changed = true;
   }
   if (reg.field == Field::kAttr && heads.empty()) {
-    ItemOf(reg.item).heads.attrs.erase(reg.key);
+    ItemOf(reg.item).after.attrs.erase(reg.key);
   }
 }
 
 void StateChange::Add(const RegisterId& reg, StoredHead head) {
-  StoredHeads& heads = HeadsOf(reg);
-  if (const auto same = TakeHead(heads, head.order.dot())) {
-    digest_.Remove(reg, *same);
-  }
-  digest_.Add(reg, head);
-  InsertHead(heads, std::move(head));
-  MarkChanged(reg);
+  auto [heads, changed] = HeadsOf(reg);
+  if (const HeadPtr same = heads.Take(head.order.dot())) Remove(reg, *same);
+  head.lanes = LanesOf(reg, head);
+  digest_.Add(*head.lanes);
+  heads.Insert(std::move(head));
+  changed = true;
 }
 
-StoredLocation StateChange::Store(const Location& at) {
-  return {at.parent, at.name, core_.chains.Add(rows_, at.chain)};
+void StateChange::Remove(const RegisterId& reg, const StoredHead& head) {
+  digest_.Remove(head.lanes ? *head.lanes : LanesOf(reg, head));
+}
+
+std::shared_ptr<const StoredLocation> StateChange::Store(const Location& at) {
+  StoredLocation stored{at.parent, at.name, core_.chains.Add(rows_, at.chain)};
+  // An entry says most locations twice.
+  if (!last_stored_ || *last_stored_ != stored) {
+    last_stored_ = std::make_shared<const StoredLocation>(std::move(stored));
+  }
+  return last_stored_;
 }
 
 std::vector<ItemId> StateChange::Ordered(PlaceOrder order) const {
@@ -98,14 +101,14 @@ std::vector<ItemId> StateChange::Ordered(PlaceOrder order) const {
   };
   std::vector<Key> keys;
   for (const auto& [item, change] : items_) {
-    const std::optional<Placed> after = OwnPlacement(item, change.heads);
+    const std::optional<Placed> before = OwnPlacement(item, change.before);
+    const std::optional<Placed> after = OwnPlacement(item, change.after);
     if (!item.IsDirectory()) {
       keys.push_back({1, 0, item});
     } else if (after) {
       keys.push_back({0, after->chain.length, item});
     } else {
-      const std::int64_t depth =
-          change.before ? change.before->chain.length : 0;
+      const std::int64_t depth = before ? before->chain.length : 0;
       keys.push_back({2, -depth, item});
     }
   }
@@ -120,14 +123,15 @@ void StateChange::WriteItems(PlaceOrder order) {
   for (const ItemId& item : Ordered(order)) {
     const ItemChange& change = items_.at(item);
     if (!change.changed) continue;
-    if (change.heads.empty()) {
+    if (change.after.empty()) {
       rows_.Delete(Column::kHeads, core_.keys.Item(item));
     } else {
       rows_.Put(Column::kHeads, core_.keys.Item(item),
-                EncodeItemHeads(change.heads));
+                EncodeItemHeads(change.after));
     }
-    const std::optional<Placed> after = OwnPlacement(item, change.heads);
-    if (after != change.before) placement.Change(item, change.before, after);
+    const std::optional<Placed> before = OwnPlacement(item, change.before);
+    const std::optional<Placed> after = OwnPlacement(item, change.after);
+    if (after != before) placement.Change(item, before, after);
     TouchShown(item, after);
   }
 }
@@ -144,9 +148,11 @@ void StateChange::TouchShown(const ItemId& item,
 }
 
 void StateChange::WriteDocs() {
-  for (const auto& [name, heads] : docs_) {
-    if (!touched_.docs.contains(name)) continue;
+  for (const auto& [name, change] : docs_) {
+    if (!change.changed) continue;
+    touched_.docs.insert(name);
     const auto& [name_space, key] = name;
+    const StoredHeads& heads = change.after;
     if (heads.empty()) {
       rows_.Delete(Column::kHeads, core_.keys.Doc(name_space, key));
     } else {
@@ -174,6 +180,24 @@ absl::StatusOr<PathDiff> StateChange::Finish(PlaceOrder order) {
   touched_.ranks = ranks_.has_value() && *ranks_ != core_.ranks;
 
   ReadScope before(core_);
+  std::optional<PathDiff> diff;
+  if (core_.counts.made_up == 0 && !touched_.ranks) {
+    diff = PlainDiff(before.tree, rows_, touched_, items_, docs_);
+  }
+  std::set<ItemId> directories;
+  if (!diff) {
+    diff = Diff(before, directories);
+  } else if (core_.check_short_way && !SameDiff(before, *diff)) {
+    return Internal("causal state: the short way finds another difference");
+  }
+  if (!before.status().ok()) return before.status();
+  if (!rows_.status().ok()) return rows_.status();
+  Commit(*diff, directories);
+  return *std::move(diff);
+}
+
+// The long way. `directories`: whose class may be another now.
+PathDiff StateChange::Diff(ReadScope& before, std::set<ItemId>& directories) {
   // What was known before holds if no class of before is another now.
   ClassCache classes(KeepsClasses(before) ? &core_.classes : nullptr);
   TreeView tree(rows_, core_.keys, classes, counts_.made_up);
@@ -181,11 +205,17 @@ absl::StatusOr<PathDiff> StateChange::Finish(PlaceOrder order) {
   RowChanges changes({&before.tree, &before.view}, {&tree, &view}, rows_,
                      counts_, touched_);
   changes.Run();
-  PathDiff diff = DiffPaths(changes, before.tree, tree);
-  if (!before.status().ok()) return before.status();
-  if (!rows_.status().ok()) return rows_.status();
-  Commit(diff, changes);
-  return diff;
+  directories = changes.directories();
+  return DiffPaths(changes, before.tree, tree);
+}
+
+bool StateChange::SameDiff(ReadScope& before, const PathDiff& plain) {
+  const RowCounts counts = counts_;
+  const std::size_t rows = rows_.layer().size();
+  std::set<ItemId> directories;
+  const PathDiff diff = Diff(before, directories);
+  return diff == plain && counts == counts_ && rows == rows_.layer().size() &&
+         directories.empty();
 }
 
 // True if directories only came, and none of them joined one that was there.
@@ -203,16 +233,23 @@ bool StateChange::KeepsClasses(ReadScope& before) {
   return true;
 }
 
-void StateChange::Commit(const PathDiff& diff, const RowChanges& changes) {
+void StateChange::Commit(const PathDiff& diff,
+                         const std::set<ItemId>& directories) {
   rows_.Commit();
+  for (auto& [item, change] : items_) {
+    if (change.changed) core_.rows.heads().Set(item, std::move(change.after));
+  }
+  for (auto& [name, change] : docs_) {
+    if (!change.changed) continue;
+    core_.rows.heads().Set(core_.keys.Doc(name.first, name.second),
+                           std::move(change.after));
+  }
   core_.chains.Committed();
   core_.digest = digest_;
   core_.counts = counts_;
   if (ranks_) core_.ranks = *std::move(ranks_);
   if (diff.moved_directories) core_.classes.Clear();
-  for (const ItemId& directory : changes.directories()) {
-    core_.classes.Forget(directory);
-  }
+  for (const ItemId& directory : directories) core_.classes.Forget(directory);
 }
 
 }  // namespace syncline

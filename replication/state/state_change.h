@@ -1,13 +1,16 @@
 #pragma once
 
 #include <map>
+#include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "replication/state/path_diff.h"
 #include "replication/state/placement.h"
+#include "replication/state/plain_diff.h"
 #include "replication/state/state_core.h"
 
 namespace syncline {
@@ -29,7 +32,7 @@ class StateChange {
   // Adds a head, over one of the same dot.
   void Add(const RegisterId& reg, StoredHead head);
   // The stored form of a location.
-  StoredLocation Store(const Location& at);
+  std::shared_ptr<const StoredLocation> Store(const Location& at);
 
   // In which order the items that changed are placed. The result is the same;
   // the cost is not.
@@ -42,23 +45,22 @@ class StateChange {
   absl::StatusOr<PathDiff> Finish(PlaceOrder order);
 
  private:
-  struct ItemChange {
-    ItemHeads heads;
-    std::optional<Placed> before;
-    bool changed = false;
-  };
-  using DocName = std::pair<std::string, std::string>;
+  using ItemChange = ItemChanges::mapped_type;
+  using DocChange = DocChanges::mapped_type;
 
   ItemChange& ItemOf(const ItemId& item);
-  StoredHeads& HeadsOf(const RegisterId& reg);
-  void MarkChanged(const RegisterId& reg);
+  // The heads of `reg`, and whether its row changed.
+  std::pair<StoredHeads&, bool&> HeadsOf(const RegisterId& reg);
+  void Remove(const RegisterId& reg, const StoredHead& head);
   std::vector<ItemId> Ordered(PlaceOrder order) const;
   void WriteItems(PlaceOrder order);
   void TouchShown(const ItemId& item, const std::optional<Placed>& placed);
   void WriteDocs();
   void UpdateRank(const std::string& key, const StoredHeads& heads);
   bool KeepsClasses(ReadScope& before);
-  void Commit(const PathDiff& diff, const RowChanges& changes);
+  PathDiff Diff(ReadScope& before, std::set<ItemId>& directories);
+  bool SameDiff(ReadScope& before, const PathDiff& plain);
+  void Commit(const PathDiff& diff, const std::set<ItemId>& directories);
 
   StateCore& core_;
   RowWriter rows_;
@@ -66,9 +68,10 @@ class StateChange {
   RowCounts counts_;
   std::optional<Ranks> ranks_;  // If they change.
   Touched touched_;
-  std::map<ItemId, ItemChange> items_;
+  std::shared_ptr<const StoredLocation> last_stored_;
+  ItemChanges items_;
   std::vector<ItemId> item_order_;
-  std::map<DocName, StoredHeads> docs_;
+  DocChanges docs_;
 };
 
 }  // namespace syncline

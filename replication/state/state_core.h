@@ -29,6 +29,7 @@ struct StateCore {
   HeadDigest digest;
   RowCounts counts;
   Ranks ranks;
+  bool check_short_way = false;  // Go the long way too, and compare.
 };
 
 // One read of the rows as they are.

@@ -112,7 +112,7 @@ ClassPtr TreeView::ClassOf(const ItemId& directory) {
 NameGroup TreeView::Group(Ids parents, std::string_view name) {
   NameGroup group;
   for (const ItemId& parent : parents) {
-    rows_.ForEachOf(Column::kTree, keys_.Named(parent, name),
+    rows_.ForEachOf(keys_.Named(parent, name),
                     [&](std::string_view rest, std::string_view value) {
                       const std::optional<ItemId> item = ParseItemKey(rest);
                       if (!item) {

@@ -1,7 +1,6 @@
 #pragma once
 
 #include <cstdint>
-#include <map>
 #include <memory>
 #include <optional>
 #include <span>
@@ -12,6 +11,7 @@
 
 #include "replication/state/overlay_rows.h"
 #include "replication/state/placement.h"
+#include "replication/state/recent.h"
 #include "replication/state/row_keys.h"
 
 namespace syncline {
@@ -40,8 +40,8 @@ class ClassCache {
   static constexpr std::size_t kClassesMax = 65536;
 
   const ClassCache* below_;
-  std::map<ItemId, ClassPtr> known_;
-  std::map<std::string, ClassPtr, std::less<>> by_path_;
+  absl::flat_hash_map<ItemId, ClassPtr, ItemIdHash> known_;
+  BytesMap<ClassPtr> by_path_;
 };
 
 // The items of one name below one (merged) parent.

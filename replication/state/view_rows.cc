@@ -58,27 +58,6 @@ std::optional<int> ParseRank(std::string_view text) {
   return value;
 }
 
-ItemHeads LoadItem(RowReader& rows, const RowKeys& keys, const ItemId& item) {
-  const std::optional<std::string> bytes =
-      rows.Get(Column::kHeads, keys.Item(item));
-  if (!bytes) return {};
-  std::optional<ItemHeads> heads = DecodeItemHeads(*bytes);
-  if (heads) return *std::move(heads);
-  rows.FailRow("heads of item " + item.ToText());
-  return {};
-}
-
-StoredHeads LoadDoc(RowReader& rows, const RowKeys& keys,
-                    std::string_view name_space, std::string_view key) {
-  const std::optional<std::string> bytes =
-      rows.Get(Column::kHeads, keys.Doc(name_space, key));
-  if (!bytes) return {};
-  std::optional<StoredHeads> heads = DecodeDocHeads(*bytes);
-  if (heads) return *std::move(heads);
-  rows.FailRow("heads of a document");
-  return {};
-}
-
 Attrs AttributesOf(const ItemHeads& heads, const Attrs& hint) {
   std::map<std::string, const StoredHead*> newest;
   TakeNewest(heads, newest);

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "replication/state/causal_state.h"
+#include "replication/state/head_cache.h"
 #include "replication/state/head_codec.h"
 #include "replication/state/tree_view.h"
 
@@ -21,11 +22,6 @@ inline constexpr std::string_view kSystemNamespace = "sys";
 inline constexpr std::string_view kRankPrefix = "rank/";
 // At most nine digits with an optional '-'; nothing otherwise.
 std::optional<int> ParseRank(std::string_view text);
-
-// Head rows by item and document; without heads if there is no row.
-ItemHeads LoadItem(RowReader& rows, const RowKeys& keys, const ItemId& item);
-StoredHeads LoadDoc(RowReader& rows, const RowKeys& keys,
-                    std::string_view name_space, std::string_view key);
 
 // Rule T10 for one item: its newest attribute heads, over `hint`.
 Attrs AttributesOf(const ItemHeads& heads, const Attrs& hint);

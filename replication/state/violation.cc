@@ -2,6 +2,7 @@
 #include <set>
 #include <span>
 
+#include "absl/container/inlined_vector.h"
 #include "replication/state/limits.h"
 
 namespace syncline {
@@ -104,6 +105,7 @@ class Checker {
   }
 
   Fault Fill(RegisterId reg) {
+    if (entry_.effects.size() == 1) return std::nullopt;
     if (filled_.insert(std::move(reg)).second) return std::nullopt;
     return "two values for one register";
   }
@@ -117,17 +119,29 @@ class Checker {
 
 }  // namespace
 
+namespace {
+
+bool HasRootOrTwins(const Chain& chain) {
+  absl::InlinedVector<const ItemId*, 16> items = {&kRoot};
+  for (const auto& [item, name] : chain) items.push_back(&item);
+  std::sort(items.begin(), items.end(),
+            [](const ItemId* a, const ItemId* b) { return *a < *b; });
+  return std::adjacent_find(items.begin(), items.end(),
+                            [](const ItemId* a, const ItemId* b) {
+                              return *a == *b;
+                            }) != items.end();
+}
+
+}  // namespace
+
 std::optional<std::string> LocationFault(const Location& at) {
   if (at.chain.size() > kChainMax) return "too deep";
   if ((at.chain.empty() ? kRoot : at.chain.back().first) != at.parent) {
     return "a chain that does not lead to the parent";
   }
   if (!LegalName(at.name)) return "an illegal name";
-  std::set<ItemId> seen;
+  if (HasRootOrTwins(at.chain)) return "a chain that is no way down";
   for (const auto& [item, name] : at.chain) {
-    if (item == kRoot || !seen.insert(item).second) {
-      return "a chain that is no way down";
-    }
     if (!item.IsDirectory()) return "an ancestor that is no directory";
     if (!LegalName(name)) return "an illegal name";
   }

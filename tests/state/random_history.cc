@@ -52,6 +52,7 @@ RandomHistory::RandomHistory(std::uint64_t seed, const Options& options)
     : random_(seed), options_(options) {
   CausalState::Options state_options;
   state_options.check_rebuild = options.check_rebuild;
+  state_options.check_short_way = true;
   for (std::size_t i = 0; i < options.replicas; ++i) {
     replicas_.push_back(std::make_unique<TestReplica>(
         NumberedOrigin(seed, i), options.disturb ? seed * 16 + i + 1 : 0,

@@ -1,0 +1,50 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "replication/state/recent.h"
+
+namespace syncline {
+
+// A few rows, packed: key behind the group's key and value, each sized, by
+// ascending key.
+using PackedRows = std::string;
+// Puts a row over, or deletes it from, those of `packed`.
+PackedRows WithRow(std::string_view packed, std::string_view tail,
+                   const std::optional<std::string>& value);
+
+// The rows `n` of single names, those used last; see RowKeys::GroupOf. Of a
+// small directory whose names are read one after the other all are remembered,
+// so that the next names, and new ones, cost no read.
+class GroupCache {
+ public:
+  // Null: not known. Valid until the next call.
+  const PackedRows* Find(std::string_view group);
+  // `group` was not known. True: its directory is worth reading as a whole.
+  bool Missed(std::string_view group);
+  void Set(std::string_view group, PackedRows rows);
+  // All groups of the directory were Set, or it is too large for that.
+  void Scanned(std::string_view directory, bool whole);
+  // A row has changed for good, of whatever kind.
+  void Changed(std::string_view key, const std::optional<std::string>& value);
+
+ private:
+  enum class Scan : std::uint8_t { kNone, kWhole, kTooLarge };
+  struct Directory {
+    std::uint32_t misses = 0;
+    Scan scan = Scan::kNone;
+  };
+
+  void DropOld();
+
+  Recent<std::string, PackedRows> groups_{8u << 20};
+  // Valid as long as no group was dropped.
+  BytesMap<Directory> directories_;
+  std::size_t dropped_ = 0;
+};
+
+}  // namespace syncline

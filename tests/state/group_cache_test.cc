@@ -1,0 +1,149 @@
+#include <catch2/catch.hpp>
+
+#include <map>
+#include <set>
+#include <string>
+
+#include "base/bytes.h"
+#include "base/random.h"
+#include "kv/memory_store.h"
+#include "replication/state/overlay_rows.h"
+#include "replication/state/row_keys.h"
+#include "tests/state/probe_store.h"
+
+namespace syncline {
+namespace {
+
+using testing::ProbeStore;
+
+const RowKeys kKeys(ProjectNumber{7});
+
+ItemId Item(std::uint64_t number, ItemKind kind = ItemKind::kFile) {
+  ItemId item;
+  item.counter = number;
+  item.kind = kind;
+  return item;
+}
+
+ItemId Directory(std::uint64_t number) {
+  return Item(number, ItemKind::kDirectory);
+}
+
+using Rows = std::map<std::string, std::string>;  // Item's key -> value.
+
+Rows ReadGroup(RowReader& rows, const ItemId& parent, const std::string& name) {
+  Rows found;
+  rows.ForEachOf(kKeys.Named(parent, name),
+                 [&found](std::string_view rest, std::string_view value) {
+                   found.emplace(rest, value);
+                   return true;
+                 });
+  REQUIRE(rows.status().ok());
+  return found;
+}
+
+Rows ScanGroup(RowReader& rows, const ItemId& parent, const std::string& name) {
+  Rows found;
+  rows.ForEach(Column::kTree, kKeys.Named(parent, name),
+               [&found](std::string_view rest, std::string_view value) {
+                 found.emplace(rest, value);
+                 return true;
+               });
+  return found;
+}
+
+TEST_CASE("group cache: a name's rows are those of a scan whatever changes",
+          "[state][law]") {
+  for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+    INFO("seed " << seed);
+    SeededRandom random(seed);
+    MemoryStore store;
+    OverlayRows overlay(store);
+    const auto name = [&random] {
+      return "name" + std::to_string(random.Below(12));
+    };
+    for (int step = 0; step < 300; ++step) {
+      RowWriter writer(overlay);
+      for (std::uint64_t n = random.Below(3); n-- > 0;) {
+        std::string key = kKeys.Child(Directory(1 + random.Below(3)), name(),
+                                      Item(1 + random.Below(4)));
+        if (random.Below(3) == 0) {
+          writer.Delete(Column::kTree, std::move(key));
+        } else {
+          writer.Put(Column::kTree, std::move(key), std::to_string(step));
+        }
+      }
+      RowReader before(overlay);
+      for (RowReader* rows : {&before, static_cast<RowReader*>(&writer)}) {
+        const ItemId parent = Directory(1 + random.Below(3));
+        const std::string wanted = name();
+        REQUIRE(ReadGroup(*rows, parent, wanted) ==
+                ScanGroup(*rows, parent, wanted));
+      }
+      if (random.Below(3) > 0) writer.Commit();
+      if (random.Below(20) == 0) {
+        REQUIRE(store.Write(overlay.TakeFlush(), false).ok());
+        overlay.FlushWritten();
+      }
+    }
+  }
+}
+
+// A store with `count` files in directory 1.
+void Fill(MemoryStore& store, int count) {
+  WriteBatch batch;
+  for (int i = 0; i < count; ++i) {
+    batch.Put(Column::kTree,
+              kKeys.Child(Directory(1), "name" + std::to_string(i), Item(1)),
+              "x");
+  }
+  REQUIRE(store.Write(batch, false).ok());
+}
+
+std::uint64_t IteratorsFor(int files, int names) {
+  MemoryStore memory;
+  Fill(memory, files);
+  ProbeStore probe(memory);
+  OverlayRows overlay(probe);
+  RowReader rows(overlay);
+  for (int i = 0; i < names; ++i) {
+    const Rows found =
+        ReadGroup(rows, Directory(1), "name" + std::to_string(i));
+    REQUIRE(found.size() == (i < files ? 1 : 0));
+  }
+  return probe.reads().iterators;
+}
+
+TEST_CASE("group cache: a small directory is read as a whole after a few names",
+          "[state]") {
+  REQUIRE(IteratorsFor(100, 1) == 1);
+  REQUIRE(IteratorsFor(100, 100) == 4);
+  // Names that are not there cost nothing either.
+  REQUIRE(IteratorsFor(100, 150) == 4);
+}
+
+TEST_CASE("group cache: a large directory is tried once", "[state]") {
+  // One for the attempt, and what it read is known.
+  const std::uint64_t iterators = IteratorsFor(1000, 1000);
+  REQUIRE(iterators > 700);
+  REQUIRE(iterators < 1000);
+}
+
+TEST_CASE("group cache: packed rows are put in order and replaced", "[state]") {
+  PackedRows rows = WithRow("", "b", "1");
+  rows = WithRow(rows, "a", "2");
+  rows = WithRow(rows, "c", "3");
+  rows = WithRow(rows, "b", "4");
+  PackedRows expected;
+  for (const char* text : {"a", "2", "b", "4", "c", "3"}) {
+    AppendSized(expected, text);
+  }
+  REQUIRE(rows == expected);
+  for (const char* tail : {"a", "b", "c", "d"}) {
+    rows = WithRow(rows, tail, std::nullopt);
+  }
+  REQUIRE(rows.empty());
+}
+
+}  // namespace
+}  // namespace syncline
