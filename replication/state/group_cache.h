@@ -41,7 +41,7 @@ class GroupCache {
 
   void DropOld();
 
-  Recent<std::string, PackedRows> groups_{8u << 20};
+  Recent<std::string, PackedRows> groups_{4u << 20};
   // Valid as long as no group was dropped.
   BytesMap<Directory> directories_;
   std::size_t dropped_ = 0;

@@ -24,8 +24,8 @@ class HeadCache {
   void Set(std::string_view doc_row, StoredHeads heads);
 
  private:
-  Recent<ItemId, ItemHeads, ItemIdHash> items_{32u << 20};
-  Recent<std::string, StoredHeads> docs_{16u << 20};
+  Recent<ItemId, ItemHeads, ItemIdHash> items_{8u << 20};
+  Recent<std::string, StoredHeads> docs_{4u << 20};
 };
 
 // Head rows by item and document; without heads if there is no row.

@@ -89,7 +89,7 @@ class OverlayRows {
   Store& store_;
   // As rows are without staged ones.
   const std::unique_ptr<HeadCache> heads_;
-  mutable Recent<std::string, std::optional<std::string>> others_{2u << 20};
+  mutable Recent<std::string, std::optional<std::string>> others_{1u << 20};
   mutable GroupCache groups_;
   RowLayer active_;
   RowLayer frozen_;  // Being written; empty otherwise.

@@ -17,6 +17,7 @@ struct SimLink::Connection {
   std::int64_t last_us[2] = {0, 0};           // Arrival of the last, at node i.
   std::deque<std::function<void()>> held[2];  // While stalled.
   std::uint64_t arrived[2] = {0, 0};
+  bool hangs = false;
 
   // `event` happens at node `to`, unless the connection ends before.
   void Send(const std::shared_ptr<Connection>& self, int to,
@@ -32,6 +33,7 @@ struct SimLink::Connection {
     });
   }
   void Arrive(int to, std::function<void()> event) {
+    if (hangs) return;
     if (link->stalled_[to] || !held[to].empty()) {
       held[to].push_back(std::move(event));
       return;
@@ -153,6 +155,10 @@ void SimLink::Stall(bool towards_second, bool stalled) {
   const int to = towards_second ? 1 : 0;
   stalled_[to] = stalled;
   if (!stalled && connection_) connection_->Release(to);
+}
+
+void SimLink::Hang() {
+  if (connection_) connection_->hangs = true;
 }
 
 void SimLink::ConnectLater() {

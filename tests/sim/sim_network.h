@@ -27,6 +27,9 @@ class SimLink {
   void SetUp(bool up);
   // Nothing arrives at the second (or first) node any more; nobody is told.
   void Stall(bool towards_second, bool stalled);
+  // Whatever is sent over the connection from now on is lost, and nobody is
+  // told: both ends must find out.
+  void Hang();
   // Cuts the connection, if any: a node stopped, or a session ended.
   void Cut();
   // Both nodes were told of everything that was sent.

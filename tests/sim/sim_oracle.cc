@@ -1,5 +1,6 @@
 #include "tests/sim/sim_oracle.h"
 
+#include <algorithm>
 #include <map>
 #include <set>
 
@@ -124,6 +125,39 @@ std::string CheckContent(SimNode& node) {
   return {};
 }
 
+// What keep-both replaces stands in the same entry again: as it is shown now,
+// or as a copy.
+class KeptValues {
+ public:
+  bool Keeps(const Entry& entry) {
+    bool keeps = true;
+    std::set<std::string> kept;
+    for (const Effect& effect : entry.effects) {
+      if (const auto* content = std::get_if<ContentEffect>(&effect)) {
+        kept.insert(content->payload);
+      }
+    }
+    for (const Effect& effect : entry.effects) {
+      if (const auto* content = std::get_if<ContentEffect>(&effect)) {
+        keeps &= AllIn(kept, content->item, content->supersedes);
+        values_[{content->item, entry.dot}] = content->payload;
+      } else if (const auto* removal = std::get_if<RemoveEffect>(&effect)) {
+        keeps &= AllIn(kept, removal->item, removal->content);
+      }
+    }
+    return keeps || entry.cause != "auto:keep-both";
+  }
+
+ private:
+  bool AllIn(const std::set<std::string>& kept, const ItemId& item,
+             const Dots& dots) {
+    return std::all_of(dots.begin(), dots.end(), [&](const Dot& dot) {
+      return kept.contains(values_[{item, dot}]);
+    });
+  }
+  std::map<std::pair<ItemId, Dot>, std::string> values_;
+};
+
 // Every automatic entry takes a human head out of its author's sight.
 std::string CheckQuiet(const std::vector<Entry>& entries, std::size_t nodes) {
   std::size_t human = 0;
@@ -201,6 +235,10 @@ std::string FindFault(const Nodes& nodes) {
     }
     fault = CheckNode(*node, *nodes[0], logged);
     if (!fault.empty()) return fault;
+  }
+  KeptValues values;
+  for (const Entry& entry : first.entries) {
+    if (!values.Keeps(entry)) return "lost: a value that keep-both replaced";
   }
   return CheckQuiet(first.entries, nodes.size());
 }

@@ -110,6 +110,9 @@ class Run {
       case Kind::kCut:
         LinkOf(action.a, action.b).Cut();
         break;
+      case Kind::kHang:
+        LinkOf(action.a, action.b).Hang();
+        break;
       case Kind::kPart:
         LinkOf(action.a, action.b).SetUp(false);
         Later(action.value,

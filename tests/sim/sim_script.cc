@@ -12,9 +12,9 @@ namespace {
 
 using Kind = SimAction::Kind;
 
-constexpr std::array<std::string_view, 9> kNames = {
-    "edit", "kill",  "power", "eio",     "cut",
-    "part", "stall", "clock", "strategy"};
+constexpr std::array<std::string_view, 10> kNames = {
+    "edit", "kill", "power", "eio",   "cut",
+    "hang", "part", "stall", "clock", "strategy"};
 
 SimAction AnyAction(SeededRandom& random, int nodes) {
   const auto below = [&random](std::uint64_t bound) {
@@ -30,9 +30,10 @@ SimAction AnyAction(SeededRandom& random, int nodes) {
     action.value = below(1u << 30);
     return action;
   }
-  constexpr std::array<Kind, 10> kFaults = {
-      Kind::kKill, Kind::kPower, Kind::kPower, Kind::kEio,   Kind::kCut,
-      Kind::kPart, Kind::kPart,  Kind::kStall, Kind::kClock, Kind::kStrategy};
+  constexpr std::array<Kind, 11> kFaults = {
+      Kind::kKill,  Kind::kPower, Kind::kPower,   Kind::kEio,
+      Kind::kHang,  Kind::kCut,   Kind::kPart,    Kind::kPart,
+      Kind::kStall, Kind::kClock, Kind::kStrategy};
   action.kind = kFaults[static_cast<std::size_t>(below(kFaults.size()))];
   switch (action.kind) {
     case Kind::kClock: {
@@ -90,17 +91,20 @@ absl::StatusOr<SimScript> SimScript::FromText(std::string_view text) {
       other != "nodes" || script.nodes < 2) {
     return InvalidArgument("script: its first line is 'seed N nodes N'");
   }
-  SimAction action;
-  while (in >> action.at_ms >> word >> action.a >> action.b >> action.value) {
+  std::string line;
+  std::getline(in, line);
+  while (std::getline(in, line)) {
+    std::istringstream words(line);
+    SimAction action;
+    words >> action.at_ms >> word >> action.a >> action.b >> action.value;
     const auto* const at = std::find(kNames.begin(), kNames.end(), word);
-    if (at == kNames.end() || std::min(action.a, action.b) < 0 ||
+    if (!words || at == kNames.end() || std::min(action.a, action.b) < 0 ||
         std::max(action.a, action.b) >= script.nodes) {
-      return InvalidArgument("script: no such action: " + word);
+      return InvalidArgument("script: malformed line: " + line);
     }
     action.kind = static_cast<Kind>(at - kNames.begin());
     script.actions.push_back(action);
   }
-  if (!in.eof()) return InvalidArgument("script: malformed line");
   return script;
 }
 

@@ -18,6 +18,7 @@ struct SimAction {
     kEio,       // The next write of `a` fails; it is started again as after a
                 // kill.
     kCut,       // The connection of `a` and `b` breaks.
+    kHang,      // Nothing arrives over that connection any more, for ever.
     kPart,      // They cannot reach each other for `value` ms.
     kStall,     // Nothing from `a` arrives at `b` for `value` ms.
     kClock,     // The wall clock of `a` is set off by `value` seconds.
