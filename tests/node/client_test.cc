@@ -455,5 +455,28 @@ TEST_CASE("client: consumers that stall cost the node no memory",
   stalled.OnLoop([&] { subscriptions.clear(); });
 }
 
+TEST_CASE("client: a feed behind the horizon ends and is told of it",
+          "[node][client]") {
+  Served served;
+  RunningClient client(served.home());
+  for (int i = 0; i < 10; ++i) REQUIRE(client.Append("p", "c", "x").get().ok());
+  const Project project = served.node()->project("p");
+  REQUIRE(project.retention().Truncate({.through = Seq{8}}).ok());
+  FeedLog late;
+  client.Subscribe(late, {FeedSource::Behind("p", {})}, Visibility::kDurable);
+  REQUIRE(late.WaitForEnd());
+  CHECK(late.Records().empty());
+  const FeedEnd end = late.End();
+  CHECK(end.why == FeedEnd::Why::kBehindHorizon);
+  CHECK(end.source == 0);
+  CHECK(end.horizon == Seq{8});
+  CHECK(end.head == Seq{10});
+  CHECK_FALSE(end.status.ok());
+  // What is kept can still be followed.
+  FeedLog oldest;
+  client.Subscribe(oldest, {FeedSource::Oldest("p")}, Visibility::kDurable);
+  CHECK(oldest.WaitFor(2));
+}
+
 }  // namespace
 }  // namespace syncline::testing
