@@ -152,7 +152,10 @@ class Run {
   // is busy with what came before must not be forgotten.
   std::string Encore() {
     for (const auto& node : nodes_) {
-      for (int i = 0; i < 6; ++i) node->Edit(clock_.random().Next());
+      for (int i = 0; i < 6; ++i) {
+        node->Edit(clock_.random().Next());
+        clock_.RunUntil(clock_.now_us() + clock_.Between(0, 1'500));
+      }
       const std::string fault = Settle();
       if (!fault.empty()) return fault;
     }
