@@ -44,6 +44,7 @@ class SimNode final : public PeerHost {
   FaultyStore& store() { return faulty_; }
   CrashStore& disk() { return disk_; }
   void SetStrategy(Strategy strategy);
+  [[nodiscard]] Strategy strategy() const { return strategy_; }
 
   // Does what a user might; `seed` decides what.
   void Edit(std::uint64_t seed);

@@ -236,6 +236,14 @@ std::string FindFault(const Nodes& nodes) {
     fault = CheckNode(*node, *nodes[0], logged);
     if (!fault.empty()) return fault;
   }
+  const bool resolves = std::none_of(
+      nodes.begin(), nodes.end(), [](const std::unique_ptr<SimNode>& node) {
+        return node->strategy() == Strategy::kManual ||
+               node->strategy() == Strategy::kSkip;
+      });
+  if (resolves && nodes[0]->replica().state().conflict_count() > 0) {
+    return "quiet: a conflict that nobody resolved";
+  }
   KeptValues values;
   for (const Entry& entry : first.entries) {
     if (!values.Keeps(entry)) return "lost: a value that keep-both replaced";

@@ -20,7 +20,8 @@ bool AllEqual(const std::vector<std::unique_ptr<SimNode>>& nodes);
 //   registers  other heads than the entries say, computed anew
 //   view       another tree than the rules say, or than another's
 //   content    a shown file that cannot be read
-//   quiet      more automatic entries than the rules allow
+//   quiet      more automatic entries than the rules allow, or a conflict is
+//              open though every node resolves
 std::string FindFault(const std::vector<std::unique_ptr<SimNode>>& nodes);
 
 }  // namespace syncline::testing
