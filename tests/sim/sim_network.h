@@ -32,8 +32,6 @@ class SimLink {
   void Hang();
   // Cuts the connection, if any: a node stopped, or a session ended.
   void Cut();
-  // Both nodes were told of everything that was sent.
-  [[nodiscard]] bool connected() const { return connection_ != nullptr; }
   [[nodiscard]] bool Joins(const SimNode& node) const {
     return nodes_[0] == &node || nodes_[1] == &node;
   }
