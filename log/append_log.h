@@ -79,9 +79,10 @@ enum class CursorState : std::uint8_t {
 // Order       Records are numbered 1, 2, 3, ... without holes, also after
 //             everything was truncated and after a restart; a record never
 //             changes.
-// Group       Appends made in one turn of the executor, or while the disk syncs,
-//             are written together: one batch, one fsync. On a fast disk many
-//             drafts are several groups, so that writing and syncing overlap.
+// Group       Appends made in one turn of the executor, or while the disk is
+//             busy, are written together: one batch, one fsync. On a fast
+//             disk many drafts are several groups, so that writing and
+//             syncing overlap.
 // Durability  As asked for, see Durability. Readers and subscribers see a
 //             record only when it is durable.
 // Fail-stop   After a failed write the outcome on disk is unknown: appends that
