@@ -37,6 +37,8 @@ using testing::TemporaryDirectory;
 
 constexpr std::uint64_t kThreads = 16;
 constexpr int kSeeds = 20;
+// How often a run of any length reads the whole log.
+constexpr std::uint64_t kPrefixChecks = 16;
 
 std::uint64_t Entries(std::uint64_t by_default) {
   const char* const wanted = std::getenv("SYNCLINE_ENTRIES");
@@ -79,7 +81,8 @@ class Subscriber {
 
 class Run {
  public:
-  Run(Store& store, std::uint64_t seed) : harness_(store), random_(seed) {}
+  Run(Store& store, std::uint64_t seed, std::uint64_t entries)
+      : harness_(store), random_(seed), appends_(entries / 2) {}
 
   void Append(std::uint64_t thread) {
     const Origin origin = OriginOf(thread);
@@ -92,17 +95,17 @@ class Run {
       history_.push_back({origin, next + i});
     counters_[thread] += count;
     if (subscribers_.size() < 4 && random_.Below(40) == 0) Subscribe();
-    if (random_.Below(200) == 0) CheckPrefix();
+    if (random_.Below(appends_ / kPrefixChecks) == 0) CheckPrefix();
   }
 
-  void Go(std::uint64_t entries) {
+  void Go() {
     harness_.io().restart();
     auto work = boost::asio::make_work_guard(harness_.io());
     std::atomic<std::uint64_t> running = kThreads;
     std::vector<std::thread> threads;
     for (std::uint64_t thread = 0; thread < kThreads; ++thread) {
       threads.emplace_back([&, thread] {
-        for (std::uint64_t i = 0; i < entries / kThreads / 2; ++i) {
+        for (std::uint64_t i = 0; i < appends_ / kThreads; ++i) {
           boost::asio::post(harness_.io(), [this, thread] { Append(thread); });
           if (i % 16 == 0) std::this_thread::yield();
         }
@@ -140,6 +143,7 @@ class Run {
 
   LogHarness harness_;
   SeededRandom random_;
+  const std::uint64_t appends_;  // Of two drafts on average.
   std::vector<std::uint64_t> counters_ = std::vector<std::uint64_t>(kThreads);
   std::vector<Dot> history_;  // By seq, as the executor gave them out.
   std::vector<std::unique_ptr<Subscriber>> subscribers_;
@@ -150,7 +154,7 @@ TEMPLATE_TEST_CASE("order: subscribers of a log see all once and in order",
   for (int seed = 1; seed <= kSeeds; ++seed) {
     INFO("SYNCLINE_SEED=" << seed);
     TestType on;
-    Run(on.store(), static_cast<std::uint64_t>(seed)).Go(Entries(1'500));
+    Run(on.store(), static_cast<std::uint64_t>(seed), Entries(1'500)).Go();
   }
 }
 
@@ -202,6 +206,7 @@ bool ReadsPrefix(const Project& project) {
 TEST_CASE("order: subscribers of a node see all once and in order",
           "[faults]") {
   const std::uint64_t each = Entries(640) / kThreads;
+  const std::uint64_t check_every = std::max(each / 2, 1ul);
   for (int seed = 1; seed <= kSeeds / 4; ++seed) {
     INFO("SYNCLINE_SEED=" << seed);
     SeededRandom random(static_cast<std::uint64_t>(seed));
@@ -221,7 +226,9 @@ TEST_CASE("order: subscribers of a node see all once and in order",
           if (!written.ok()) ++failures;
           if (written.ok())
             highest = std::max(highest.load(), written->seq.value);
-          if (i % 20 == 10 && !ReadsPrefix(*project)) ++failures;
+          if (i % check_every == check_every / 2 && !ReadsPrefix(*project)) {
+            ++failures;
+          }
         }
       });
     }
