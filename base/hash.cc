@@ -9,6 +9,10 @@
 
 #include <algorithm>
 
+#ifdef __x86_64__
+#include <immintrin.h>
+#endif
+
 #include "base/bytes.h"
 #include "base/check.h"
 
@@ -20,6 +24,20 @@ const EVP_MD* Algorithm() {
   static const EVP_MD* const kSha256 = EVP_MD_fetch(nullptr, "SHA256", nullptr);
   return kSha256;
 }
+
+#ifdef __x86_64__
+__attribute__((target("avx"))) void ClearUpperHalves() { _mm256_zeroupper(); }
+
+// ISA-L leaves the wide registers in use behind it. On Intel's processors
+// every instruction of the older kind (most of RocksDB, LZ4 and the C library)
+// is slower from then on: 190 ns for each record that is read.
+void LeaveWideRegisters() {
+  static const bool kHasThem = __builtin_cpu_supports("avx") > 0;
+  if (kHasThem) ClearUpperHalves();
+}
+#else
+void LeaveWideRegisters() {}
+#endif
 
 }  // namespace
 
@@ -81,6 +99,7 @@ std::uint32_t Crc32c(std::string_view bytes) {
     data += part;
     bytes.remove_prefix(part);
   }
+  LeaveWideRegisters();
   return ~crc;
 }
 
