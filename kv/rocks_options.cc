@@ -23,7 +23,7 @@ struct ColumnSetup {
 
 constexpr std::array<ColumnSetup, kColumnCount> kSetups = {{
     {Column::kProjects, "projects", false, 4u << 10},
-    {Column::kLog, "log", false, 16u << 10},  // Read in long runs.
+    {Column::kLog, "log", false, 32u << 10},  // Read in long runs.
     {Column::kDots, "dots", false, 4u << 10},
     {Column::kHeads, "heads", true, 4u << 10},
     {Column::kTree, "tree", true, 4u << 10},
