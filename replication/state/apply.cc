@@ -1,6 +1,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/status.h"
+#include "replication/state/short_way.h"
 #include "replication/state/state_change.h"
 
 namespace syncline {
@@ -101,9 +103,19 @@ absl::StatusOr<PathDiff> ApplyEffects(StateCore& core, const Entry& entry,
                   })) {
     return PathDiff();
   }
-  StateChange change(core);
-  EffectApplier(change, entry, arrival).Run();
-  return change.Finish(StateChange::PlaceOrder::kAsTouched);
+  ShortWay way(core, entry, arrival);
+  SYNCLINE_ASSIGN_OR_RETURN(const bool usual, way.Plan());
+  if (!usual || core.check_short_way) {
+    StateChange change(core);
+    EffectApplier(change, entry, arrival).Run();
+    constexpr auto kOrder = StateChange::PlaceOrder::kAsTouched;
+    if (!usual) return change.Finish(kOrder);
+    SYNCLINE_ASSIGN_OR_RETURN(const PathDiff diff, change.Stage(kOrder));
+    if (!way.Agrees(change, diff)) {
+      return Internal("causal state: the short way gives another state");
+    }
+  }
+  return way.Commit();
 }
 
 }  // namespace syncline

@@ -75,6 +75,8 @@ class CausalStateImpl final : public CausalState {
   std::uint64_t flushed() const override { return flushed_; }
 
  private:
+  // kApplied: it is its turn.
+  ApplyOutcome Arrival(const Entry& entry) const;
   absl::Status CheckAnew();
   Hlc ClockAfter(const Origin& origin, Hlc hlc, std::int64_t now_ms) const;
 
@@ -122,22 +124,19 @@ absl::Status CausalStateImpl::CheckAnew() {
   return CheckRebuild(core_, project_);
 }
 
+ApplyOutcome CausalStateImpl::Arrival(const Entry& entry) const {
+  const std::uint64_t known = frontier_.CounterOf(entry.dot.origin);
+  if (entry.dot.counter <= known) return ApplyOutcome::kDuplicate;
+  if (entry.dot.counter > known + 1) return ApplyOutcome::kGap;
+  if (!frontier_.Covers(entry.context)) return ApplyOutcome::kCausality;
+  return ApplyOutcome::kApplied;
+}
+
 absl::StatusOr<CausalState::Applied> CausalStateImpl::Apply(
     const Entry& entry, std::uint64_t arrival, std::int64_t now_ms) {
   Applied applied;
-  const std::uint64_t known = frontier_.CounterOf(entry.dot.origin);
-  if (entry.dot.counter <= known) {
-    applied.outcome = ApplyOutcome::kDuplicate;
-    return applied;
-  }
-  if (entry.dot.counter > known + 1) {
-    applied.outcome = ApplyOutcome::kGap;
-    return applied;
-  }
-  if (!frontier_.Covers(entry.context)) {
-    applied.outcome = ApplyOutcome::kCausality;
-    return applied;
-  }
+  applied.outcome = Arrival(entry);
+  if (applied.outcome != ApplyOutcome::kApplied) return applied;
   if (std::optional<std::string> fault = Violation(entry)) {
     applied.outcome = ApplyOutcome::kVoid;
     applied.void_reason = *std::move(fault);
@@ -258,8 +257,7 @@ absl::StatusOr<std::optional<std::string>> CausalStateImpl::PathOf(
 absl::StatusOr<std::optional<Row>> CausalStateImpl::LookupDoc(
     std::string_view name_space, std::string_view key) const {
   ReadScope scope(core_);
-  std::optional<Row> row = scope.view.DocRow(
-      name_space, key, LoadDoc(scope.rows, core_.keys, name_space, key));
+  std::optional<Row> row = scope.view.DocRowAt(name_space, key);
   if (!scope.status().ok()) return scope.status();
   return row;
 }
@@ -321,6 +319,13 @@ absl::StatusOr<std::vector<std::string>> CausalStateImpl::Conflicts() const {
 absl::StatusOr<std::optional<Token>> CausalStateImpl::Read(
     std::string_view path, bool all_siblings) const {
   ReadScope scope(core_);
+  if (const auto plain = scope.view.PlainAt(path)) {
+    const PlainLocation& at = plain->file.at;
+    Token token = TokenOf(*plain, {at.parent, std::string(at.name), {}});
+    token.locations[0].chain = WayTo(core_, scope.rows, at.parent);
+    if (!scope.status().ok()) return scope.status();
+    return std::optional<Token>(std::move(token));
+  }
   const std::optional<Row> row = scope.view.Lookup(path);
   if (!scope.status().ok()) return scope.status();
   if (!row) return std::optional<Token>();
@@ -356,23 +361,6 @@ absl::StatusOr<std::optional<Token>> CausalStateImpl::Read(
   return std::optional<Token>(std::move(token));
 }
 
-// Ancestors of `directory` in the view, itself included, from the top.
-Chain ChainOf(ReadScope& scope, const RowKeys& keys, ItemId directory) {
-  Chain chain;
-  std::set<ItemId> seen;
-  while (directory != kRoot) {
-    const std::optional<UpRow> up = LoadUpRow(scope.rows, keys, directory);
-    if (!up || !seen.insert(directory).second) {
-      scope.rows.FailRow("way up from directory " + directory.ToText());
-      return {};
-    }
-    chain.emplace_back(directory, up->placed.name);
-    directory = up->parent();
-  }
-  std::reverse(chain.begin(), chain.end());
-  return chain;
-}
-
 absl::StatusOr<Location> CausalStateImpl::Locate(std::string_view path) const {
   ReadScope scope(core_);
   const std::size_t split = path.rfind('/');
@@ -391,7 +379,7 @@ absl::StatusOr<Location> CausalStateImpl::Locate(std::string_view path) const {
     return NotFound("no directory " + std::string(path.substr(0, split)));
   }
   at.parent = parent->ids.front();
-  at.chain = ChainOf(scope, core_.keys, at.parent);
+  at.chain = WayTo(core_, scope.rows, at.parent);
   if (!scope.status().ok()) return scope.status();
   if (at.chain.size() > kChainMax) {
     return InvalidArgument("too deep: " + std::string(path));
@@ -411,7 +399,7 @@ absl::StatusOr<std::optional<Location>> CausalStateImpl::LocationOf(
                  OwnPlacement(item, LoadItem(scope.rows, core_.keys, item))) {
     at = Location{placed->parent, placed->name, {}};
   }
-  if (at) at->chain = ChainOf(scope, core_.keys, at->parent);
+  if (at) at->chain = WayTo(core_, scope.rows, at->parent);
   if (!scope.status().ok()) return scope.status();
   return at;
 }

@@ -53,6 +53,13 @@ ChainRef ChainRows::Add(RowWriter& rows, const Chain& chain) {
   return {hash, length};
 }
 
+std::optional<ChainRef> ChainRows::Known(const Chain& chain) const {
+  if (chain.empty()) return ChainRef();
+  const std::optional<Hash> hash = KnownHash(chain);
+  if (!hash) return std::nullopt;
+  return ChainRef{*hash, static_cast<std::uint32_t>(chain.size())};
+}
+
 std::optional<Hash> ChainRows::KnownHash(const Chain& chain) const {
   const auto at = by_end_.find(chain.back().first);
   if (at == by_end_.end()) return std::nullopt;

@@ -28,6 +28,8 @@ class ChainRows {
  public:
   // The name of `chain`; its row is written unless it surely exists.
   ChainRef Add(RowWriter& rows, const Chain& chain);
+  // The same name, if no row must be written for it as far as is known.
+  [[nodiscard]] std::optional<ChainRef> Known(const Chain& chain) const;
   // Empty if the row is missing or malformed, which fails `rows`.
   Chain Load(RowReader& rows, const ChainRef& ref);
   // After the rows written with Add were committed.

@@ -75,6 +75,10 @@ void GroupCache::Scanned(std::string_view directory, bool whole) {
   directories_[directory].scan = whole ? Scan::kWhole : Scan::kTooLarge;
 }
 
+void GroupCache::ForgetWhole(std::string_view directory) {
+  directories_.erase(directory);
+}
+
 void GroupCache::Changed(std::string_view key,
                          const std::optional<std::string>& value) {
   const std::string_view group = RowKeys::GroupOf(key);

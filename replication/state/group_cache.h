@@ -29,6 +29,10 @@ class GroupCache {
   void Set(std::string_view group, PackedRows rows);
   // All groups of the directory were Set, or it is too large for that.
   void Scanned(std::string_view directory, bool whole);
+  // Not all groups of the directory are known any more.
+  void ForgetWhole(std::string_view directory);
+  // Someone else knows the group now.
+  void Forget(std::string_view group) { groups_.Erase(group); }
   // A row has changed for good, of whatever kind.
   void Changed(std::string_view key, const std::optional<std::string>& value);
 

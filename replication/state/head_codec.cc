@@ -5,11 +5,10 @@
 
 #include "base/bytes.h"
 #include "base/check.h"
+#include "base/roomy_writer.h"
 
 namespace syncline {
 namespace {
-
-constexpr std::uint8_t kRowFormat = 1;
 
 bool BelowDot(const HeadPtr& head, const Dot& dot) {
   return head->order.dot() < dot;
@@ -75,7 +74,7 @@ class RowEncoder {
   std::string Finish() {
     std::string out;
     out.reserve(2 + origins_.size() * Origin::kBytes + body_.size());
-    out.push_back(static_cast<char>(kRowFormat));
+    out.push_back(static_cast<char>(kHeadRowFormat));
     AppendVarint(out, origins_.size());
     for (const Origin& origin : origins_) out += origin.view();
     out += body_;
@@ -91,7 +90,7 @@ class RowEncoder {
 class RowDecoder {
  public:
   explicit RowDecoder(std::string_view bytes) : reader_(bytes) {
-    ok_ = reader_.U8() == kRowFormat;
+    ok_ = reader_.U8() == kHeadRowFormat;
     const std::uint64_t count = reader_.Varint();
     for (std::uint64_t i = 0; i < count && reader_.ok(); ++i) {
       if (auto origin = Origin::FromBytes(reader_.Bytes(Origin::kBytes))) {
@@ -203,39 +202,40 @@ StoredHeads DecodeContents(RowDecoder& in) {
 
 // What a head is, as bytes that are equal on every replica. `arrival` is
 // local and no part of it.
-std::string CanonicalHead(const RegisterId& reg, const StoredHead& head) {
-  std::string out;
-  out.reserve(512);
-  out.push_back(static_cast<char>(reg.field));
-  if (reg.field == RegisterId::Field::kDoc) {
-    AppendSized(out, reg.name_space);
+char* WriteCanonical(const DigestedHead& head, char* at) {
+  RoomyWriter out(at);
+  const auto item = [&out](const ItemId& id) {
+    out.Bytes(id.origin.view());
+    out.U64(id.counter);
+    out.U32(id.index);
+    out.U8(static_cast<std::uint8_t>(id.kind));
+  };
+  out.U8(static_cast<std::uint8_t>(head.field));
+  if (head.item == nullptr) {
+    out.Sized(head.name_space);
   } else {
-    reg.item.AppendKey(out);
+    item(*head.item);
   }
-  AppendSized(out, reg.key);
-  AppendU64(out, head.order.hlc.packed);
-  out += head.order.origin.view();
-  AppendU64(out, head.order.counter);
-  AppendU32(out, head.order.index);
-  out.push_back(static_cast<char>(head.generation));
-  AppendSized(out, head.value);
-  out.push_back(head.at ? '\1' : '\0');
-  if (head.at) {
-    head.at->parent.AppendKey(out);
-    AppendSized(out, head.at->name);
-    out += head.at->chain.hash.view();
+  out.Sized(head.key);
+  out.U64(head.order->hlc.packed);
+  out.Bytes(head.order->origin.view());
+  out.U64(head.order->counter);
+  out.U32(head.order->index);
+  out.U8(static_cast<std::uint8_t>(head.generation));
+  out.Sized(head.value);
+  out.U8(head.parent != nullptr ? 1 : 0);
+  if (head.parent != nullptr) {
+    item(*head.parent);
+    out.Sized(head.name);
+    out.Bytes(head.chain->view());
   }
-  AppendVarint(out, head.attrs.size());
-  for (const auto& [key, value] : head.attrs) {
-    AppendSized(out, key);
-    AppendSized(out, value);
-  }
-  AppendVarint(out, head.sources.size());
+  out.Bytes(head.attrs);
+  out.Varint(head.sources.size());
   for (const Dot& dot : head.sources) {
-    out += dot.origin.view();
-    AppendU64(out, dot.counter);
+    out.Bytes(dot.origin.view());
+    out.U64(dot.counter);
   }
-  return out;
+  return out.at();
 }
 
 DigestLanes LanesOf(std::string_view hash) {
@@ -341,8 +341,51 @@ void StoredHeads::Insert(StoredHead head) {
   heads_.insert(at, std::make_shared<const StoredHead>(std::move(head)));
 }
 
+DigestLanes LanesOf(const DigestedHead& head) {
+  constexpr std::size_t kFixedMax = 256;
+  constexpr std::size_t kDotBytes = Origin::kBytes + 8;
+  const std::size_t room =
+      kFixedMax + head.name_space.size() + head.key.size() + head.value.size() +
+      head.name.size() + head.attrs.size() + head.sources.size() * kDotBytes;
+  char usual[1024];
+  std::string large;
+  char* begin = usual;
+  if (room > sizeof usual) {
+    large.resize(room);
+    begin = large.data();
+  }
+  const char* end = WriteCanonical(head, begin);
+  return LanesOf(Sha256({begin, static_cast<std::size_t>(end - begin)}).view());
+}
+
 DigestLanes LanesOf(const RegisterId& reg, const StoredHead& head) {
-  return LanesOf(Sha256(CanonicalHead(reg, head)).view());
+  std::string attrs;
+  PackAttrs(head.attrs, attrs);
+  DigestedHead digested;
+  digested.field = reg.field;
+  if (reg.field != RegisterId::Field::kDoc) digested.item = &reg.item;
+  digested.name_space = reg.name_space;
+  digested.key = reg.key;
+  digested.order = &head.order;
+  digested.generation = head.generation;
+  digested.value = head.value;
+  if (head.at) {
+    digested.parent = &head.at->parent;
+    digested.name = head.at->name;
+    digested.chain = &head.at->chain.hash;
+  }
+  digested.attrs = attrs;
+  digested.sources = head.sources;
+  return LanesOf(digested);
+}
+
+void PackAttrs(const Attrs& attrs, std::string& out) {
+  out.clear();
+  AppendVarint(out, attrs.size());
+  for (const auto& [key, value] : attrs) {
+    AppendSized(out, key);
+    AppendSized(out, value);
+  }
 }
 
 void HeadDigest::Add(const DigestLanes& lanes) {

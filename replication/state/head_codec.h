@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -25,6 +26,9 @@ struct StoredLocation {
   friend bool operator==(const StoredLocation&,
                          const StoredLocation&) = default;
 };
+
+// First byte of a head row.
+inline constexpr std::uint8_t kHeadRowFormat = 1;
 
 // What a head counts for in the digest of all.
 using DigestLanes = std::array<std::uint64_t, 4>;
@@ -108,6 +112,28 @@ std::optional<StoredHeads> DecodeDocHeads(std::string_view bytes);
 
 // The head of maximum order. Requires (checked): there is one.
 const StoredHead& NewestOf(const StoredHeads& heads);
+
+inline constexpr std::string_view kNoAttrs{"\0", 1};
+// Attributes as rows and the digest have them: how many, then key and value of
+// each, sized. Replaces what is in `out`.
+void PackAttrs(const Attrs& attrs, std::string& out);
+
+// What a head is, on every replica: what the digest is made of. Borrows all.
+struct DigestedHead {
+  RegisterId::Field field = RegisterId::Field::kContent;
+  const ItemId* item = nullptr;  // Null: a document.
+  std::string_view name_space;
+  std::string_view key;
+  const HeadOrder* order = nullptr;
+  int generation = 0;
+  std::string_view value;
+  const ItemId* parent = nullptr;  // Of its location; null: it has none.
+  std::string_view name;
+  const Hash* chain = nullptr;
+  std::string_view attrs = kNoAttrs;  // As PackAttrs has them.
+  std::span<const Dot> sources;
+};
+DigestLanes LanesOf(const DigestedHead& head);
 DigestLanes LanesOf(const RegisterId& reg, const StoredHead& head);
 
 // A set hash: four 64-bit sums over the SHA-256 of each live head. Equal sets

@@ -7,6 +7,7 @@
 #include "base/status.h"
 #include "kv/keys.h"
 #include "replication/state/head_cache.h"
+#include "replication/state/placement.h"
 #include "replication/state/row_keys.h"
 
 namespace syncline {
@@ -19,6 +20,11 @@ constexpr std::size_t kScanMax = 256;
 // What a remembered row takes beyond its bytes: two strings in a table that is
 // half full.
 constexpr std::size_t kRowOverhead = 150;
+
+const HeadRow* FindAlone(HeadCache& heads, std::string_view group) {
+  const std::optional<ChildKey> name = ParseGroupKey(group);
+  return name ? heads.FindAlone(name->item, name->name) : nullptr;
+}
 
 }  // namespace
 
@@ -83,8 +89,9 @@ void RowCursor::Next() {
   Settle();
 }
 
-OverlayRows::OverlayRows(Store& store)
-    : store_(store), heads_(std::make_unique<HeadCache>()) {}
+OverlayRows::OverlayRows(Store& store, std::size_t head_bytes_max)
+    : store_(store),
+      heads_(std::make_unique<HeadCache>(groups_, head_bytes_max)) {}
 
 OverlayRows::~OverlayRows() = default;
 
@@ -94,23 +101,28 @@ absl::StatusOr<std::optional<std::string>> OverlayRows::Get(
     const RowLayer::Map& map = staged->map(column);
     if (auto at = map.find(key); at != map.end()) return at->second;
   }
-  // Heads are remembered by HeadCache.
-  const bool remember = column != Column::kHeads;
-  if (remember) {
-    if (const auto* known = others_.Find(key)) return *known;
-  }
-  std::optional<std::string> value;
-  if (const auto* changed = FindChanged(column, key)) {
-    value = *changed;
-  } else {
-    absl::StatusOr<std::string> stored = store_.Get(column, key);
-    if (!stored.ok() && !absl::IsNotFound(stored.status())) {
-      return stored.status();
-    }
-    if (stored.ok()) value = *std::move(stored);
-  }
-  if (remember) Remember(key, value);
+  if (const auto* known = others_.Find(key)) return *known;
+  SYNCLINE_ASSIGN_OR_RETURN(std::optional<std::string> value,
+                            Load(column, key));
+  Remember(key, value);
   return value;
+}
+
+absl::StatusOr<HeadRow*> OverlayRows::Heads(std::string_view key) const {
+  if (HeadRow* known = heads_->Find(key)) return known;
+  SYNCLINE_ASSIGN_OR_RETURN(const std::optional<std::string> value,
+                            Load(Column::kHeads, key));
+  return &heads_->Remember(key, value);
+}
+
+// Past what is remembered.
+absl::StatusOr<std::optional<std::string>> OverlayRows::Load(
+    Column column, std::string_view key) const {
+  if (const auto* changed = FindChanged(column, key)) return *changed;
+  absl::StatusOr<std::string> stored = store_.Get(column, key);
+  if (stored.ok()) return std::optional<std::string>(*std::move(stored));
+  if (absl::IsNotFound(stored.status())) return std::optional<std::string>();
+  return stored.status();
 }
 
 const std::optional<std::string>* OverlayRows::FindChanged(
@@ -129,20 +141,55 @@ void OverlayRows::Remember(std::string_view key,
 }
 
 void OverlayRows::Commit(RowLayer&& staged) {
+  for (const auto& [key, value] : staged.Take(Column::kHeads)) {
+    heads_->ChangeAny(key, value);
+  }
   for (const auto& [key, value] : staged.map(Column::kTree)) {
-    if (RowKeys::GroupOf(key).empty()) {
+    const std::string_view group = RowKeys::GroupOf(key);
+    if (group.empty()) {
       Remember(key, value);
-    } else {
-      groups_.Changed(key, value);
+      continue;
     }
+    if (const auto name = ParseGroupKey(group)) {
+      heads_->GiveUpAlone(name->item, name->name);
+    }
+    groups_.Changed(key, value);
+    if (value == kChildPlain) NoteAlone(key, group);
   }
   active_.MergeFrom(std::move(staged));
+}
+
+// If the row `n` that was committed is all that its name has.
+void OverlayRows::NoteAlone(const std::string& child_key,
+                            std::string_view group) {
+  const PackedRows* known = groups_.Find(group);
+  PackedRows alone;
+  AppendSized(alone, std::string_view(child_key).substr(group.size()));
+  AppendSized(alone, kChildPlain);
+  const auto name = ParseGroupKey(group);
+  if (known == nullptr || *known != alone || !name) return;
+  HeadRow* row = heads_->Find(RowKeys::ItemBeside(child_key));
+  if (row == nullptr || !row->value()) return;
+  const std::optional<PlainFile> file = ParsePlainFile(*row->value());
+  if (!file || file->at.parent != name->item || file->at.name != name->name) {
+    return;
+  }
+  heads_->SetAlone(*row, name->item, name->name);
+  groups_.Forget(group);
+}
+
+void OverlayRows::CommitFirst(std::string child_key, std::string_view value) {
+  groups_.Forget(RowKeys::GroupOf(child_key));
+  active_.Set(Column::kTree, std::move(child_key), std::string(value));
 }
 
 absl::StatusOr<PackedRows> OverlayRows::Group(const std::string& group,
                                               const RowLayer* staged) const {
   PackedRows rows;
-  if (const PackedRows* known = groups_.Find(group)) {
+  if (const HeadRow* alone = FindAlone(*heads_, group)) {
+    AppendSized(rows, RowKeys::ItemOf(alone->key()));
+    AppendSized(rows, kChildPlain);
+  } else if (const PackedRows* known = groups_.Find(group)) {
     rows = *known;
   } else {
     SYNCLINE_ASSIGN_OR_RETURN(rows, ReadGroup(group));
@@ -202,6 +249,7 @@ absl::Status OverlayRows::ScanDirectory(const std::string& directory) const {
 RowCursor OverlayRows::Scan(Column column, const std::string& lower,
                             const std::string& upper,
                             const RowLayer* staged) const {
+  if (column == Column::kHeads) heads_->Spill(active_, frozen_);
   return RowCursor(store_, {staged, &active_, &frozen_}, column, lower, upper);
 }
 
@@ -218,6 +266,8 @@ WriteBatch OverlayRows::TakeFlush() {
         batch.Delete(column, key);
       }
     }
+    // Over what was spilled of it before it changed again.
+    if (column == Column::kHeads) heads_->TakeFlush(batch);
   }
   return batch;
 }
@@ -226,6 +276,11 @@ void OverlayRows::FlushWritten() {
   SYNCLINE_CHECK(flushing_, "no flush is under way");
   flushing_ = false;
   frozen_.Clear();
+  heads_->FlushWritten();
+}
+
+std::size_t OverlayRows::bytes() const {
+  return active_.bytes() + frozen_.bytes() + heads_->changed_bytes();
 }
 
 std::optional<std::string> RowReader::Get(Column column, std::string_view key) {
@@ -237,6 +292,31 @@ std::optional<std::string> RowReader::Get(Column column, std::string_view key) {
     return std::nullopt;
   }
   return *std::move(value);
+}
+
+std::optional<std::string_view> RowReader::Heads(std::string_view key) {
+  if (!status_.ok()) return std::nullopt;
+  if (staged_ != nullptr) {
+    const RowLayer::Map& map = staged_->map(Column::kHeads);
+    if (auto at = map.find(key); at != map.end()) return at->second;
+  }
+  const absl::StatusOr<HeadRow*> row = rows_.Heads(key);
+  if (row.ok()) return (*row)->value();
+  Fail(row.status());
+  return std::nullopt;
+}
+
+HeadRow* RowReader::FindAlone(const ItemId& parent, std::string_view name) {
+  if (!status_.ok()) return nullptr;
+  return heads().FindAlone(parent, name);
+}
+
+HeadRow* RowReader::Unstaged(std::string_view key) {
+  if (!status_.ok()) return nullptr;
+  const absl::StatusOr<HeadRow*> row = rows_.Heads(key);
+  if (row.ok()) return *row;
+  Fail(row.status());
+  return nullptr;
 }
 
 void RowReader::ForEach(Column column, const std::string& prefix,

@@ -18,6 +18,7 @@
 namespace syncline {
 
 class HeadCache;
+class HeadRow;
 
 // Walks the keys in [lower, upper) of one column, newest layer first. The
 // layers must not change while it lives. Views are valid until Next().
@@ -54,7 +55,8 @@ class RowCursor {
 // being written, below those that are not. Bound to one thread at a time.
 class OverlayRows {
  public:
-  explicit OverlayRows(Store& store);
+  // `head_bytes_max` bounds the unchanged rows of column kHeads in memory.
+  explicit OverlayRows(Store& store, std::size_t head_bytes_max = 16u << 20);
   ~OverlayRows();
 
   absl::StatusOr<std::optional<std::string>> Get(Column column,
@@ -63,36 +65,43 @@ class OverlayRows {
   [[nodiscard]] RowCursor Scan(Column column, const std::string& lower,
                                const std::string& upper,
                                const RowLayer* staged) const;
+  // A row of column kHeads without staged ones; valid until the next call.
+  absl::StatusOr<HeadRow*> Heads(std::string_view key) const;
   // The rows `n` of one name. Remembered: they are read again and again.
   absl::StatusOr<PackedRows> Group(const std::string& group,
                                    const RowLayer* staged) const;
   void Commit(RowLayer&& staged);
 
-  // Of column kHeads, see HeadCache.
+  // What is remembered of column kHeads, and of names.
   [[nodiscard]] HeadCache& heads() const { return *heads_; }
+  [[nodiscard]] GroupCache& groups() const { return groups_; }
+  // A row `n` of a name that had none.
+  void CommitFirst(std::string child_key, std::string_view value);
 
   // Requires (checked): no other flush is under way.
   [[nodiscard]] WriteBatch TakeFlush();
   void FlushWritten();
-  [[nodiscard]] std::size_t bytes() const {
-    return active_.bytes() + frozen_.bytes();
-  }
+  [[nodiscard]] std::size_t bytes() const;
 
  private:
+  absl::StatusOr<std::optional<std::string>> Load(Column column,
+                                                  std::string_view key) const;
   absl::StatusOr<PackedRows> ReadGroup(const std::string& group) const;
   const std::optional<std::string>* FindChanged(Column column,
                                                 std::string_view key) const;
   void Remember(std::string_view key,
                 const std::optional<std::string>& value) const;
+  void NoteAlone(const std::string& child_key, std::string_view group);
   absl::Status ScanDirectory(const std::string& directory) const;
 
   Store& store_;
   // As rows are without staged ones.
+  mutable GroupCache groups_;
   const std::unique_ptr<HeadCache> heads_;
   mutable Recent<std::string, std::optional<std::string>> others_{1u << 20};
-  mutable GroupCache groups_;
-  RowLayer active_;
-  RowLayer frozen_;  // Being written; empty otherwise.
+  // Of column kHeads, only what was spilled.
+  mutable RowLayer active_;
+  mutable RowLayer frozen_;  // Being written; empty otherwise.
   bool flushing_ = false;
 };
 
@@ -107,10 +116,13 @@ class RowReader {
   RowReader& operator=(const RowReader&) = delete;
 
   std::optional<std::string> Get(Column column, std::string_view key);
-  // Whether a staged row covers those of before.
-  [[nodiscard]] bool Stages(Column column, std::string_view key) const {
-    return staged_ != nullptr && staged_->map(column).contains(key);
-  }
+  // The same for column kHeads, remembered; valid until the next call.
+  std::optional<std::string_view> Heads(std::string_view key);
+  // Whether staged rows cover those of before.
+  [[nodiscard]] bool stages() const { return staged_ != nullptr; }
+  // What HeadCache has without staged rows. Null: not known, or it failed.
+  HeadRow* FindAlone(const ItemId& parent, std::string_view name);
+  HeadRow* Unstaged(std::string_view key);
   [[nodiscard]] HeadCache& heads() const { return rows_.heads(); }
   // Calls `visit` with what follows `prefix` in each key, and the value, until
   // it returns false. `visit` must not write rows.

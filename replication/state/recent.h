@@ -64,6 +64,15 @@ class Recent {
     return sized.value;
   }
 
+  template <typename View>
+  void Erase(const View& key) {
+    old_.values.erase(key);
+    const auto at = young_.values.find(key);
+    if (at == young_.values.end()) return;
+    young_.bytes -= at->second.bytes;
+    young_.values.erase(at);
+  }
+
   // How often the older half was dropped.
   [[nodiscard]] std::size_t dropped() const { return dropped_; }
 

@@ -40,12 +40,11 @@ absl::StatusOr<std::vector<RemoveEffect>> Removals(
     const std::optional<ItemId>& keep) {
   std::vector<RemoveEffect> effects;
   for (const ItemId& item : seen.items) {
+    if (item == keep) continue;
     RemoveEffect remove;
     remove.item = item;
     remove.content = seen.DotsOf(item, Field::kContent);
-    if (item == keep || (!item.IsDirectory() && remove.content.empty())) {
-      continue;
-    }
+    if (!item.IsDirectory() && remove.content.empty()) continue;
     SYNCLINE_ASSIGN_OR_RETURN(const std::vector<Head> contents,
                               state.Heads({Field::kContent, item, {}, {}}));
     const bool whole = std::all_of(

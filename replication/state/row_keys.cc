@@ -61,6 +61,12 @@ std::string RowKeys::Item(const ItemId& item) const {
   return key;
 }
 
+void RowKeys::SetItem(std::string& key, const ItemId& item) const {
+  key = project_;
+  key.push_back(kItemTag);
+  item.AppendKey(key);
+}
+
 std::string RowKeys::AllItems() const { return Tagged(kItemTag); }
 
 std::string RowKeys::Doc(std::string_view name_space,
@@ -112,6 +118,33 @@ std::string_view RowKeys::GroupOf(std::string_view key) {
 
 std::string_view RowKeys::DirectoryOf(std::string_view group) {
   return group.substr(0, kDirectoryBytes);
+}
+
+std::string RowKeys::NamedBeside(std::string_view item_key,
+                                 const ItemId& parent, std::string_view name) {
+  std::string key = ChildrenBeside(item_key, parent);
+  key += name;
+  key.push_back('\0');
+  return key;
+}
+
+std::string RowKeys::ChildrenBeside(std::string_view item_key,
+                                    const ItemId& parent) {
+  std::string key(item_key.substr(0, kProjectBytes));
+  key.push_back(kChildTag);
+  parent.AppendKey(key);
+  return key;
+}
+
+std::string_view RowKeys::ItemOf(std::string_view item_key) {
+  return item_key.substr(kProjectBytes + 1);
+}
+
+std::string RowKeys::ItemBeside(std::string_view child_key) {
+  std::string key(child_key.substr(0, kProjectBytes));
+  key.push_back(kItemTag);
+  key += child_key.substr(child_key.size() - ItemId::kKeyBytes);
+  return key;
 }
 
 std::string RowKeys::Up(const ItemId& directory) const {
@@ -166,6 +199,16 @@ std::string RowKeys::UpPrefix() const { return Tagged(kUpTag); }
 std::string RowKeys::MadeUpPrefix() const { return Tagged(kMadeUpTag); }
 
 std::string RowKeys::Mark() const { return Tagged(kMarkTag); }
+
+std::optional<ChildKey> ParseGroupKey(std::string_view group) {
+  if (group.size() <= kDirectoryBytes) return std::nullopt;
+  const std::optional<ItemId> parent =
+      ItemId::FromKey(group.substr(kProjectBytes + 1, ItemId::kKeyBytes));
+  if (!parent) return std::nullopt;
+  group.remove_prefix(kDirectoryBytes);
+  group.remove_suffix(1);
+  return ChildKey{group, *parent};
+}
 
 std::optional<ChildKey> ParseChildKey(std::string_view rest) {
   const std::size_t end = rest.find('\0');

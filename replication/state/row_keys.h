@@ -17,6 +17,7 @@ class RowKeys {
 
   // Column kHeads: the live heads of an item, and of a document.
   [[nodiscard]] std::string Item(const ItemId& item) const;
+  void SetItem(std::string& key, const ItemId& item) const;
   [[nodiscard]] std::string AllItems() const;  // Prefix.
   [[nodiscard]] std::string Doc(std::string_view name_space,
                                 std::string_view key) const;
@@ -35,6 +36,15 @@ class RowKeys {
   // rows. And of that: what ChildrenOf() gave.
   static std::string_view GroupOf(std::string_view key);
   static std::string_view DirectoryOf(std::string_view group);
+  // Named() and ChildrenOf() in the project of a key Item(), and its item's
+  // key form.
+  static std::string NamedBeside(std::string_view item_key,
+                                 const ItemId& parent, std::string_view name);
+  static std::string ChildrenBeside(std::string_view item_key,
+                                    const ItemId& parent);
+  static std::string_view ItemOf(std::string_view item_key);
+  // Of a key Child(): Item() of its item.
+  static std::string ItemBeside(std::string_view child_key);
   // Where a directory is: the way up.
   [[nodiscard]] std::string Up(const ItemId& directory) const;
   // A made-up name that a file below `parent` has, or that it was denied.
@@ -71,6 +81,8 @@ struct DocKey {
   std::string key;
 };
 
+// Of what Named() gave: its parent and name.
+std::optional<ChildKey> ParseGroupKey(std::string_view group);
 // Read back what is behind the prefix ChildrenOf/MadeUpIn, AllItems/AllSeveral
 // and AllDocs/AllSeveralDocs; nothing if malformed.
 std::optional<ChildKey> ParseChildKey(std::string_view rest);

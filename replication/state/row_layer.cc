@@ -48,6 +48,12 @@ void RowLayer::Erase(Column column, std::string_view key) {
   map.erase(at);
 }
 
+RowLayer::Map RowLayer::Take(Column column) {
+  Map rows = std::exchange(maps_[IndexOf(column)], {});
+  for (const auto& [key, value] : rows) bytes_ -= BytesOf(key, value);
+  return rows;
+}
+
 void RowLayer::MergeFrom(RowLayer&& newer) {
   for (std::size_t i = 0; i < maps_.size(); ++i) {
     for (auto& [key, value] : newer.maps_[i]) {

@@ -22,6 +22,8 @@ class RowLayer {
   [[nodiscard]] const Map& map(Column column) const;
   void Set(Column column, std::string key, std::optional<std::string> value);
   void Erase(Column column, std::string_view key);
+  // The rows of `column`, which are no longer here then.
+  Map Take(Column column);
   // Puts the rows of `newer` over these.
   void MergeFrom(RowLayer&& newer);
   [[nodiscard]] std::size_t bytes() const { return bytes_; }

@@ -30,7 +30,9 @@ StateChange::ItemChange& StateChange::ItemOf(const ItemId& item) {
 }
 
 void StateChange::IsNew(const ItemId& item) {
-  if (items_.try_emplace(item).second) item_order_.push_back(item);
+  if (!items_.try_emplace(item).second) return;
+  item_order_.push_back(item);
+  if (item.IsDirectory()) created_.push_back(item);
 }
 
 std::pair<StoredHeads&, bool&> StateChange::HeadsOf(const RegisterId& reg) {
@@ -175,6 +177,12 @@ void StateChange::UpdateRank(const std::string& key, const StoredHeads& heads) {
 }
 
 absl::StatusOr<PathDiff> StateChange::Finish(PlaceOrder order) {
+  absl::StatusOr<PathDiff> diff = Stage(order);
+  if (diff.ok()) Commit(*diff);
+  return diff;
+}
+
+absl::StatusOr<PathDiff> StateChange::Stage(PlaceOrder order) {
   WriteItems(order);
   WriteDocs();
   touched_.ranks = ranks_.has_value() && *ranks_ != core_.ranks;
@@ -184,20 +192,18 @@ absl::StatusOr<PathDiff> StateChange::Finish(PlaceOrder order) {
   if (core_.counts.made_up == 0 && !touched_.ranks) {
     diff = PlainDiff(before.tree, rows_, touched_, items_, docs_);
   }
-  std::set<ItemId> directories;
   if (!diff) {
-    diff = Diff(before, directories);
+    diff = Diff(before);
   } else if (core_.check_short_way && !SameDiff(before, *diff)) {
     return Internal("causal state: the short way finds another difference");
   }
   if (!before.status().ok()) return before.status();
   if (!rows_.status().ok()) return rows_.status();
-  Commit(*diff, directories);
   return *std::move(diff);
 }
 
-// The long way. `directories`: whose class may be another now.
-PathDiff StateChange::Diff(ReadScope& before, std::set<ItemId>& directories) {
+// The long way.
+PathDiff StateChange::Diff(ReadScope& before) {
   // What was known before holds if no class of before is another now.
   ClassCache classes(KeepsClasses(before) ? &core_.classes : nullptr);
   TreeView tree(rows_, core_.keys, classes, counts_.made_up);
@@ -205,17 +211,16 @@ PathDiff StateChange::Diff(ReadScope& before, std::set<ItemId>& directories) {
   RowChanges changes({&before.tree, &before.view}, {&tree, &view}, rows_,
                      counts_, touched_);
   changes.Run();
-  directories = changes.directories();
+  reclassified_ = changes.directories();
   return DiffPaths(changes, before.tree, tree);
 }
 
 bool StateChange::SameDiff(ReadScope& before, const PathDiff& plain) {
   const RowCounts counts = counts_;
   const std::size_t rows = rows_.layer().size();
-  std::set<ItemId> directories;
-  const PathDiff diff = Diff(before, directories);
+  const PathDiff diff = Diff(before);
   return diff == plain && counts == counts_ && rows == rows_.layer().size() &&
-         directories.empty();
+         reclassified_.empty();
 }
 
 // True if directories only came, and none of them joined one that was there.
@@ -233,23 +238,20 @@ bool StateChange::KeepsClasses(ReadScope& before) {
   return true;
 }
 
-void StateChange::Commit(const PathDiff& diff,
-                         const std::set<ItemId>& directories) {
+void StateChange::Commit(const PathDiff& diff) {
+  // Nothing can be in a directory before it is created: whoever puts something
+  // there has seen it.
+  for (const ItemId& directory : created_) {
+    core_.rows.groups().Scanned(core_.keys.ChildrenOf(directory), true);
+  }
   rows_.Commit();
-  for (auto& [item, change] : items_) {
-    if (change.changed) core_.rows.heads().Set(item, std::move(change.after));
-  }
-  for (auto& [name, change] : docs_) {
-    if (!change.changed) continue;
-    core_.rows.heads().Set(core_.keys.Doc(name.first, name.second),
-                           std::move(change.after));
-  }
   core_.chains.Committed();
   core_.digest = digest_;
   core_.counts = counts_;
   if (ranks_) core_.ranks = *std::move(ranks_);
   if (diff.moved_directories) core_.classes.Clear();
-  for (const ItemId& directory : directories) core_.classes.Forget(directory);
+  for (const ItemId& directory : reclassified_) core_.classes.Forget(directory);
+  if (!touched_.directories.empty()) core_.directories.clear();
 }
 
 }  // namespace syncline

@@ -43,6 +43,13 @@ class StateChange {
   };
   // Brings all rows up to date and commits them.
   absl::StatusOr<PathDiff> Finish(PlaceOrder order);
+  // The same without committing them.
+  absl::StatusOr<PathDiff> Stage(PlaceOrder order);
+
+  // As they are with what is staged.
+  [[nodiscard]] const RowLayer& rows() const { return rows_.layer(); }
+  [[nodiscard]] const HeadDigest& digest() const { return digest_; }
+  [[nodiscard]] const RowCounts& counts() const { return counts_; }
 
  private:
   using ItemChange = ItemChanges::mapped_type;
@@ -58,9 +65,9 @@ class StateChange {
   void WriteDocs();
   void UpdateRank(const std::string& key, const StoredHeads& heads);
   bool KeepsClasses(ReadScope& before);
-  PathDiff Diff(ReadScope& before, std::set<ItemId>& directories);
+  PathDiff Diff(ReadScope& before);
   bool SameDiff(ReadScope& before, const PathDiff& plain);
-  void Commit(const PathDiff& diff, const std::set<ItemId>& directories);
+  void Commit(const PathDiff& diff);
 
   StateCore& core_;
   RowWriter rows_;
@@ -72,6 +79,8 @@ class StateChange {
   ItemChanges items_;
   std::vector<ItemId> item_order_;
   DocChanges docs_;
+  std::vector<ItemId> created_;    // Directories.
+  std::set<ItemId> reclassified_;  // Directories of another class, perhaps.
 };
 
 }  // namespace syncline

@@ -1,5 +1,8 @@
 #include "replication/state/state_core.h"
 
+#include <algorithm>
+#include <set>
+
 #include "base/bytes.h"
 #include "base/status.h"
 
@@ -72,6 +75,48 @@ std::vector<std::pair<RegisterId, Head>> LoadAllHeads(StateCore& core,
         }
       });
   return all;
+}
+
+const DirectoryFacts& FactsOf(StateCore& core, RowReader& rows,
+                              const ItemId& directory) {
+  constexpr std::size_t kDirectoriesMax = 16384;
+  const auto known = core.directories.find(directory);
+  if (known != core.directories.end()) return known->second;
+  if (core.directories.size() >= kDirectoriesMax) core.directories.clear();
+  DirectoryFacts facts;
+  TreeView tree(rows, core.keys, core.classes, core.counts.made_up);
+  facts.shown = tree.ClassOf(directory);
+  facts.settled = directory == kRoot;
+  if (facts.shown && !facts.settled) {
+    const std::optional<UpRow> up = LoadUpRow(rows, core.keys, directory);
+    facts.settled = up && !up->Revived(directory);
+  }
+  static const DirectoryFacts kNothing;
+  if (!rows.status().ok()) return kNothing;
+  return core.directories[directory] = std::move(facts);
+}
+
+Chain WayTo(StateCore& core, RowReader& rows, const ItemId& directory) {
+  const auto known = core.directories.find(directory);
+  if (known != core.directories.end() && known->second.way) {
+    return *known->second.way;
+  }
+  Chain chain;
+  std::set<ItemId> seen;
+  for (ItemId at = directory; at != kRoot;) {
+    const std::optional<UpRow> up = LoadUpRow(rows, core.keys, at);
+    if (!up || !seen.insert(at).second) {
+      rows.FailRow("way up from directory " + at.ToText());
+      return {};
+    }
+    chain.emplace_back(at, up->placed.name);
+    at = up->parent();
+  }
+  std::reverse(chain.begin(), chain.end());
+  FactsOf(core, rows, directory);
+  if (!rows.status().ok()) return {};
+  core.directories[directory].way = chain;
+  return chain;
 }
 
 std::string EncodeFlushMark(const FlushMark& mark) {

@@ -17,10 +17,20 @@
 
 namespace syncline {
 
+// What is asked of a directory for each file in it; until any directory comes,
+// goes or moves.
+struct DirectoryFacts {
+  ClassPtr shown;            // Null: it is not placed.
+  bool settled = false;      // Alive by itself: children put nothing in doubt.
+  std::optional<Chain> way;  // See WayTo, if it was asked for.
+};
+
 // The registers of one project and the rows that show them: everything that a
 // change replaces at once.
 struct StateCore {
-  StateCore(Store& store, ProjectNumber project) : keys(project), rows(store) {}
+  StateCore(Store& store, ProjectNumber project,
+            std::size_t head_bytes_max = 16u << 20)
+      : keys(project), rows(store, head_bytes_max) {}
 
   RowKeys keys;
   OverlayRows rows;
@@ -29,6 +39,10 @@ struct StateCore {
   HeadDigest digest;
   RowCounts counts;
   Ranks ranks;
+  absl::flat_hash_map<ItemId, DirectoryFacts, ItemIdHash> directories;
+  struct {
+    std::string key, value, child, attrs;
+  } scratch;                     // Of ShortWay, for its memory.
   bool check_short_way = false;  // Go the long way too, and compare.
 };
 
@@ -68,6 +82,13 @@ struct FlushMark {
 std::string EncodeFlushMark(const FlushMark& mark);
 //   kDataLoss  malformed
 absl::StatusOr<FlushMark> DecodeFlushMark(std::string_view bytes);
+
+// Of `rows`, whose status() tells whether it can be used.
+const DirectoryFacts& FactsOf(StateCore& core, RowReader& rows,
+                              const ItemId& directory);
+
+// Ancestors of `directory` in the view, itself included, from the top.
+Chain WayTo(StateCore& core, RowReader& rows, const ItemId& directory);
 
 // Rule A4: the effects of an entry that is not void.
 absl::StatusOr<PathDiff> ApplyEffects(StateCore& core, const Entry& entry,

@@ -128,6 +128,7 @@ std::optional<Row> ViewRows::SlotRow(const std::vector<ItemId>& items) {
 
 std::optional<Row> ViewRows::RowAt(TreeView::Ids parents,
                                    std::string_view name) {
+  if (const auto plain = PlainAt(parents, name)) return RowOf(*plain);
   const NameGroup group = tree_.Group(parents, name);
   if (!group.directories.empty()) return DirectoryRow(group.directories);
   return SlotRow(tree_.SlotItems(parents, name, group));
@@ -150,16 +151,45 @@ std::optional<Row> ViewRows::DocRow(std::string_view name_space,
   return row;
 }
 
+std::optional<Row> ViewRows::DocRowAt(std::string_view name_space,
+                                      std::string_view key) {
+  const auto row = tree_.rows().Heads(tree_.keys().Doc(name_space, key));
+  if (!row) return std::nullopt;
+  if (const auto plain = ParsePlainDocument(*row)) {
+    return RowOf(name_space, key, *plain);
+  }
+  return DocRow(name_space, key,
+                LoadDoc(tree_.rows(), tree_.keys(), name_space, key));
+}
+
 std::optional<Row> ViewRows::Lookup(std::string_view path) {
   if (path.empty()) return DirectoryRow(std::vector<ItemId>{kRoot});
-  const std::size_t split = path.rfind('/');
-  const bool top = split == std::string_view::npos;
-  const std::string_view name = top ? path : path.substr(split + 1);
-  if (split == 0 || name.empty()) return std::nullopt;
-  const ClassPtr parent =
-      tree_.ClassAt(top ? std::string_view() : path.substr(0, split));
+  std::string_view name;
+  const ClassPtr parent = ParentOf(path, name);
   if (!parent) return std::nullopt;
   return RowAt(parent->ids, name);
+}
+
+std::optional<PlainItem> ViewRows::PlainAt(std::string_view path) {
+  std::string_view name;
+  const ClassPtr parent = ParentOf(path, name);
+  if (!parent) return std::nullopt;
+  return PlainAt(parent->ids, name);
+}
+
+// Null: nothing is at `path`.
+ClassPtr ViewRows::ParentOf(std::string_view path, std::string_view& name) {
+  const std::size_t split = path.rfind('/');
+  const bool top = split == std::string_view::npos;
+  name = top ? path : path.substr(split + 1);
+  if (split == 0 || name.empty()) return nullptr;
+  return tree_.ClassAt(top ? std::string_view() : path.substr(0, split));
+}
+
+std::optional<PlainItem> ViewRows::PlainAt(TreeView::Ids parents,
+                                           std::string_view name) {
+  if (parents.size() != 1 || tree_.has_made_up()) return std::nullopt;
+  return PlainItemAt(tree_.rows(), tree_.keys(), parents[0], name);
 }
 
 // The least name that a cursor stands on, which all cursors then leave.

@@ -11,6 +11,7 @@
 #include "replication/state/causal_state.h"
 #include "replication/state/head_cache.h"
 #include "replication/state/head_codec.h"
+#include "replication/state/plain_view.h"
 #include "replication/state/tree_view.h"
 
 namespace syncline {
@@ -41,7 +42,13 @@ class ViewRows {
   std::optional<Row> DocRow(std::string_view name_space, std::string_view key,
                             const StoredHeads& heads);
 
+  std::optional<Row> DocRowAt(std::string_view name_space,
+                              std::string_view key);
+
   std::optional<Row> Lookup(std::string_view path);
+  // The only file at `path`, if it and its row are of the usual form. Nothing:
+  // Lookup() knows.
+  std::optional<PlainItem> PlainAt(std::string_view path);
   // Rows below one (merged) directory by name, from after `after`, until
   // `visit` returns false.
   using Visitor = std::function<bool(std::string name, Row row)>;
@@ -53,6 +60,9 @@ class ViewRows {
   TreeView& tree() { return tree_; }
 
  private:
+  ClassPtr ParentOf(std::string_view path, std::string_view& name);
+  std::optional<PlainItem> PlainAt(TreeView::Ids parents,
+                                   std::string_view name);
   [[nodiscard]] int RankOf(const Origin& origin) const;
   void Show(Row& row, bool ranked);
   std::optional<std::string> NextName(std::vector<RowCursor>& cursors);

@@ -32,26 +32,27 @@ class Checker {
 
  private:
   using Fault = std::optional<std::string>;
+  static constexpr std::size_t kFewEffects = 8;
 
   Fault Check(const CreateEffect& e) {
     if (e.item.dot() != entry_.dot || e.item.index != index_) {
       return "the id of a created item";
     }
-    created_.insert(e.item);
+    if (e.item.index >= kFewEffects) created_.insert(e.item);
     return std::nullopt;
   }
   Fault Check(const PlaceEffect& e) {
     if (Fault fault = CheckItem(e.item)) return fault;
     if (Fault fault = CheckLocation(e.location)) return fault;
     if (Fault fault = CheckDots(e.supersedes)) return fault;
-    return Fill({RegisterId::Field::kPlace, e.item, {}, {}});
+    return FillItem(RegisterId::Field::kPlace, e.item);
   }
   Fault Check(const ContentEffect& e) {
     if (Fault fault = CheckItem(e.item)) return fault;
     if (e.item.IsDirectory()) return "content of a directory";
     if (Fault fault = CheckLocation(e.location)) return fault;
     if (Fault fault = CheckDots(e.supersedes)) return fault;
-    return Fill({RegisterId::Field::kContent, e.item, {}, {}});
+    return FillItem(RegisterId::Field::kContent, e.item);
   }
   Fault Check(const AttrEffect& e) {
     if (Fault fault = CheckItem(e.item)) return fault;
@@ -76,7 +77,15 @@ class Checker {
 
   [[nodiscard]] bool Known(const ItemId& item) const {
     return item.counter == 0 || entry_.context.Covers(item.dot()) ||
-           created_.contains(item);
+           Created(item);
+  }
+
+  // By an effect before this one.
+  [[nodiscard]] bool Created(const ItemId& item) const {
+    if (item.index >= kFewEffects) return created_.contains(item);
+    if (item.index >= index_) return false;
+    const auto* effect = std::get_if<CreateEffect>(&entry_.effects[item.index]);
+    return effect != nullptr && effect->item == item;
   }
 
   Fault CheckItem(const ItemId& item) const {
@@ -110,11 +119,27 @@ class Checker {
     return "two values for one register";
   }
 
+  // As Fill(), where no key is part of the register.
+  Fault FillItem(RegisterId::Field field, const ItemId& item) {
+    if (entry_.effects.size() == 1) return std::nullopt;
+    if (entry_.effects.size() > kFewEffects) {
+      return Fill({field, item, {}, {}});
+    }
+    for (const auto& [known, of] : few_filled_) {
+      if (known == field && *of == item) return "two values for one register";
+    }
+    few_filled_.emplace_back(field, &item);
+    return std::nullopt;
+  }
+
   const Entry& entry_;
   std::size_t index_ = 0;
   std::size_t superseded_ = 0;
   std::set<ItemId> created_;
   std::set<RegisterId> filled_;
+  // Of entries of few effects: a set costs more than they do.
+  absl::InlinedVector<std::pair<RegisterId::Field, const ItemId*>, kFewEffects>
+      few_filled_;
 };
 
 }  // namespace

@@ -1,0 +1,169 @@
+#include <catch2/catch.hpp>
+
+#include <map>
+#include <optional>
+#include <string>
+
+#include "base/random.h"
+#include "kv/memory_store.h"
+#include "replication/state/head_cache.h"
+#include "tests/state/probe_store.h"
+#include "tests/testing/faulty_store.h"
+
+namespace syncline {
+namespace {
+
+using testing::ProbeStore;
+
+const RowKeys kKeys(ProjectNumber{7});
+
+ItemId Item(std::uint64_t number) {
+  ItemId item;
+  item.counter = number;
+  item.kind = ItemKind::kFile;
+  return item;
+}
+
+using Model = std::map<std::string, std::string>;
+
+Model Scan(RowReader& rows) {
+  Model found;
+  RowCursor cursor = rows.Cursor(Column::kHeads, "", "");
+  for (; cursor.Valid(); cursor.Next()) {
+    found.emplace(cursor.key(), cursor.value());
+  }
+  REQUIRE(cursor.status().ok());
+  return found;
+}
+
+TEST_CASE("head cache: rows are those of a map whatever is flushed when",
+          "[state][law]") {
+  for (std::uint64_t seed = 1; seed <= 60; ++seed) {
+    INFO("seed " << seed);
+    SeededRandom random(seed);
+    MemoryStore store;
+    // Small enough that rows are dropped, or large enough that none are.
+    OverlayRows overlay(store, random.Below(2) * 100'000 + 1000);
+    Model model;
+    std::optional<WriteBatch> taken;
+    const auto key = [&random] { return kKeys.Item(Item(random.Below(30))); };
+    for (int step = 0; step < 300; ++step) {
+      RowWriter writer(overlay);
+      Model staged = model;
+      for (std::uint64_t n = random.Below(4); n-- > 0;) {
+        const std::string changed = key();
+        if (random.Below(4) == 0) {
+          writer.Delete(Column::kHeads, changed);
+          staged.erase(changed);
+        } else {
+          const std::string value(random.Below(300), step % 2 == 0 ? 'a' : 'b');
+          writer.Put(Column::kHeads, changed, value);
+          staged[changed] = value;
+        }
+      }
+      const std::string wanted = key();
+      const auto found = writer.Heads(wanted);
+      const auto at = staged.find(wanted);
+      REQUIRE(found.has_value() == (at != staged.end()));
+      if (found) REQUIRE(*found == at->second);
+      // A scan makes rows go where they have an order.
+      if (random.Below(8) == 0) REQUIRE(Scan(writer) == staged);
+      if (random.Below(4) != 0) {
+        writer.Commit();
+        model = staged;
+      }
+      if (!taken && random.Below(6) == 0) {
+        taken = overlay.TakeFlush();
+      } else if (taken && random.Below(3) == 0) {
+        REQUIRE(store.Write(*taken, false).ok());
+        overlay.FlushWritten();
+        taken.reset();
+      }
+    }
+    RowReader rows(overlay);
+    REQUIRE(Scan(rows) == model);
+  }
+}
+
+TEST_CASE("head cache: a flush hands out sorted rows once", "[state]") {
+  MemoryStore store;
+  OverlayRows overlay(store);
+  for (const std::uint64_t number : {3, 1, 2, 1}) {
+    RowWriter writer(overlay);
+    writer.Put(Column::kHeads, kKeys.Item(Item(number)), "value");
+    writer.Commit();
+  }
+  REQUIRE(overlay.bytes() > 0);
+  const WriteBatch batch = overlay.TakeFlush();
+  REQUIRE(batch.size() == 3);
+  std::string last;
+  for (const WriteBatch::Op& op : batch) {
+    REQUIRE(last < op.key);
+    last = op.key;
+  }
+  REQUIRE(overlay.bytes() > 0);
+  overlay.FlushWritten();
+  REQUIRE(overlay.bytes() == 0);
+  REQUIRE(overlay.TakeFlush().empty());
+}
+
+TEST_CASE("head cache: what is used stays, what is not goes", "[state]") {
+  MemoryStore memory;
+  ProbeStore store(memory);
+  OverlayRows overlay(store, 20'000);
+  const auto read = [&](std::uint64_t number) {
+    RowReader rows(overlay);
+    rows.Heads(kKeys.Item(Item(number)));
+  };
+  read(0);
+  for (std::uint64_t number = 1; number <= 1000; ++number) {
+    read(number);
+    read(0);
+  }
+  // The one that is used goes once in a while.
+  REQUIRE(store.reads().gets < 1010);
+  store.Reset();
+  read(1);
+  REQUIRE(store.reads().gets == 1);
+}
+
+TEST_CASE("head cache: rows that changed stay until they are written",
+          "[state]") {
+  MemoryStore memory;
+  ProbeStore store(memory);
+  OverlayRows overlay(store, 1000);
+  for (std::uint64_t number = 0; number < 200; ++number) {
+    RowWriter writer(overlay);
+    writer.Put(Column::kHeads, kKeys.Item(Item(number)), "value");
+    writer.Commit();
+  }
+  const WriteBatch batch = overlay.TakeFlush();
+  RowReader rows(overlay);
+  for (std::uint64_t number = 0; number < 200; ++number) {
+    REQUIRE(rows.Heads(kKeys.Item(Item(number))) == "value");
+  }
+  REQUIRE(store.reads().gets == 0);
+  REQUIRE(memory.Write(batch, false).ok());
+  overlay.FlushWritten();
+  for (std::uint64_t number = 0; number < 200; ++number) {
+    REQUIRE(rows.Heads(kKeys.Item(Item(number))) == "value");
+  }
+  REQUIRE(store.reads().gets > 100);
+}
+
+TEST_CASE("head cache: a read that fails is not remembered", "[state][fault]") {
+  MemoryStore memory;
+  testing::FaultyStore store(memory);
+  OverlayRows overlay(store);
+  store.Fail(testing::FaultyStore::Call::kGet, 1,
+             absl::DataLossError("a bad block"));
+  RowReader first(overlay);
+  REQUIRE_FALSE(first.Heads(kKeys.Item(Item(1))));
+  REQUIRE(absl::IsDataLoss(first.status()));
+  RowReader second(overlay);
+  second.Heads(kKeys.Item(Item(1)));
+  REQUIRE(second.status().ok());
+}
+
+}  // namespace
+}  // namespace syncline
