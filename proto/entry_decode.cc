@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/container/inlined_vector.h"
 #include "base/bytes.h"
 #include "base/status.h"
 #include "log/frame.h"
@@ -24,6 +25,8 @@ using entry_tables::kNowhere;
 using entry_tables::kOdd;
 
 constexpr int kNestingMax = 8;
+// Before any was read: a count proves nothing.
+constexpr std::size_t kDotsReserved = 16;
 
 absl::Status Malformed(std::string_view what) {
   return InvalidArgument("malformed entry: " + std::string(what));
@@ -72,17 +75,24 @@ class EntryDecoder {
   absl::Status ReadLocation(wire::Effect::Reader in, ItemId& item,
                             Location& location);
   absl::Status ReadEffects(capnp::List<wire::Effect>::Reader effects);
-  absl::StatusOr<Effect> ReadEffect(wire::Effect::Reader in);
-  absl::StatusOr<Effect> ReadContent(wire::Effect::Reader in);
-  absl::StatusOr<Effect> ReadAttr(wire::Effect::Reader in);
-  absl::StatusOr<Effect> ReadRemove(wire::Effect::Reader in);
-  absl::StatusOr<Effect> ReadDoc(wire::Effect::Reader in);
+  // Each appends one to the entry's effects.
+  absl::Status ReadEffect(wire::Effect::Reader in);
+  absl::Status ReadContent(wire::Effect::Reader in);
+  absl::Status ReadAttr(wire::Effect::Reader in);
+  absl::Status ReadRemove(wire::Effect::Reader in);
+  absl::Status ReadDoc(wire::Effect::Reader in);
+  // In place: effects are large to move.
+  template <typename Kind>
+  Kind& Append() {
+    return std::get<Kind>(
+        out_.entry.effects.emplace_back(std::in_place_type<Kind>));
+  }
 
   DecodedEntry out_;
   std::uint64_t own_context_ = 0;
-  std::vector<Origin> origins_;
+  absl::InlinedVector<Origin, 4> origins_;
   std::size_t origins_in_context_ = 1;  // The author included.
-  std::vector<Node> nodes_;
+  absl::InlinedVector<Node, 4> nodes_;
   ByteReader dots_{""};
   std::size_t dot_count_ = 0;
   std::size_t attr_count_ = 0;
@@ -167,7 +177,7 @@ absl::Status EntryDecoder::ReadContext(std::string_view context) {
 // The origins that only effects name must not repeat any.
 absl::Status EntryDecoder::CheckMoreOrigins() {
   if (origins_in_context_ == origins_.size()) return absl::OkStatus();
-  std::vector<Origin> sorted = origins_;
+  std::vector<Origin> sorted(origins_.begin(), origins_.end());
   std::sort(sorted.begin(), sorted.end());
   if (std::adjacent_find(sorted.begin(), sorted.end()) != sorted.end()) {
     return Malformed("an origin twice");
@@ -251,6 +261,7 @@ absl::StatusOr<Dot> EntryDecoder::NextDot() {
 }
 
 absl::Status EntryDecoder::NextDots(std::size_t count, Dots& dots) {
+  dots.reserve(std::min(count, kDotsReserved));
   for (; count > 0; --count) {
     SYNCLINE_ASSIGN_OR_RETURN(const Dot dot, NextDot());
     if (!dots.empty() && !(dots.back() < dot)) {
@@ -295,23 +306,21 @@ absl::Status EntryDecoder::ReadEffects(
   }
   out_.entry.effects.reserve(effects.size());
   for (const wire::Effect::Reader in : effects) {
-    SYNCLINE_ASSIGN_OR_RETURN(Effect effect, ReadEffect(in));
-    out_.entry.effects.push_back(std::move(effect));
+    SYNCLINE_RETURN_IF_ERROR(ReadEffect(in));
   }
   return absl::OkStatus();
 }
 
-absl::StatusOr<Effect> EntryDecoder::ReadEffect(wire::Effect::Reader in) {
+absl::Status EntryDecoder::ReadEffect(wire::Effect::Reader in) {
   switch (in.which()) {
     case wire::Effect::CREATE: {
-      SYNCLINE_ASSIGN_OR_RETURN(const ItemId item, ItemOf(in));
-      return CreateEffect{item};
+      SYNCLINE_ASSIGN_OR_RETURN(Append<CreateEffect>().item, ItemOf(in));
+      return absl::OkStatus();
     }
     case wire::Effect::PLACE: {
-      PlaceEffect place;
+      auto& place = Append<PlaceEffect>();
       SYNCLINE_RETURN_IF_ERROR(ReadLocation(in, place.item, place.location));
-      SYNCLINE_RETURN_IF_ERROR(NextDots(in.getSupersedes(), place.supersedes));
-      return place;
+      return NextDots(in.getSupersedes(), place.supersedes);
     }
     case wire::Effect::CONTENT:
       return ReadContent(in);
@@ -323,16 +332,18 @@ absl::StatusOr<Effect> EntryDecoder::ReadEffect(wire::Effect::Reader in) {
       return ReadDoc(in);
     case wire::Effect::EVENT: {
       const wire::Event::Reader event = in.getEvent();
-      return EventEffect{ToString(event.getTopic()),
-                         ToString(event.getPayload())};
+      auto& effect = Append<EventEffect>();
+      effect.topic = View(event.getTopic());
+      effect.payload = View(event.getPayload());
+      return absl::OkStatus();
     }
   }
   return Newer("an effect of kind " +
                std::to_string(static_cast<unsigned>(in.which())));
 }
 
-absl::StatusOr<Effect> EntryDecoder::ReadContent(wire::Effect::Reader in) {
-  ContentEffect content;
+absl::Status EntryDecoder::ReadContent(wire::Effect::Reader in) {
+  auto& content = Append<ContentEffect>();
   SYNCLINE_RETURN_IF_ERROR(ReadLocation(in, content.item, content.location));
   const wire::Content::Reader body = in.getContent();
   content.payload = ToString(body.getPayload());
@@ -349,22 +360,20 @@ absl::StatusOr<Effect> EntryDecoder::ReadContent(wire::Effect::Reader in) {
   }
   if (!attrs.AtEnd()) return Malformed("attributes");
   SYNCLINE_RETURN_IF_ERROR(NextDots(in.getSupersedes(), content.supersedes));
-  SYNCLINE_RETURN_IF_ERROR(NextDots(body.getSources(), content.sources));
-  return content;
+  return NextDots(body.getSources(), content.sources);
 }
 
-absl::StatusOr<Effect> EntryDecoder::ReadAttr(wire::Effect::Reader in) {
-  AttrEffect attr;
+absl::Status EntryDecoder::ReadAttr(wire::Effect::Reader in) {
+  auto& attr = Append<AttrEffect>();
   SYNCLINE_ASSIGN_OR_RETURN(attr.item, ItemOf(in));
   const wire::Attr::Reader body = in.getAttr();
   attr.key = ToString(body.getKey());
   attr.value = ToString(body.getValue());
-  SYNCLINE_RETURN_IF_ERROR(NextDots(in.getSupersedes(), attr.supersedes));
-  return attr;
+  return NextDots(in.getSupersedes(), attr.supersedes);
 }
 
-absl::StatusOr<Effect> EntryDecoder::ReadRemove(wire::Effect::Reader in) {
-  RemoveEffect remove;
+absl::Status EntryDecoder::ReadRemove(wire::Effect::Reader in) {
+  auto& remove = Append<RemoveEffect>();
   SYNCLINE_ASSIGN_OR_RETURN(remove.item, ItemOf(in));
   const wire::Remove::Reader body = in.getRemove();
   SYNCLINE_RETURN_IF_ERROR(NextDots(in.getSupersedes(), remove.place));
@@ -375,12 +384,11 @@ absl::StatusOr<Effect> EntryDecoder::ReadRemove(wire::Effect::Reader in) {
     SYNCLINE_ASSIGN_OR_RETURN(const Dot dot, NextDot());
     remove.attrs.emplace_back(std::move(key), dot);
   }
-  if (!keys.AtEnd()) return Malformed("keys of attributes");
-  return remove;
+  return keys.AtEnd() ? absl::OkStatus() : Malformed("keys of attributes");
 }
 
-absl::StatusOr<Effect> EntryDecoder::ReadDoc(wire::Effect::Reader in) {
-  DocEffect doc;
+absl::Status EntryDecoder::ReadDoc(wire::Effect::Reader in) {
+  auto& doc = Append<DocEffect>();
   const wire::Doc::Reader body = in.getDoc();
   doc.name_space = ToString(body.getNamespace());
   doc.key = ToString(body.getKey());
@@ -394,8 +402,7 @@ absl::StatusOr<Effect> EntryDecoder::ReadDoc(wire::Effect::Reader in) {
       return Newer("a document of another form");
   }
   SYNCLINE_RETURN_IF_ERROR(NextDots(in.getSupersedes(), doc.supersedes));
-  SYNCLINE_RETURN_IF_ERROR(NextDots(body.getSources(), doc.sources));
-  return doc;
+  return NextDots(body.getSources(), doc.sources);
 }
 
 absl::StatusOr<DecodedEntry> DecodeWords(

@@ -2,11 +2,13 @@
 
 #include <cstring>
 #include <map>
+#include <optional>
 #include <string>
 #include <tuple>
 #include <utility>
 #include <vector>
 
+#include "absl/container/inlined_vector.h"
 #include "base/bytes.h"
 #include "base/check.h"
 #include "base/status.h"
@@ -14,6 +16,7 @@
 #include "proto/entry.capnp.h"
 #include "proto/entry_codec.h"
 #include "proto/entry_tables.h"
+#include "proto/message_scratch.h"
 
 namespace syncline {
 namespace {
@@ -36,11 +39,15 @@ class EntryEncoder {
   };
 
   std::uint64_t OriginNumber(const Origin& origin);
-  absl::StatusOr<std::string> PackedItem(const ItemId& item);
+  absl::Status AppendItem(const ItemId& item);
+  // `item` and `name` are the entry's.
   absl::StatusOr<std::uint32_t> ItemNode(const ItemId& item);
   absl::StatusOr<std::uint32_t> AddNode(const std::string& where,
                                         const ItemId& item,
                                         const std::string* name);
+  std::optional<std::uint32_t> FindNode(const std::string& where,
+                                        const ItemId& item,
+                                        std::string_view name) const;
   absl::StatusOr<std::uint32_t> LocationNode(const ItemId& item,
                                              const Location& location);
   absl::Status AddChain(const Chain& chain);
@@ -70,7 +77,15 @@ class EntryEncoder {
   std::size_t dot_count_ = 0;
   std::size_t attr_count_ = 0;
   std::size_t chain_bytes_ = 0;
-  // Nodes by `where`, item and name; and the first node of an item.
+  // Nodes by `where`, item and name; and the first node of an item. The first
+  // few of all are looked through, which costs less than a map does.
+  static constexpr std::uint32_t kFewNodes = 12;
+  struct Node {
+    std::string where;
+    const ItemId* item = nullptr;
+    const std::string* name = nullptr;
+  };
+  absl::InlinedVector<Node, kFewNodes> few_nodes_;
   std::map<std::tuple<std::string, ItemId, std::string_view>, std::uint32_t>
       located_;
   std::map<ItemId, std::uint32_t> items_;
@@ -121,14 +136,14 @@ std::uint64_t EntryEncoder::OriginNumber(const Origin& origin) {
   return found->second;
 }
 
-absl::StatusOr<std::string> EntryEncoder::PackedItem(const ItemId& item) {
+// To the nodes.
+absl::Status EntryEncoder::AppendItem(const ItemId& item) {
   const std::optional<std::uint64_t> kind = entry_tables::KindNumber(item.kind);
   if (!kind) return InvalidArgument("an item of no known kind");
-  std::string packed;
-  AppendVarint(packed, OriginNumber(item.origin));
-  AppendVarint(packed, item.counter);
-  AppendVarint(packed, std::uint64_t{item.index} * 4 + *kind);
-  return packed;
+  AppendVarint(nodes_, OriginNumber(item.origin));
+  AppendVarint(nodes_, item.counter);
+  AppendVarint(nodes_, std::uint64_t{item.index} * 4 + *kind);
+  return absl::OkStatus();
 }
 
 absl::StatusOr<std::uint32_t> EntryEncoder::AddNode(const std::string& where,
@@ -138,19 +153,41 @@ absl::StatusOr<std::uint32_t> EntryEncoder::AddNode(const std::string& where,
     if (name->size() > EntryLimits::kNameBytesMax) {
       return TooLarge("bytes in a name");
     }
-    const auto [found, added] =
-        located_.try_emplace({where, item, *name}, node_count_);
-    if (!added) return found->second;
+    if (const auto known = FindNode(where, item, *name)) return *known;
   }
-  SYNCLINE_ASSIGN_OR_RETURN(const std::string packed, PackedItem(item));
   nodes_ += where;
-  nodes_ += packed;
+  SYNCLINE_RETURN_IF_ERROR(AppendItem(item));
   if (name != nullptr) AppendSized(nodes_, *name);
-  items_.try_emplace(item, node_count_);
+  if (node_count_ < kFewNodes) {
+    few_nodes_.push_back({where, &item, name});
+  } else {
+    if (name != nullptr) {
+      located_.try_emplace({where, item, *name}, node_count_);
+    }
+    items_.try_emplace(item, node_count_);
+  }
   return node_count_++;
 }
 
+std::optional<std::uint32_t> EntryEncoder::FindNode(
+    const std::string& where, const ItemId& item, std::string_view name) const {
+  for (std::uint32_t i = 0; i < few_nodes_.size(); ++i) {
+    const Node& node = few_nodes_[i];
+    if (node.name != nullptr && *node.name == name && *node.item == item &&
+        node.where == where) {
+      return i;
+    }
+  }
+  if (located_.empty()) return std::nullopt;
+  const auto found = located_.find({where, item, name});
+  if (found == located_.end()) return std::nullopt;
+  return found->second;
+}
+
 absl::StatusOr<std::uint32_t> EntryEncoder::ItemNode(const ItemId& item) {
+  for (std::uint32_t i = 0; i < few_nodes_.size(); ++i) {
+    if (*few_nodes_[i].item == item) return i;
+  }
   const auto found = items_.find(item);
   if (found != items_.end()) return found->second;
   return AddNode(entry_tables::Packed(kNowhere), item, nullptr);
@@ -379,30 +416,6 @@ class EffectWriter {
   const std::string_view packed_;
 };
 
-// Room for a message: nearly all entries are small, and share one buffer of
-// their thread. The builder leaves it zeroed, as it must find it.
-class Scratch {
- public:
-  explicit Scratch(std::size_t words) : words_(words) {
-    if (words <= kSharedWords) return;
-    own_ = kj::heapArray<capnp::word>(words);
-    std::memset(own_.begin(), 0, own_.asBytes().size());
-  }
-  kj::ArrayPtr<capnp::word> words() const {
-    if (words_ > kSharedWords) return kj::ArrayPtr<capnp::word>(own_);
-    return {shared_, words_};
-  }
-
- private:
-  static constexpr std::size_t kSharedWords = 512;
-  static thread_local capnp::word shared_[kSharedWords];
-
-  const std::size_t words_;
-  mutable kj::Array<capnp::word> own_;
-};
-
-thread_local capnp::word Scratch::shared_[kSharedWords];
-
 void EntryEncoder::Write(wire::Entry::Builder out,
                          std::string_view device_key) const {
   const Entry& entry = entry_;
@@ -453,7 +466,7 @@ absl::StatusOr<std::string> EntryEncoder::Encode(std::string_view device_key) {
   }
   const std::size_t bytes_max = BytesMax(device_key);
   if (bytes_max > 2 * kEntryBytesMax) return TooLarge("bytes");
-  const Scratch scratch(bytes_max / sizeof(capnp::word) + 1);
+  const MessageScratch scratch(bytes_max / sizeof(capnp::word) + 1);
   capnp::MallocMessageBuilder message(scratch.words());
   Write(message.initRoot<wire::Entry>(), device_key);
   const auto segments = message.getSegmentsForOutput();
