@@ -1,9 +1,12 @@
 #include "node/control_socket.h"
 
+#include <capnp/common.h>
 #include <kj/debug.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
 #include <cstdio>
 #include <functional>
@@ -16,6 +19,7 @@
 #include "base/status.h"
 #include "node/client/control_address.h"
 #include "node/control_service.h"
+#include "node/event_connection.h"
 #include "proto/asio_stream.h"
 #include "proto/rpc_connection.h"
 
@@ -25,22 +29,27 @@ namespace {
 using boost::asio::local::stream_protocol;
 
 constexpr char kFreshName[] = "control.sock.new";
+// More than the first message of an EventConnection has.
+constexpr std::size_t kPeekWords = 32;
 
 }  // namespace
 
 struct ControlSocket::Impl {
-  Impl(boost::asio::io_context& io, NodeCore& core, std::filesystem::path dir)
+  Impl(boost::asio::io_context& io, NodeCore& node, std::filesystem::path dir)
       : home(std::move(dir)),
         acceptor(io),
-        loop(core.loop()),
+        core(node),
+        loop(node.loop()),
         alive(std::make_shared<bool>(true)) {
     loop.Enter([&] {
-      service = capnp::Capability::Client(kj::heap<ControlService>(core));
+      service = capnp::Capability::Client(kj::heap<ControlService>(node));
     });
   }
 
   ~Impl() {
     *alive = false;
+    silent.clear();
+    events.clear();
     loop.Enter([&] {
       connections.clear();
       service = nullptr;
@@ -71,17 +80,40 @@ struct ControlSocket::Impl {
         [this, alive = alive](boost::system::error_code error,
                               stream_protocol::socket socket) {
           if (!*alive || error == boost::asio::error::operation_aborted) return;
-          if (!error) Serve(std::move(socket));
+          if (!error) Await(std::move(socket));
           if (acceptor.is_open()) Accept();
         });
   }
 
-  void Serve(stream_protocol::socket socket) {
+  // What the client wants is in its first message.
+  void Await(stream_protocol::socket accepted) {
+    const std::uint64_t id = next_id++;
+    stream_protocol::socket& socket =
+        silent.emplace(id, std::move(accepted)).first->second;
+    socket.async_wait(stream_protocol::socket::wait_read,
+                      [this, alive = alive, id](boost::system::error_code) {
+                        if (!*alive) return;
+                        auto found = silent.extract(id);
+                        Serve(id, std::move(found.mapped()));
+                      });
+  }
+
+  void Serve(std::uint64_t id, stream_protocol::socket socket) {
+    std::array<capnp::word, kPeekWords> words;
+    const ssize_t got = recv(socket.native_handle(), words.data(), sizeof words,
+                             MSG_PEEK | MSG_DONTWAIT);
+    const std::size_t size =
+        got < 0 ? 0 : static_cast<std::size_t>(got) / sizeof(capnp::word);
+    if (EventConnection::IsWanted({words.data(), size})) {
+      auto connection = EventConnection::Start(core, std::move(socket), feeds,
+                                               [this, id] { Forget(id); });
+      if (connection.ok()) events.emplace(id, *std::move(connection));
+      return;
+    }
     loop.Enter([&] {
       absl::StatusOr<kj::Own<kj::AsyncIoStream>> stream =
           NewAsioStream(loop, std::move(socket));
       if (!stream.ok()) return;
-      const std::uint64_t id = next_id++;
       RpcConnection::Options options;
       options.side = RpcConnection::Side::kServer;
       options.limits.traversal_bytes_max = kControlMessageBytesMax;
@@ -96,16 +128,24 @@ struct ControlSocket::Impl {
 
   void Forget(std::uint64_t id) {
     loop.Post([this, alive = alive, id] {
-      if (*alive) connections.erase(id);
+      if (!*alive) return;
+      connections.erase(id);
+      events.erase(id);
     });
   }
 
   std::filesystem::path home;
   stream_protocol::acceptor acceptor;
+  NodeCore& core;
   KjLoop& loop;
   std::shared_ptr<bool> alive;
   kj::Maybe<capnp::Capability::Client> service;
+  // Each connection is in one of these.
+  std::map<std::uint64_t, stream_protocol::socket> silent;
   std::map<std::uint64_t, std::unique_ptr<RpcConnection>> connections;
+  std::map<std::uint64_t, std::unique_ptr<EventConnection>> events;
+  // Feeds of all of them.
+  const std::shared_ptr<std::size_t> feeds = std::make_shared<std::size_t>(0);
   std::uint64_t next_id = 0;
 };
 

@@ -525,6 +525,11 @@ interface RecordSink {
 }
 
 interface EventControl {
+  # A connection whose first message is a Bootstrap for the object "events"
+  # gets this interface and nothing else. The node serves it without the
+  # general implementation of RPC (proto/plain_rpc.h): calls are made on the
+  # bootstrap capability, and none is passed on. Others get `appendEvents` only.
+
   # Appends events, each as an entry of its own, all in one turn of the node.
   # Answers once they are as safe as was asked for.
   appendEvents @0 (

@@ -12,6 +12,7 @@
 #include "bench/peers/backend.h"
 #include "bench/peers/server_process.h"
 #include "log/record_span.h"
+#include "node/client/blocking_client.h"
 #include "node/client/client.h"
 #include "proto/event_reader.h"
 #include "tests/testing/process.h"
@@ -59,12 +60,7 @@ class SynclineClient final : public PeerClient {
         client_(Must(Client::Connect(io_.get_executor(), home))) {}
 
   void Append(const PeerEntry& entry) override {
-    bool done = false;
-    Start(entry, [&](const absl::StatusOr<Seq>& seq) {
-      Must(seq.status());
-      done = true;
-    });
-    while (!done) io_.run_one();
+    AppendMany(1, [&](std::size_t) { return entry; });
   }
 
   void AppendMany(std::size_t count, const NextEntry& next) override {
@@ -109,6 +105,27 @@ class SynclineClient final : public PeerClient {
   std::unique_ptr<Client> client_;
 };
 
+// A program that waits each time.
+class WaitingClient final : public PeerClient {
+ public:
+  WaitingClient(const fs::path& home, Durability durability)
+      : durability_(durability), client_(Must(BlockingClient::Connect(home))) {}
+
+  void Append(const PeerEntry& entry) override {
+    Must(client_
+             ->Append(LogName(entry.log), kChannel, entry.payload, durability_)
+             .status());
+  }
+  void AppendMany(std::size_t count, const NextEntry& next) override {
+    for (std::size_t i = 0; i < count; ++i) Append(next(i));
+  }
+  void Replay(std::size_t) override { PeerFailed("syncline", "not waiting"); }
+
+ private:
+  const Durability durability_;
+  const std::unique_ptr<BlockingClient> client_;
+};
+
 class SynclineServer final : public PeerServer {
  public:
   explicit SynclineServer(const PeerSetup& setup)
@@ -120,7 +137,8 @@ class SynclineServer final : public PeerServer {
     if (!server_->ready()) PeerFailed("syncline", "does not serve");
   }
 
-  std::unique_ptr<PeerClient> Connect(bool) override {
+  std::unique_ptr<PeerClient> Connect(bool waiting) override {
+    if (waiting) return std::make_unique<WaitingClient>(home_, durability_);
     return std::make_unique<SynclineClient>(home_, durability_);
   }
 

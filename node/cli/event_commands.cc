@@ -15,7 +15,9 @@
 #include "node/cli/invocation.h"
 #include "node/cli/output.h"
 #include "node/client/append_queue.h"
+#include "node/client/append_wire.h"
 #include "node/client/event_limits.h"
+#include "proto/kj_status.h"
 
 namespace syncline::cli {
 namespace {
@@ -45,12 +47,18 @@ class Appender {
  public:
   Appender(const Args& args, bool json, Session& session)
       : args_(args), json_(json), session_(session) {
-    session.loop().Enter([&] {
-      queue_ = std::make_shared<AppendQueue>(session.loop(), session.client(),
-                                             AppendQueue::Options());
-    });
+    queue_ = std::make_shared<AppendQueue>(
+        session.loop().executor(),
+        [this](const auto& batch, AppendAnswered done) {
+          session_.loop().Enter([&] { Send(*batch, std::move(done)); });
+        },
+        AppendQueue::Options());
+    session.loop().Enter([this] { calls_ = std::make_unique<Calls>(); });
   }
-  ~Appender() { queue_->Close(); }
+  ~Appender() {
+    queue_->Close();
+    session_.loop().Enter([this] { calls_ = nullptr; });
+  }
 
   // `where` is for the error: "line 3".
   void Add(std::string_view event, const std::string& where) {
@@ -97,6 +105,27 @@ class Appender {
   }
 
  private:
+  struct Calls final : kj::TaskSet::ErrorHandler {
+    void taskFailed(kj::Exception&&) override {}
+    kj::TaskSet tasks{*this};
+  };
+
+  // Inside the loop; answers leave it.
+  void Send(const AppendBatch& batch, AppendAnswered done) {
+    auto request = session_.client().appendEventsRequest(
+        capnp::MessageSize{AppendWords(batch), 0});
+    FillAppend(request, batch);
+    const auto answer = [this, done](absl::StatusOr<AppendOutcome> outcome) {
+      session_.loop().Leave(
+          [done, outcome = std::move(outcome)] { done(outcome); });
+    };
+    calls_->tasks.add(request.send().then(
+        [answer](auto&& response) { answer(OutcomeOf(response.getResult())); },
+        [answer](kj::Exception&& exception) {
+          answer(StatusFromKj(exception));
+        }));
+  }
+
   [[nodiscard]] std::string Events() const {
     return appended_ == 1 ? "1 event was"
                           : fmt::format("{} events were", appended_);
@@ -112,6 +141,7 @@ class Appender {
   const bool json_;
   Session& session_;
   std::shared_ptr<AppendQueue> queue_;
+  std::unique_ptr<Calls> calls_;
   absl::Status status_;
   std::uint64_t appended_ = 0;
   std::uint64_t first_ = 0;

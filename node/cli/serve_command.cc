@@ -12,6 +12,7 @@
 #include "node/cli/json.h"
 #include "node/cli/output.h"
 #include "node/node.h"
+#include "proto/short_poll.h"
 
 namespace syncline::cli {
 namespace {
@@ -46,7 +47,8 @@ class Server {
     node_ = *std::move(node);
     const absl::Status started = Start();
     if (!started.ok()) Stop();
-    io_.run();
+    ShortPoll poll(io_);
+    while (!io_.stopped()) poll.RunOne();
     SYNCLINE_RETURN_IF_ERROR(started);
     SYNCLINE_RETURN_IF_ERROR(StoreError(closed_));
     return ExitCode::kDone;

@@ -1,45 +1,20 @@
 #include "node/client/append_queue.h"
 
-#include <capnp/message.h>
-
-#include <cstring>
+#include <cstdint>
+#include <string>
 #include <utility>
 
 #include <boost/asio/post.hpp>
 
 #include "base/status.h"
 #include "node/client/event_limits.h"
-#include "proto/kj_status.h"
 
 namespace syncline {
 namespace {
 
 constexpr std::size_t kProjectBytesMax = 4096;
 
-struct IgnoreErrors final : kj::TaskSet::ErrorHandler {
-  void taskFailed(kj::Exception&&) override {}
-};
-
-void SetText(capnp::Text::Builder out, std::string_view text) {
-  std::memcpy(out.begin(), text.data(), text.size());
-}
-
-capnp::Data::Reader ToData(std::string_view bytes) {
-  return {reinterpret_cast<const kj::byte*>(bytes.data()), bytes.size()};
-}
-
-std::size_t Words(std::size_t bytes) { return bytes / sizeof(capnp::word) + 1; }
-
 }  // namespace
-
-AppendQueue::AppendQueue(KjLoop& loop, control::EventControl::Client target,
-                         const Options& options)
-    : loop_(loop),
-      executor_(loop.executor()),
-      options_(options),
-      target_(kj::mv(target)),
-      errors_(std::make_unique<IgnoreErrors>()),
-      sends_(std::make_unique<kj::TaskSet>(*errors_)) {}
 
 // ---- gathering, on any thread
 
@@ -115,12 +90,11 @@ void AppendQueue::Schedule() {
   if (std::exchange(scheduled_, true)) return;
   boost::asio::post(executor_, [weak = weak_from_this()] {
     const auto self = weak.lock();
-    if (!self || self->closed_) return;
-    self->loop_.Handle([&self] { self->Flush(); });
+    if (self) self->Flush();
   });
 }
 
-// ---- sending, inside the loop
+// ---- sending
 
 std::shared_ptr<AppendQueue::Batch> AppendQueue::Take() {
   const std::scoped_lock lock(mutex_);
@@ -133,127 +107,86 @@ std::shared_ptr<AppendQueue::Batch> AppendQueue::Take() {
 }
 
 void AppendQueue::Flush() {
-  if (!target_) return;
-  while (std::shared_ptr<Batch> batch = Take()) Send(std::move(batch));
+  if (closed_) return;
+  while (const std::shared_ptr<Batch> batch = Take()) Send(batch);
 }
 
-void AppendQueue::Send(std::shared_ptr<Batch> batch) {
-  std::size_t words = 4 + batch->payloads.size() / sizeof(capnp::word) +
-                      2 * batch->sizes.size();
-  for (const Run& run : batch->runs) {
-    words += 5 + Words(run.project.size()) + Words(run.channel.size());
-  }
-  auto request = target_->appendEventsRequest(capnp::MessageSize{words, 0});
-  request.setDurable(batch->durability == Durability::kDurable);
-  auto runs = request.initRuns(static_cast<unsigned>(batch->runs.size()));
-  std::size_t event = 0;
-  std::size_t at = 0;
-  for (unsigned i = 0; i < runs.size(); ++i) {
-    const Run& run = batch->runs[i];
-    SetText(runs[i].initProject(static_cast<unsigned>(run.project.size())),
-            run.project);
-    SetText(runs[i].initChannel(static_cast<unsigned>(run.channel.size())),
-            run.channel);
-    auto payloads = runs[i].initPayloads(static_cast<unsigned>(run.events));
-    for (unsigned j = 0; j < payloads.size(); ++j, ++event) {
-      const std::size_t size = batch->sizes[event];
-      payloads.set(j, ToData({batch->payloads.data() + at, size}));
-      at += size;
+void AppendQueue::Send(const std::shared_ptr<Batch>& batch) {
+  send_(batch, [weak = weak_from_this(),
+                batch](absl::StatusOr<AppendOutcome> outcome) {
+    const auto self = weak.lock();
+    if (!self || self->closed_) return;
+    {
+      const std::scoped_lock lock(self->mutex_);
+      --self->in_flight_;
     }
-  }
-  sends_->add(request.send().then(
-      [this, batch](Response&& response) {
-        OnResponse(batch, response);
-        answered_ = kj::mv(response);
-      },
-      [this, batch](kj::Exception&& exception) {
-        OnFailure(batch, StatusFromKj(exception));
-      }));
-  answered_ = nullptr;
+    self->Flush();  // The node goes on while callbacks are called.
+    self->Answer(batch, std::move(outcome));
+  });
 }
 
-void AppendQueue::OnResponse(const std::shared_ptr<Batch>& batch,
-                             const Response& response) {
-  const auto result = response.getResult();
-  if (result.isFailure()) {
-    const auto failure = result.getFailure();
-    return OnFailure(
-        batch, MakeStatus(static_cast<absl::StatusCode>(failure.getCode()),
-                          {failure.getMessage().begin(),
-                           failure.getMessage().size()}));
+void AppendQueue::Answer(const std::shared_ptr<Batch>& batch,
+                         absl::StatusOr<AppendOutcome> outcome) {
+  if (outcome.ok() && outcome->firsts.size() != batch->runs.size()) {
+    outcome = Internal("an answer of another program");
   }
-  const auto value = result.getValue();
-  const auto firsts = value.getFirsts();
-  const auto refused = value.getRefused();
-  if (firsts.size() != batch->runs.size()) {
-    return OnFailure(batch, Internal("an answer of another program"));
-  }
-  std::vector<absl::StatusOr<Seq>> answers;
-  answers.reserve(batch->sizes.size());
-  unsigned next_refused = 0;
-  for (unsigned i = 0; i < firsts.size(); ++i) {
-    std::uint64_t seq = firsts[i];
-    for (std::size_t j = 0; j < batch->runs[i].events; ++j) {
-      if (next_refused < refused.size() &&
-          refused[next_refused].getEvent() == answers.size()) {
-        const auto failure = refused[next_refused++].getFailure();
-        answers.emplace_back(MakeStatus(
-            static_cast<absl::StatusCode>(failure.getCode()),
-            {failure.getMessage().begin(), failure.getMessage().size()}));
-      } else {
-        answers.emplace_back(Seq{seq++});
-      }
+  batch->outcome = std::move(outcome);
+  AnswerRest(batch);
+}
+
+// Callbacks may do anything. If one throws, the exception is the executor's,
+// and the others are called in a handler of their own.
+void AppendQueue::AnswerRest(const std::shared_ptr<Batch>& batch) {
+  struct Rest {
+    AppendQueue& queue;
+    const std::shared_ptr<Batch>& batch;
+    ~Rest() {
+      if (queue.closed_ || batch->answered == batch->dones.size()) return;
+      boost::asio::post(queue.executor_,
+                        [weak = queue.weak_from_this(), left = batch] {
+                          if (const auto self = weak.lock()) {
+                            self->AnswerRest(left);
+                          }
+                        });
     }
+  } rest{*this, batch};
+  while (!closed_ && batch->answered < batch->dones.size()) {
+    const std::size_t event = batch->answered++;
+    absl::StatusOr<Seq> answer = batch->Next(event);
+    unanswered_bytes_.fetch_sub(batch->sizes[event], std::memory_order_relaxed);
+    unanswered_events_.fetch_sub(1, std::memory_order_relaxed);
+    if (batch->dones[event]) batch->dones[event](std::move(answer));
   }
-  Finish(batch, std::move(answers));
 }
 
-void AppendQueue::OnFailure(const std::shared_ptr<Batch>& batch,
-                            const absl::Status& status) {
-  Finish(batch, std::vector<absl::StatusOr<Seq>>(batch->sizes.size(), status));
-}
-
-// Answers leave the loop: callbacks may do anything.
-void AppendQueue::Finish(const std::shared_ptr<Batch>& batch,
-                         std::vector<absl::StatusOr<Seq>> answers) {
-  {
-    const std::scoped_lock lock(mutex_);
-    --in_flight_;
+absl::StatusOr<Seq> AppendQueue::Batch::Next(std::size_t event) {
+  if (!outcome.ok()) return outcome.status();
+  while (in_run == runs[run].events) {
+    ++run;
+    in_run = 0;
   }
-  loop_.Leave(
-      [weak = weak_from_this(), batch, answers = std::move(answers)]() mutable {
-        const auto self = weak.lock();
-        if (!self) return;
-        for (std::size_t i = 0; i < answers.size() && !self->closed_; ++i) {
-          self->unanswered_bytes_.fetch_sub(batch->sizes[i],
-                                            std::memory_order_relaxed);
-          self->unanswered_events_.fetch_sub(1, std::memory_order_relaxed);
-          if (batch->dones[i]) batch->dones[i](std::move(answers[i]));
-        }
-      });
-  Flush();
+  if (in_run++ == 0) seq = outcome->firsts[run];
+  if (refused < outcome->refused.size() &&
+      outcome->refused[refused].first == event) {
+    return outcome->refused[refused++].second;
+  }
+  return std::exchange(seq, seq.next());
 }
 
 // ---- ending
 
 void AppendQueue::Fail(const absl::Status& why) {
+  const auto self = shared_from_this();
   std::deque<std::shared_ptr<Batch>> waiting;
   {
     const std::scoped_lock lock(mutex_);
     failed_ = why;
     waiting = std::exchange(waiting_, {});
-    in_flight_ += waiting.size();
   }
-  for (const std::shared_ptr<Batch>& batch : waiting) OnFailure(batch, why);
-}
-
-void AppendQueue::Close() {
-  closed_ = true;
-  loop_.Enter([this] {
-    sends_.reset();
-    answered_ = nullptr;
-    target_.reset();
-  });
+  for (const std::shared_ptr<Batch>& batch : waiting) {
+    if (closed_) return;
+    Answer(batch, why);
+  }
 }
 
 }  // namespace syncline

@@ -1,32 +1,28 @@
 #pragma once
 
-#include <kj/async.h>
-
 #include <atomic>
 #include <cstddef>
-#include <cstdint>
 #include <deque>
 #include <functional>
 #include <memory>
 #include <mutex>
-#include <optional>
-#include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
+
+#include <boost/asio/any_io_executor.hpp>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "log/append_log.h"
-#include "proto/control.capnp.h"
-#include "proto/kj_loop.h"
+#include "node/client/append_batch.h"
 
 namespace syncline {
 
 // Gathers events into messages to a node: while as many are on their way as
 // may be, what is appended goes into the next.
 //
-// Append() may be called from any thread, all else on the loop's executor.
-// Callbacks come there, as handlers of their own outside the loop.
+// Append() may be called from any thread, all else on the executor. Callbacks
+// come there, never from within a call of this.
 class AppendQueue : public std::enable_shared_from_this<AppendQueue> {
  public:
   using Done = std::function<void(absl::StatusOr<Seq>)>;
@@ -37,9 +33,12 @@ class AppendQueue : public std::enable_shared_from_this<AppendQueue> {
     std::size_t batches_in_flight_max = 2;
   };
 
-  // Inside the loop, which must outlive Close().
-  AppendQueue(KjLoop& loop, control::EventControl::Client target,
-              const Options& options);
+  // `send` is called until Close().
+  AppendQueue(boost::asio::any_io_executor executor, AppendSend send,
+              const Options& options)
+      : executor_(std::move(executor)),
+        options_(options),
+        send_(std::move(send)) {}
 
   // See Client::Append.
   void Append(std::string_view project, std::string_view channel,
@@ -53,28 +52,27 @@ class AppendQueue : public std::enable_shared_from_this<AppendQueue> {
     return unanswered_events_.load(std::memory_order_relaxed);
   }
 
-  // Answers what was not sent, and all that comes, with `why`. What is on its
-  // way fails by itself.
+  // Sends what may be sent, as is done by itself a little later.
+  void Flush();
+  // Answers what was not sent, and all that comes, with `why`; its callbacks
+  // come within. What is on its way is answered by who sends.
   void Fail(const absl::Status& why);
   // No callback comes any more.
-  void Close();
+  void Close() { closed_ = true; }
 
  private:
-  // Events of one channel of one project that follow one another.
-  struct Run {
-    std::string project;
-    std::string channel;
-    std::size_t events = 0;
+  struct Batch : AppendBatch {
+    // The answer for `event`, which comes behind those asked for before.
+    absl::StatusOr<Seq> Next(std::size_t event);
+
+    std::vector<Done> dones;  // For each event.
+    std::size_t answered = 0;
+    absl::StatusOr<AppendOutcome> outcome = absl::UnknownError("none yet");
+    std::size_t run = 0;
+    std::size_t in_run = 0;   // Events of it.
+    std::size_t refused = 0;  // Of those refused.
+    Seq seq;                  // Of the next that was not.
   };
-  // What goes in one message.
-  struct Batch {
-    Durability durability = Durability::kDurable;
-    std::vector<Run> runs;
-    std::vector<std::uint32_t> sizes;  // Of each event's payload.
-    std::vector<Done> dones;           // For each event.
-    std::string payloads;              // End to end.
-  };
-  using Response = capnp::Response<control::EventControl::AppendEventsResults>;
 
   absl::Status Gather(std::string_view project, std::string_view channel,
                       std::string_view payload, Durability durability,
@@ -83,26 +81,16 @@ class AppendQueue : public std::enable_shared_from_this<AppendQueue> {
   // Both under `mutex_`.
   [[nodiscard]] bool MaySend() const;
   void Schedule();
-  void Flush();
   // The next batch, if it may be sent now.
   std::shared_ptr<Batch> Take();
-  void Send(std::shared_ptr<Batch> batch);
-  void OnResponse(const std::shared_ptr<Batch>& batch,
-                  const Response& response);
-  void OnFailure(const std::shared_ptr<Batch>& batch,
-                 const absl::Status& status);
-  void Finish(const std::shared_ptr<Batch>& batch,
-              std::vector<absl::StatusOr<Seq>> answers);
+  void Send(const std::shared_ptr<Batch>& batch);
+  void Answer(const std::shared_ptr<Batch>& batch,
+              absl::StatusOr<AppendOutcome> outcome);
+  void AnswerRest(const std::shared_ptr<Batch>& batch);
 
-  KjLoop& loop_;
   const boost::asio::any_io_executor executor_;
   const Options options_;
-  std::optional<control::EventControl::Client> target_;  // None: closed.
-  std::unique_ptr<kj::TaskSet::ErrorHandler> errors_;
-  std::unique_ptr<kj::TaskSet> sends_;
-  // The last one. To drop an answer is a message, which would wake the node
-  // for nothing: it waits for the next request.
-  kj::Maybe<Response> answered_;
+  const AppendSend send_;
   bool closed_ = false;
 
   std::atomic<std::size_t> unanswered_bytes_ = 0;

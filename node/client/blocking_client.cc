@@ -1,17 +1,17 @@
 #include "node/client/blocking_client.h"
 
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
-#include <future>
 #include <mutex>
 #include <thread>
 #include <utility>
 
-#include <boost/asio/executor_work_guard.hpp>
-#include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
 
 #include "base/status.h"
+#include "node/client/waiters_loop.h"
 
 namespace syncline {
 namespace {
@@ -20,24 +20,37 @@ namespace {
 // then on until it asks again.
 class WaitingFeed final : public BlockingClient::Feed {
  public:
-  WaitingFeed(boost::asio::io_context& io, Client& client,
+  WaitingFeed(WaitersLoop& loop, Client& client,
               std::vector<FeedSource> sources, Visibility visibility)
-      : io_(io), sources_(sources.size()), positions_(sources.size()) {
-    OnClient([&] {
+      : loop_(loop), sources_(sources.size()), positions_(sources.size()) {
+    loop_.Run([&] {
       subscription_ = client.Subscribe(
           std::move(sources), visibility,
           {{},
            [this](const FeedRecords& records) { Take(records); },
-           [this](const FeedEnd& end) { TakeEnd(end); }});
+           [this](const FeedEnd& end) { loop_.Note([&] { end_ = end; }); }});
     });
   }
   ~WaitingFeed() override {
-    OnClient([this] { subscription_.reset(); });
+    loop_.Run([this] { subscription_.reset(); });
   }
 
-  std::optional<FeedRecords> Next() override { return Wait(std::nullopt); }
+  std::optional<FeedRecords> Next() override {
+    Ask();
+    loop_.Await([this] { return records_ || end_; });
+    return Get();
+  }
   std::optional<FeedRecords> NextWithin(std::int64_t timeout_ms) override {
-    return Wait(std::chrono::milliseconds(timeout_ms));
+    Ask();
+    const auto late = std::make_shared<bool>(false);
+    boost::asio::steady_timer timer(loop_.io(),
+                                    std::chrono::milliseconds(timeout_ms));
+    timer.async_wait([this, late](boost::system::error_code error) {
+      if (!error) loop_.Note([&] { *late = true; });
+    });
+    loop_.Await([&] { return *late || records_ || end_; });
+    if (!records_ && !end_) return FeedRecords();
+    return Get();
   }
   [[nodiscard]] const FeedEnd& end() const override { return end_copy_; }
   [[nodiscard]] FeedPosition position(std::size_t source) const override {
@@ -45,46 +58,26 @@ class WaitingFeed final : public BlockingClient::Feed {
   }
 
  private:
-  // Runs `function` on the client's thread and waits for it.
-  void OnClient(std::function<void()> function) {
-    std::promise<void> ran;
-    boost::asio::post(io_, [&] {
-      function();
-      ran.set_value();
-    });
-    ran.get_future().wait();
-  }
-
-  // On the client's thread.
+  // On the client's loop.
   void Take(const FeedRecords& records) {
     subscription_->Pause();
     const FeedPosition at = subscription_->position(records.source);
-    const std::scoped_lock lock(mutex_);
-    bytes_.assign(records.span.bytes);
-    records_ = records;
-    position_ = at;
-    changed_.notify_one();
-  }
-  void TakeEnd(const FeedEnd& end) {
-    const std::scoped_lock lock(mutex_);
-    end_ = end;
-    changed_.notify_one();
+    loop_.Note([&] {
+      bytes_.assign(records.span.bytes);
+      records_ = records;
+      position_ = at;
+    });
   }
 
-  std::optional<FeedRecords> Wait(
-      std::optional<std::chrono::milliseconds> limit) {
-    if (std::exchange(given_, false)) {
-      boost::asio::post(io_, [this] {
-        if (subscription_) subscription_->Resume();
-      });
-    }
-    std::unique_lock lock(mutex_);
-    const auto there = [this] { return records_ || end_; };
-    if (!limit) {
-      changed_.wait(lock, there);
-    } else if (!changed_.wait_for(lock, *limit, there)) {
-      return FeedRecords();
-    }
+  void Ask() {
+    if (!std::exchange(given_, false)) return;
+    boost::asio::post(loop_.io(), [this] {
+      if (subscription_) subscription_->Resume();
+    });
+  }
+
+  // Nothing more comes before the reader asks.
+  std::optional<FeedRecords> Get() {
     if (!records_) {
       end_copy_ = *end_;
       return std::nullopt;
@@ -98,46 +91,71 @@ class WaitingFeed final : public BlockingClient::Feed {
     return records;
   }
 
-  boost::asio::io_context& io_;
+  WaitersLoop& loop_;
   const std::size_t sources_;
-  std::unique_ptr<FeedSubscription> subscription_;  // The client's thread's.
+  std::unique_ptr<FeedSubscription> subscription_;  // The client's loop's.
 
   // The reader's.
   std::vector<FeedPosition> positions_;
   FeedEnd end_copy_;
   bool given_ = false;
 
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  // Guarded by `mutex_`.
+  // Changed under the loop's lock.
   std::optional<FeedRecords> records_;
   std::string bytes_;
   FeedPosition position_;
   std::optional<FeedEnd> end_;
 };
 
-// Answers of one call, gathered on the client's thread.
+// Answers of one call, gathered on the client's loop.
 struct Gathered {
   std::vector<Seq> seqs;
   absl::Status status;
-  std::size_t left;
-  std::promise<void> all;
+  std::size_t left = 0;
+  bool all = false;  // Changed under the loop's lock.
 
-  void Add(const absl::StatusOr<Seq>& seq) {
+  void Add(const absl::StatusOr<Seq>& seq, WaitersLoop& loop) {
     status.Update(seq.status());
     if (seq.ok()) seqs.push_back(*seq);
-    if (--left == 0) all.set_value();
+    if (--left == 0) loop.Note([this] { all = true; });
   }
 };
 
 }  // namespace
 
 struct BlockingClient::Impl {
-  boost::asio::io_context io{1};
-  boost::asio::executor_work_guard<boost::asio::io_context::executor_type>
-      guard{io.get_executor()};
+  ~Impl() {
+    {
+      const std::scoped_lock lock(mutex);
+      closing = true;
+    }
+    there.notify_one();
+    boost::asio::post(loop.io(), [] {});
+    loop.Note([] {});
+    if (later.joinable()) later.join();
+  }
+
+  // Waits in place of those who do not.
+  void WaitForLater() {
+    for (;;) {
+      {
+        std::unique_lock lock(mutex);
+        there.wait(lock, [this] { return closing || unanswered > 0; });
+        if (closing) return;
+      }
+      loop.Await([this] { return closing || unanswered == 0; });
+    }
+  }
+
+  WaitersLoop loop;
   std::unique_ptr<Client> client;
-  std::thread thread;
+
+  // For AppendLater(); the thread is there once it is needed.
+  std::thread later;
+  std::mutex mutex;
+  std::condition_variable there;
+  std::atomic<std::size_t> unanswered = 0;
+  std::atomic<bool> closing = false;
 };
 
 BlockingClient::BlockingClient(std::unique_ptr<Impl> impl)
@@ -146,19 +164,12 @@ BlockingClient::BlockingClient(std::unique_ptr<Impl> impl)
 absl::StatusOr<std::unique_ptr<BlockingClient>> BlockingClient::Connect(
     const std::filesystem::path& home) {
   auto impl = std::make_unique<Impl>();
-  SYNCLINE_ASSIGN_OR_RETURN(impl->client,
-                            Client::Connect(impl->io.get_executor(), home));
-  impl->thread = std::thread([io = &impl->io] { io->run(); });
+  SYNCLINE_ASSIGN_OR_RETURN(
+      impl->client, Client::Connect(impl->loop.io().get_executor(), home));
   return std::unique_ptr<BlockingClient>(new BlockingClient(std::move(impl)));
 }
 
-BlockingClient::~BlockingClient() {
-  boost::asio::post(impl_->io, [impl = impl_.get()] {
-    impl->client.reset();
-    impl->guard.reset();
-  });
-  impl_->thread.join();
-}
+BlockingClient::~BlockingClient() = default;
 
 absl::StatusOr<Seq> BlockingClient::Append(std::string_view project,
                                            std::string_view channel,
@@ -177,12 +188,13 @@ absl::StatusOr<std::vector<Seq>> BlockingClient::AppendAll(
   Gathered gathered;
   gathered.left = payloads.size();
   gathered.seqs.reserve(payloads.size());
+  WaitersLoop& loop = impl_->loop;
   for (const std::string_view payload : payloads) {
     impl_->client->Append(
         project, channel, payload, durability,
-        [&gathered](const absl::StatusOr<Seq>& seq) { gathered.Add(seq); });
+        [&](const absl::StatusOr<Seq>& seq) { gathered.Add(seq, loop); });
   }
-  gathered.all.get_future().wait();
+  loop.Await([&] { return gathered.all; });
   SYNCLINE_RETURN_IF_ERROR(gathered.status);
   return std::move(gathered.seqs);
 }
@@ -192,12 +204,25 @@ void BlockingClient::AppendLater(std::string_view project,
                                  std::string_view payload,
                                  Durability durability,
                                  Client::AppendDone done) {
-  impl_->client->Append(project, channel, payload, durability, std::move(done));
+  Impl& impl = *impl_;
+  {
+    const std::scoped_lock lock(impl.mutex);
+    ++impl.unanswered;
+    if (!impl.later.joinable()) {
+      impl.later = std::thread([&impl] { impl.WaitForLater(); });
+    }
+  }
+  impl.there.notify_one();
+  impl.client->Append(project, channel, payload, durability,
+                      [&impl, done = std::move(done)](absl::StatusOr<Seq> seq) {
+                        if (done) done(std::move(seq));
+                        impl.loop.Note([&] { --impl.unanswered; });
+                      });
 }
 
 std::unique_ptr<BlockingClient::Feed> BlockingClient::Subscribe(
     std::vector<FeedSource> sources, Visibility visibility) {
-  return std::make_unique<WaitingFeed>(impl_->io, *impl_->client,
+  return std::make_unique<WaitingFeed>(impl_->loop, *impl_->client,
                                        std::move(sources), visibility);
 }
 

@@ -15,8 +15,11 @@
 
 namespace syncline {
 
-// A Client with a thread of its own, for programs without an executor. Calls
-// block until they are answered; callers on several threads share messages.
+// A Client for programs without an executor. Calls block until they are
+// answered; callers on several threads share messages. There is no thread
+// behind it, who waits does the work: a lone caller is never switched away
+// from, and looks for an answer a moment (about 50 us, where that has paid
+// lately) before it sleeps.
 // Thread-safe. Errors are those of Client.
 class BlockingClient {
  public:
@@ -38,7 +41,9 @@ class BlockingClient {
       std::span<const std::string_view> payloads,
       Durability durability = Durability::kDurable);
 
-  // Does not wait; `done` comes on the client's thread. See Client::Append.
+  // Does not wait. `done` comes on a thread that waits for something of this
+  // client, or on one that is there for this; it must not wait itself. See
+  // Client::Append.
   void AppendLater(std::string_view project, std::string_view channel,
                    std::string_view payload, Durability durability,
                    Client::AppendDone done);

@@ -1,19 +1,11 @@
 #include "node/client/client.h"
 
-#include <algorithm>
-#include <optional>
 #include <utility>
-
-#include <boost/asio/post.hpp>
 
 #include "base/status.h"
 #include "node/client/append_queue.h"
-#include "node/client/control_address.h"
+#include "node/client/event_link.h"
 #include "node/client/remote_feed.h"
-#include "proto/asio_stream.h"
-#include "proto/control.capnp.h"
-#include "proto/kj_loop.h"
-#include "proto/rpc_connection.h"
 
 namespace syncline {
 namespace {
@@ -25,68 +17,46 @@ absl::Status Lost() {
 
 }  // namespace
 
-// In the order in which it is to be destroyed from the bottom up.
 struct Client::Impl : public std::enable_shared_from_this<Client::Impl> {
-  explicit Impl(boost::asio::any_io_executor executor)
-      : loop(std::move(executor), [](const absl::Status&) {}) {}
+  explicit Impl(boost::asio::any_io_executor client_executor)
+      : executor(std::move(client_executor)) {}
 
-  absl::Status Start(boost::asio::local::stream_protocol::socket socket,
+  absl::Status Start(const std::filesystem::path& home,
                      const Options& options) {
     on_disconnect = options.on_disconnect;
-    absl::Status status;
-    loop.Enter([&] {
-      auto stream = NewAsioStream(loop, std::move(socket));
-      status = stream.status();
-      if (!status.ok()) return;
-      RpcConnection::Options rpc;
-      rpc.limits.traversal_bytes_max = kControlMessageBytesMax;
-      rpc.limits.unanswered_bytes_max = kControlMessageBytesMax;
-      // Called inside the loop; what follows happens outside.
-      rpc.on_disconnect = [weak = weak_from_this(), ex = loop.executor()] {
-        boost::asio::post(ex, [weak] {
-          if (const auto self = weak.lock()) self->OnLost();
-        });
-      };
-      connection = std::make_unique<RpcConnection>(loop, *std::move(stream),
-                                                   nullptr, std::move(rpc));
-      control = connection->Bootstrap().castAs<control::EventControl>();
-      queue = std::make_shared<AppendQueue>(
-          loop, *control,
-          AppendQueue::Options{options.batch_events_max,
-                               options.batch_bytes_max,
-                               options.batches_in_flight_max});
-    });
-    return status;
+    SYNCLINE_ASSIGN_OR_RETURN(
+        link, EventLink::Connect(executor, home, [this] { OnLost(); }));
+    queue = std::make_shared<AppendQueue>(
+        executor,
+        [link = link](auto batch, AppendAnswered done) {
+          link->Append(batch, std::move(done));
+        },
+        AppendQueue::Options{options.batch_events_max, options.batch_bytes_max,
+                             options.batches_in_flight_max});
+    return absl::OkStatus();
   }
 
   void OnLost() {
-    if (closed) return;
-    loop.Enter([this] {
-      control.reset();
-      connection->Close();
-    });
+    const auto self = shared_from_this();
     queue->Fail(Lost());
+    if (closed) return;
     const auto callback = std::exchange(on_disconnect, nullptr);
     if (callback) callback(Lost());
   }
 
-  // Nothing of the loop is left after this, whoever still holds parts.
+  // No callback comes after this, whoever still holds parts.
   void Close() {
     closed = true;
     if (queue) queue->Close();
-    loop.Enter([this] {
-      for (const std::weak_ptr<RemoteFeed>& weak : feeds) {
-        if (const auto feed = weak.lock()) feed->DropCall();
-      }
-      control.reset();
-      connection.reset();
-    });
+    for (const std::weak_ptr<RemoteFeed>& weak : feeds) {
+      if (const auto feed = weak.lock()) feed->Cancel();
+    }
+    if (link) link->Close();
   }
 
-  KjLoop loop;
+  const boost::asio::any_io_executor executor;
   std::function<void(absl::Status)> on_disconnect;
-  std::unique_ptr<RpcConnection> connection;
-  std::optional<control::EventControl::Client> control;  // None: lost.
+  std::shared_ptr<EventLink> link;
   std::shared_ptr<AppendQueue> queue;
   std::vector<std::weak_ptr<RemoteFeed>> feeds;
   std::size_t feeds_swept = 0;  // Size of `feeds` when it was last swept.
@@ -116,9 +86,8 @@ Client::Client(std::shared_ptr<Impl> impl) : impl_(std::move(impl)) {}
 absl::StatusOr<std::unique_ptr<Client>> Client::Connect(
     boost::asio::any_io_executor executor, const std::filesystem::path& home,
     Options options) {
-  SYNCLINE_ASSIGN_OR_RETURN(auto socket, ConnectControl(executor, home));
   auto impl = std::make_shared<Impl>(std::move(executor));
-  SYNCLINE_RETURN_IF_ERROR(impl->Start(std::move(socket), options));
+  SYNCLINE_RETURN_IF_ERROR(impl->Start(home, options));
   return std::unique_ptr<Client>(new Client(std::move(impl)));
 }
 
@@ -137,15 +106,16 @@ std::size_t Client::UnansweredBytes() const {
 std::unique_ptr<FeedSubscription> Client::Subscribe(
     std::vector<FeedSource> sources, Visibility visibility,
     FeedHandlers handlers) {
-  auto feed = std::make_shared<RemoteFeed>(impl_->loop, std::move(handlers));
+  auto feed =
+      std::make_shared<RemoteFeed>(impl_->executor, std::move(handlers));
   auto& feeds = impl_->feeds;
   if (feeds.size() >= 2 * impl_->feeds_swept + 64) {
     std::erase_if(feeds, [](const auto& weak) { return weak.expired(); });
     impl_->feeds_swept = feeds.size();
   }
   feeds.push_back(feed);
-  feed->Open(impl_->control ? &*impl_->control : nullptr, Lost(),
-             std::move(sources), visibility);
+  feed->Open(impl_->link->lost() ? nullptr : impl_->link, Lost(), sources,
+             visibility);
   return std::make_unique<Handle>(std::move(feed));
 }
 

@@ -1,169 +1,74 @@
 #include "node/client/remote_feed.h"
 
-#include <kj/debug.h>
-
-#include <string>
 #include <utility>
 
+#include <boost/asio/post.hpp>
+
 #include "base/status.h"
+#include "node/client/event_link.h"
 #include "proto/kj_status.h"
 
 namespace syncline {
-namespace {
 
-std::string_view ViewOf(capnp::Data::Reader data) {
-  return {reinterpret_cast<const char*>(data.begin()), data.size()};
-}
-
-absl::Status StatusOf(control::Failure::Reader failure) {
-  return MakeStatus(
-      static_cast<absl::StatusCode>(failure.getCode()),
-      {failure.getMessage().begin(), failure.getMessage().size()});
-}
-
-void FillSource(control::FeedSource::Builder out, const FeedSource& in) {
-  out.setProject({in.project.c_str(), in.project.size()});
-  switch (in.from) {
-    case FeedSource::From::kLive:
-      return out.setLive();
-    case FeedSource::From::kOldest:
-      return out.setOldest();
-    case FeedSource::From::kPosition:
-      break;
-  }
-  auto position = out.initBehind();
-  const std::string& log = in.position.log.bytes;
-  position.setLog({reinterpret_cast<const kj::byte*>(log.data()), log.size()});
-  position.setSeq(in.position.seq.value);
-}
-
-FeedEnd EndOf(control::FeedEnd::Reader in) {
-  FeedEnd end;
-  end.source = in.getSource();
-  const auto read = [&](control::Horizon::Reader horizon, const char* what) {
-    end.horizon = Seq{horizon.getHorizon()};
-    end.head = Seq{horizon.getHead()};
-    end.status = FailedPrecondition(what);
-  };
-  switch (in.which()) {
-    case control::FeedEnd::CANCELLED:
-      end.why = FeedEnd::Why::kCancelled;
-      end.status = StatusOf(in.getCancelled());
-      return end;
-    case control::FeedEnd::BEHIND_HORIZON:
-      end.why = FeedEnd::Why::kBehindHorizon;
-      read(in.getBehindHorizon(), "the position was truncated away");
-      return end;
-    case control::FeedEnd::CURSOR_INVALID:
-      end.why = FeedEnd::Why::kCursorInvalid;
-      read(in.getCursorInvalid(), "the position is not one of this log");
-      return end;
-    case control::FeedEnd::FAILED:
-      end.why = FeedEnd::Why::kFailed;
-      end.status = StatusOf(in.getFailed());
-      return end;
-  }
-  end.why = FeedEnd::Why::kFailed;
-  end.status = Internal("an answer of a newer program");
-  return end;
-}
-
-}  // namespace
-
-class RemoteFeed::Sink final : public control::RecordSink::Server {
- public:
-  explicit Sink(std::weak_ptr<RemoteFeed> feed) : feed_(std::move(feed)) {}
-
- protected:
-  kj::Promise<void> start(StartContext context) override {
-    const auto feed = feed_.lock();
-    if (feed) feed->OnStart(context.getParams().getSources());
-    return kj::READY_NOW;
-  }
-  kj::Promise<void> push(PushContext context) override {
-    const auto feed = feed_.lock();
-    if (!feed) return KJ_EXCEPTION(DISCONNECTED, "the feed was cancelled");
-    return feed->OnPush(context);
-  }
-
- private:
-  const std::weak_ptr<RemoteFeed> feed_;
-};
-
-RemoteFeed::RemoteFeed(KjLoop& loop, FeedHandlers handlers)
-    : loop_(loop), handlers_(std::move(handlers)) {}
-
-RemoteFeed::~RemoteFeed() = default;
-
-// ---- inside the loop
-
-void RemoteFeed::Open(control::EventControl::Client* target,
-                      const absl::Status& lost, std::vector<FeedSource> sources,
+void RemoteFeed::Open(const std::shared_ptr<EventLink>& link,
+                      const absl::Status& lost,
+                      const std::vector<FeedSource>& sources,
                       Visibility visibility) {
-  if (target == nullptr) {
+  if (link == nullptr) {
     end_ = FeedEnd{FeedEnd::Why::kFailed, 0, {}, {}, lost};
     return DeliverLater();
   }
+  link_ = link;
   seqs_.resize(sources.size());
-  loop_.Post([self = shared_from_this(), client = *target,
-              sources = std::move(sources), visibility]() mutable {
-    if (!self->cancelled_) self->Call(client, sources, visibility);
-  });
+  question_ = link->OpenFeed(shared_from_this(), sources, visibility);
 }
 
-void RemoteFeed::Call(control::EventControl::Client& target,
-                      const std::vector<FeedSource>& sources,
-                      Visibility visibility) {
-  auto request = target.feedRequest();
-  auto list = request.initSources(static_cast<unsigned>(sources.size()));
-  for (unsigned i = 0; i < list.size(); ++i) FillSource(list[i], sources[i]);
-  request.setWritten(visibility == Visibility::kWritten);
-  request.setSink(kj::heap<Sink>(weak_from_this()));
-  call_ = request.send()
-              .then([this](capnp::Response<control::EventControl::FeedResults>&&
-                               response) { OnEnd(EndOf(response.getEnd())); },
-                    [this](kj::Exception&& exception) {
-                      OnEnd({FeedEnd::Why::kFailed,
-                             0,
-                             {},
-                             {},
-                             StatusFromKj(exception)});
-                    })
-              .eagerlyEvaluate(nullptr);
-}
+// ---- from the node
 
-void RemoteFeed::OnStart(capnp::List<control::FeedStart>::Reader starts) {
+void RemoteFeed::OnStart(std::vector<FeedStart> starts) {
   if (cancelled_ || starts.size() != seqs_.size()) return;
-  starts_.clear();
-  for (const auto start : starts) {
-    const auto position = start.getPosition();
-    const Seq seq = {position.getSeq()};
-    seqs_[starts_.size()] = seq;
-    starts_.push_back({{LogId{std::string(ViewOf(position.getLog()))}, seq},
-                       Seq{start.getHead()}});
+  starts_ = std::move(starts);
+  for (std::size_t i = 0; i < starts_.size(); ++i) {
+    seqs_[i] = starts_[i].position.seq;
   }
   starting_ = true;
-  DeliverLater();
+  Deliver();
 }
 
-kj::Promise<void> RemoteFeed::OnPush(PushContext context) {
-  auto answered = kj::newPromiseAndFulfiller<void>();
-  if (cancelled_) return kj::READY_NOW;
-  pushes_.push_back({context, kj::mv(answered.fulfiller), 0});
-  DeliverLater();
-  return kj::mv(answered.promise);
+void RemoteFeed::OnPush(PlainRpc::Id id,
+                        const std::vector<FeedRecords>& records) {
+  pushes_.push_back({id, records, 0, {}});
+  if (cancelled_) return AnswerPush();
+  const auto self = shared_from_this();
+  Deliver();
+  if (!pushes_.empty() && pushes_.back().id == id) Keep(pushes_.back());
+}
+
+// The message goes now.
+void RemoteFeed::Keep(Push& push) {
+  std::size_t bytes = 0;
+  for (std::size_t i = push.next; i < push.records.size(); ++i) {
+    bytes += push.records[i].span.bytes.size();
+  }
+  push.kept.reserve(bytes);
+  for (std::size_t i = push.next; i < push.records.size(); ++i) {
+    RecordSpan& span = push.records[i].span;
+    const std::size_t at = push.kept.size();
+    push.kept += span.bytes;
+    span.bytes = std::string_view(push.kept).substr(at);
+  }
 }
 
 void RemoteFeed::OnEnd(FeedEnd end) {
   if (!end_) end_ = std::move(end);
-  DeliverLater();
+  Deliver();
 }
 
-// ---- outside
+// ---- to the consumer
 
 void RemoteFeed::DeliverLater() {
   if (std::exchange(posted_, true)) return;
-  loop_.Leave([weak = weak_from_this()] {
+  boost::asio::post(executor_, [weak = weak_from_this()] {
     if (const auto self = weak.lock()) {
       self->posted_ = false;
       self->Deliver();
@@ -175,6 +80,7 @@ void RemoteFeed::DeliverLater() {
 // nothing else.
 void RemoteFeed::Deliver() {
   if (cancelled_ || delivering_) return;
+  const auto self = shared_from_this();
   delivering_ = true;
   const absl::Status thrown = CatchKj([this] { CallConsumer(); });
   if (!thrown.ok() && !cancelled_) {
@@ -197,29 +103,27 @@ void RemoteFeed::CallConsumer() {
   }
   while (!cancelled_ && !paused_ && !pushes_.empty()) {
     if (!DeliverPush(pushes_.front())) return;
-    loop_.Enter([this] {
-      pushes_.front().answer->fulfill();
-      pushes_.pop_front();
-    });
+    AnswerPush();
   }
 }
 
 bool RemoteFeed::DeliverPush(Push& push) {
-  const auto pieces = push.context.getParams().getPieces();
-  while (push.next_piece < pieces.size()) {
+  while (push.next < push.records.size()) {
     if (paused_) return false;
-    const auto piece = pieces[push.next_piece++];
-    FeedRecords records;
-    records.source = piece.getSource();
-    records.span = {Seq{piece.getFirst()}, Seq{piece.getLast()},
-                    ViewOf(piece.getRecords()), nullptr};
+    const FeedRecords& records = push.records[push.next++];
     if (records.source >= starts_.size()) continue;
     at_source_ = records.source;
     seqs_[records.source] = records.span.last;
     if (handlers_.on_records) handlers_.on_records(records);
-    if (cancelled_) return false;  // The push may be gone.
+    if (cancelled_) return false;
   }
   return true;
+}
+
+void RemoteFeed::AnswerPush() {
+  const PlainRpc::Id id = pushes_.front().id;
+  pushes_.pop_front();
+  if (const auto link = link_.lock()) link->AnswerPush(id);
 }
 
 void RemoteFeed::Finish(const FeedEnd& end) {
@@ -231,15 +135,13 @@ void RemoteFeed::Finish(const FeedEnd& end) {
 
 void RemoteFeed::Cancel() {
   if (std::exchange(cancelled_, true)) return;
+  const auto link = link_.lock();
+  if (!link) return;
+  link->CloseFeed(question_);
   // In a later handler: the consumer may be reading a push.
-  loop_.Post([self = shared_from_this()] { self->DropCall(); });
-}
-
-void RemoteFeed::DropCall() {
-  cancelled_ = true;
-  for (Push& push : pushes_) push.answer->fulfill();
-  pushes_.clear();
-  call_ = nullptr;
+  boost::asio::post(executor_, [self = shared_from_this()] {
+    while (!self->pushes_.empty()) self->AnswerPush();
+  });
 }
 
 void RemoteFeed::Resume() {

@@ -1,10 +1,13 @@
 #include "node/client/client.h"
 
 #include <atomic>
+#include <boost/asio/read.hpp>
+#include <boost/asio/write.hpp>
 #include <catch2/catch.hpp>
 #include <stdexcept>
 
 #include "node/client/blocking_client.h"
+#include "node/client/control_address.h"
 #include "node/project_events.h"
 #include "tests/node/feed_log.h"
 #include "tests/node/running_client.h"
@@ -345,6 +348,116 @@ TEST_CASE("client: the blocking client appends and follows by waiting",
   REQUIRE(served.node()->RemoveProject("p").ok());
   CHECK_FALSE(feed->Next());
   CHECK(feed->end().why == FeedEnd::Why::kCancelled);
+}
+
+TEST_CASE("client: what is appended for later is answered without a wait",
+          "[node][client]") {
+  Served served;
+  auto client = BlockingClient::Connect(served.home()).value();
+  constexpr int kRounds = 3;
+  constexpr int kEvents = 500;
+  for (int round = 0; round < kRounds; ++round) {
+    std::promise<void> all;
+    int answered = 0;
+    for (int i = 0; i < kEvents; ++i) {
+      client->AppendLater("p", "c", "x", Durability::kBuffered,
+                          [&](const absl::StatusOr<Seq>& seq) {
+                            CHECK(seq.ok());
+                            if (++answered == kEvents) all.set_value();
+                          });
+    }
+    // Somebody who waits meanwhile, every other time.
+    if (round % 2 == 0) CHECK(client->Append("q", "c", "x").ok());
+    all.get_future().wait();
+  }
+  CHECK(HeadOf(served, "p") == kRounds * kEvents);
+}
+
+TEST_CASE("client: many feeds are waited for on threads of their own",
+          "[node][client]") {
+  constexpr std::uint64_t kEvents = 300;
+  Served served;
+  auto client = BlockingClient::Connect(served.home()).value();
+  std::vector<std::thread> readers;
+  std::atomic<int> complete = 0;
+  for (int i = 0; i < 4; ++i) {
+    readers.emplace_back([&] {
+      const auto feed = client->Subscribe({FeedSource::Behind("p", {})},
+                                          Visibility::kWritten);
+      std::uint64_t last = 0;
+      while (last < kEvents) {
+        const auto records = feed->Next();
+        if (!records || records->span.first.value != last + 1) return;
+        last = records->span.last.value;
+      }
+      ++complete;
+    });
+  }
+  for (std::uint64_t i = 0; i < kEvents; ++i) {
+    CHECK(client->Append("p", "c", "x", Durability::kBuffered).ok());
+  }
+  for (std::thread& reader : readers) reader.join();
+  CHECK(complete == 4);
+}
+
+TEST_CASE("client: a blocking client is told that its node is gone",
+          "[node][client]") {
+  auto served = std::make_unique<Served>();
+  auto client = BlockingClient::Connect(served->home()).value();
+  const auto feed = client->Subscribe({FeedSource::Live("p")});
+  REQUIRE(client->Append("p", "c", "x").ok());
+  REQUIRE(feed->Next());
+  std::thread waits([&] {
+    CHECK_FALSE(feed->Next());
+    CHECK(absl::IsUnavailable(feed->end().status));
+  });
+  REQUIRE(served->node()->Close().ok());
+  served.reset();
+  waits.join();
+  CHECK(absl::IsUnavailable(client->Append("p", "c", "x").status()));
+}
+
+TEST_CASE("client: an answer that throws is the executor's and no other's",
+          "[node][client]") {
+  Served served;
+  boost::asio::io_context io;
+  auto client = Client::Connect(io.get_executor(), served.home()).value();
+  int answered = 0;
+  for (int i = 0; i < 3; ++i) {
+    client->Append("p", "c", "x", Durability::kBuffered,
+                   [&](const absl::StatusOr<Seq>& seq) {
+                     CHECK(seq.ok());
+                     if (++answered == 1) throw std::runtime_error("enough");
+                   });
+  }
+  CHECK_THROWS_AS(
+      [&] {
+        while (answered < 3) io.run_one();
+      }(),
+      std::runtime_error);
+  while (answered < 3) io.run_one();
+  CHECK(client->UnansweredBytes() == 0);
+  client.reset();
+}
+
+TEST_CASE("client: who connects and says nothing or nonsense is no matter",
+          "[node][client]") {
+  Served served;
+  boost::asio::io_context io;
+  auto silent = ConnectControl(io.get_executor(), served.home()).value();
+  auto babbling = ConnectControl(io.get_executor(), served.home()).value();
+  boost::asio::write(babbling, boost::asio::buffer(std::string(4096, '?')));
+  auto gone = ConnectControl(io.get_executor(), served.home()).value();
+  gone.close();
+  RunningClient client(served.home());
+  CHECK(client.Append("p", "c", "x").get().ok());
+  // It is told so and let go.
+  std::string why;
+  boost::system::error_code error;
+  boost::asio::read(babbling, boost::asio::dynamic_buffer(why), error);
+  CHECK(error);
+  // The node closes for all that.
+  REQUIRE(served.node()->Close().ok());
 }
 
 // ---- with processes

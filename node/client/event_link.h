@@ -1,0 +1,94 @@
+#pragma once
+
+#include <cstddef>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include <boost/asio/any_io_executor.hpp>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "node/client/append_batch.h"
+#include "node/feed.h"
+#include "proto/message_socket.h"
+#include "proto/plain_rpc.h"
+
+namespace syncline {
+
+class RemoteFeed;
+
+// A connection to a node's EventControl (proto/control.capnp).
+//
+// Bound to its executor. Callbacks come there, as handlers of their own, and
+// may call anything.
+class EventLink final : public std::enable_shared_from_this<EventLink>,
+                        private PlainRpc::Handler {
+ public:
+  // `on_lost` is called once when the connection is lost, after all that
+  // waits has failed; not after Close().
+  //   kNotFound  nobody serves there
+  static absl::StatusOr<std::shared_ptr<EventLink>> Connect(
+      const boost::asio::any_io_executor& executor,
+      const std::filesystem::path& home, std::function<void()> on_lost);
+
+  // See AppendSend.
+  void Append(const std::shared_ptr<const AppendBatch>& batch,
+              AppendAnswered done);
+
+  // The feed is told of what comes, until it ends; gives what it is known by.
+  PlainRpc::Id OpenFeed(std::shared_ptr<RemoteFeed> feed,
+                        const std::vector<FeedSource>& sources,
+                        Visibility visibility);
+  // That it wants no more.
+  void CloseFeed(PlainRpc::Id feed);
+  void AnswerPush(PlainRpc::Id push);
+
+  [[nodiscard]] bool lost() const { return lost_; }
+  // No callback comes any more.
+  void Close();
+
+ private:
+  struct Question {
+    AppendAnswered answered;           // An append, ...
+    std::shared_ptr<RemoteFeed> feed;  // ... or a feed ...
+    PlainRpc::Id sink = 0;             // ... and its export.
+    bool closed = false;               // Finished before it was answered.
+  };
+  using Answer = std::pair<AppendAnswered, absl::StatusOr<AppendOutcome>>;
+
+  EventLink(boost::asio::any_io_executor executor,
+            std::function<void()> on_lost)
+      : executor_(std::move(executor)), on_lost_(std::move(on_lost)) {}
+
+  void OnReadable();
+  void OnRead(bool all_read);
+  void FlushSoon();
+  void Lose();
+  [[nodiscard]] bool gone() const { return closed_ || lost_; }
+
+  void OnBootstrap(PlainRpc::Id question,
+                   capnp::AnyPointer::Reader object) override;
+  void OnCall(const capnp::rpc::Call::Reader& call) override;
+  void OnReturn(const capnp::rpc::Return::Reader& answer) override;
+  void OnFinish(PlainRpc::Id) override {}
+  void OnFeedReturn(const Question& feed,
+                    const capnp::rpc::Return::Reader& answer);
+
+  const boost::asio::any_io_executor executor_;
+  std::function<void()> on_lost_;
+  std::unique_ptr<MessageSocket> socket_;
+  std::optional<PlainRpc> rpc_;
+  IdTable<Question> questions_;
+  IdTable<std::shared_ptr<RemoteFeed>> exports_;
+  std::optional<Answer> answer_;     // Of the message that is read.
+  std::vector<FeedRecords> pieces_;  // Kept for its memory.
+  bool reading_ = false;
+  bool lost_ = false;
+  bool closed_ = false;
+};
+
+}  // namespace syncline
