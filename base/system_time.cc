@@ -1,6 +1,5 @@
 #include <chrono>
 
-#include "base/stopwatch.h"
 #include "base/time_source.h"
 
 namespace syncline {
@@ -13,12 +12,6 @@ std::int64_t Milliseconds() {
       .count();
 }
 
-std::int64_t SteadyNs() {
-  return std::chrono::duration_cast<std::chrono::nanoseconds>(
-             std::chrono::steady_clock::now().time_since_epoch())
-      .count();
-}
-
 }  // namespace
 
 std::int64_t SystemTime::NowMs() const {
@@ -28,9 +21,5 @@ std::int64_t SystemTime::NowMs() const {
 std::int64_t SystemTime::SteadyMs() const {
   return Milliseconds<std::chrono::steady_clock>();
 }
-
-Stopwatch::Stopwatch() : start_ns_(SteadyNs()) {}
-
-std::int64_t Stopwatch::ElapsedNs() const { return SteadyNs() - start_ns_; }
 
 }  // namespace syncline

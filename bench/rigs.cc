@@ -24,8 +24,7 @@ Origin BenchOrigin(std::string_view name) {
 LogRig::LogRig(const std::filesystem::path& dir)
     : store_(Must(RocksStore::Open(dir / "store"))),
       origin_(BenchOrigin("bench")),
-      log_(Must(AppendLog::Open(*store_, sync_thread_, io_.get_executor(),
-                                kBenchProject, random_, {}))),
+      log_(Must(AppendLog::Open(commits_, kBenchProject, random_, {}))),
       counter_(log_->frontier().CounterOf(origin_)) {}
 
 void LogRig::Append(std::string_view entry, Durability durability,
@@ -64,9 +63,8 @@ ReplicaRig::ReplicaRig(const std::filesystem::path& dir, std::string_view name)
   identity.number = kBenchProject;
   identity.self = BenchOrigin(name);
   identity.device_key = std::string(Sha256("device").view());
-  replica_ = Must(Replica::Open(
-      {*store_, sync_thread_, *chunks_, random_, time_, io_.get_executor()},
-      identity, {}));
+  replica_ = Must(Replica::Open({*store_, commits_, *chunks_, random_, time_},
+                                identity, {}));
 }
 
 void ReplicaRig::Commit(std::vector<Effect> effects, Durability durability,

@@ -16,6 +16,7 @@
 #include "kv/chunk_store.h"
 #include "kv/store.h"
 #include "log/append_log.h"
+#include "log/commit_queue.h"
 #include "log/sync_thread.h"
 #include "replication/replica.h"
 
@@ -48,6 +49,7 @@ class LogRig {
   const Origin origin_;
   boost::asio::io_context io_;
   SyncThread sync_thread_;
+  CommitQueue commits_{*store_, sync_thread_, io_.get_executor()};
   std::unique_ptr<AppendLog> log_;
   std::uint64_t counter_;
 };
@@ -79,6 +81,7 @@ class ReplicaRig {
   std::unique_ptr<ChunkStore> chunks_;
   boost::asio::io_context io_;
   SyncThread sync_thread_;
+  CommitQueue commits_{*store_, sync_thread_, io_.get_executor()};
   std::unique_ptr<Replica> replica_;
 };
 

@@ -64,6 +64,13 @@ class WriteBatch {
   void DeleteRange(Column column, std::string_view begin, std::string_view end);
   // Adds the operations of `other`.
   void Append(const WriteBatch& other);
+  // How far a batch has come: `begin` and `end` of some of its operations.
+  struct Mark {
+    std::size_t bytes = 0;
+    std::size_t size = 0;
+  };
+  [[nodiscard]] Mark mark() const { return {buffer_.size(), size_}; }
+  void Append(const WriteBatch& other, const Mark& begin, const Mark& end);
   // Keeps the memory for what comes next.
   void Clear();
 

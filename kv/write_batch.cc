@@ -62,8 +62,13 @@ void WriteBatch::DeleteRange(Column column, std::string_view begin,
 }
 
 void WriteBatch::Append(const WriteBatch& other) {
-  buffer_ += other.buffer_;
-  size_ += other.size_;
+  Append(other, Mark(), other.mark());
+}
+
+void WriteBatch::Append(const WriteBatch& other, const Mark& begin,
+                        const Mark& end) {
+  buffer_.append(other.buffer_, begin.bytes, end.bytes - begin.bytes);
+  size_ += end.size - begin.size;
 }
 
 void WriteBatch::Clear() {

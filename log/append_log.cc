@@ -56,17 +56,17 @@ void AppendLog::Create(ProjectNumber project, RandomSource& random,
 }
 
 absl::StatusOr<std::unique_ptr<AppendLog>> AppendLog::Open(
-    Store& store, SyncQueue& sync_thread, boost::asio::any_io_executor executor,
-    ProjectNumber project, RandomSource& random, const Options& options) {
-  absl::StatusOr<LogTables> tables = OpenTables(store, project, random);
+    CommitQueue& commits, ProjectNumber project, RandomSource& random,
+    const Options& options) {
+  absl::StatusOr<LogTables> tables =
+      OpenTables(commits.store(), project, random);
   if (!tables.ok()) {
     return Annotate(tables.status(),
                     "log of project " + std::to_string(project.value));
   }
   auto impl = std::make_unique<Impl>();
   impl->core =
-      std::make_shared<LogCore>(store, sync_thread, std::move(executor),
-                                project, options, *std::move(tables));
+      std::make_shared<LogCore>(commits, project, options, *std::move(tables));
   return std::unique_ptr<AppendLog>(new AppendLog(std::move(impl)));
 }
 

@@ -10,8 +10,6 @@
 #include <string_view>
 #include <vector>
 
-#include <boost/asio/any_io_executor.hpp>
-
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "base/hash.h"
@@ -20,10 +18,10 @@
 #include "clock/version_vector.h"
 #include "kv/keys.h"
 #include "kv/store.h"
-#include "log/sync_thread.h"
 
 namespace syncline {
 
+class CommitQueue;
 class Subscription;
 enum class Visibility : unsigned char;
 
@@ -80,25 +78,25 @@ enum class CursorState : std::uint8_t {
 //             everything was truncated and after a restart; a record never
 //             changes.
 // Group       Appends made in one turn of the executor, or while the disk is
-//             busy, are written together: one batch, one fsync. On a fast
-//             disk many drafts are several groups, so that writing and
-//             syncing overlap.
+//             busy, are written together, those to all logs of the store: one
+//             batch, one fsync (log/commit_queue.h).
 // Durability  As asked for, see Durability. Readers and subscribers see a
 //             record only when it is durable.
 // Fail-stop   After a failed write the outcome on disk is unknown: appends that
 //             wait fail with its error, later ones are refused, health() keeps
-//             the error; reads go on. Recover by destroying the log and
-//             opening it again.
+//             the error; reads go on. Logs that had something in the same
+//             batch, or wait for the same sync, stop with it; others do not.
+//             Recover by destroying the log and opening it again.
 //
-// Bound to the executor given to Open(): call it only from there; callbacks
-// come there, one after the other, never from within a call. A callback may
-// destroy the log. Reader may be used on any thread. A flush under way counts
-// as work of the executor: run() returns only behind it.
+// Bound to the executor of its queue: call it only from there; callbacks come
+// there, one after the other, never from within a call. A callback may destroy
+// the log. Reader may be used on any thread. A flush under way counts as work
+// of the executor: run() returns only behind it.
 class AppendLog final {
  public:
   struct Options {
     std::size_t draft_bytes_max = 4u << 20;
-    std::size_t batch_drafts_max = 4096;
+    std::size_t append_drafts_max = 4096;
     // Of memory for the newest records, while there are subscriptions.
     std::size_t tail_cache_bytes = 4u << 20;
   };
@@ -143,15 +141,14 @@ class AppendLog final {
                      WriteBatch& batch);
 
   // Opens the log of `project`, creating it if `store` has none. Blocks while
-  // it reads its rows. Borrows `store` and `sync_thread`, which must outlive
-  // the log.
+  // it reads its rows. Borrows `commits`, the queue of all logs of its store,
+  // which must outlive the log.
   //   kDataLoss            the log's rows contradict each other
   //   kFailedPrecondition  written by a newer version of this program
   //   other                the store cannot be read or written
   static absl::StatusOr<std::unique_ptr<AppendLog>> Open(
-      Store& store, SyncQueue& sync_thread,
-      boost::asio::any_io_executor executor, ProjectNumber project,
-      RandomSource& random, const Options& options);
+      CommitQueue& commits, ProjectNumber project, RandomSource& random,
+      const Options& options);
 
   // Waits for the flush under way, if any. Appends that were not acknowledged
   // may be lost. No callback comes after it.

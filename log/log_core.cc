@@ -5,25 +5,14 @@
 
 #include <boost/asio/execution/outstanding_work.hpp>
 #include <boost/asio/post.hpp>
-#include <boost/asio/prefer.hpp>
 
 #include "base/status.h"
-#include "base/stopwatch.h"
 #include "log/frame.h"
-#include "log/job_counter.h"
 #include "log/log_runs.h"
 
 namespace syncline {
 namespace {
 
-// A group is full beyond this much; one append is never split.
-constexpr std::size_t kGroupBytesMax = 8u << 20;
-// What a group must hold to be written and synced before the turn is over, and
-// how long the disk may take for it: about as long as it takes to encode and
-// write the next such group. On a slower disk that would only split what can
-// share one sync.
-constexpr std::size_t kSyncDraftsMin = 128;
-constexpr std::int64_t kSyncNsMax = 250'000;
 // Records behind the head row, which an open has to read again. The fewer
 // keys a batch has the faster it is written.
 constexpr std::uint64_t kUnrecordedMax = 1024;
@@ -35,30 +24,32 @@ bool LogCore::OpenRun::TakesIn(const Dot& dot) const {
          dot.counter - first.counter < kRunEntriesMax;
 }
 
-LogCore::LogCore(Store& store, SyncQueue& sync_thread,
-                 boost::asio::any_io_executor executor, ProjectNumber project,
+LogCore::LogCore(CommitQueue& commits, ProjectNumber project,
                  const AppendLog::Options& options, LogTables tables)
-    : store_(store),
-      sync_thread_(sync_thread),
-      executor_(std::move(executor)),
+    : commits_(commits),
+      store_(commits.store()),
+      executor_(commits.executor()),
       project_(project),
       options_(options),
       id_(std::move(tables.id)),
       head_(tables.head),
       recorded_(tables.recorded),
-      unrecorded_(std::move(tables.unrecorded)),
       stored_(tables.head),
       written_(tables.head),
-      announced_(tables.head),
       durable_(tables.head),
       horizon_(tables.horizon),
+      told_written_(tables.head),
+      told_durable_(tables.head),
       frontier_(std::move(tables.frontier)),
       durable_frontier_(frontier_),
       truncated_(std::move(tables.truncated)),
-      cache_(options.tail_cache_bytes),
-      jobs_(std::make_shared<JobCounter>()) {
+      cache_(options.tail_cache_bytes) {
   for (const auto& [origin, chain] : tables.chains) {
-    chains_.emplace(origin, Chains{chain, chain});
+    authors_.emplace(origin, Author{chain, chain});
+  }
+  for (const auto& [origin, row] : tables.unrecorded) {
+    authors_[origin].changed = true;
+    changed_.push_back(origin);
   }
 }
 
@@ -66,7 +57,7 @@ void LogCore::Close() {
   closed_ = true;
   await_durable_.clear();
   await_written_.clear();
-  jobs_->AwaitNone();
+  commits_.Leave(*this);
 }
 
 // ---- append
@@ -78,26 +69,23 @@ void LogCore::Append(std::span<const Draft> drafts, const WriteBatch& rows,
     boost::asio::post(
         executor_, [weak = weak_from_this(), refusal, done = std::move(done)] {
           const auto self = weak.lock();
-          if (self && !self->closed_) done(refusal);
+          if (self && !self->closed_ && done) done(refusal);
         });
     return;
   }
-  Group& group = GroupFor(drafts);
   const Seq first = drafts.empty() ? head_ : head_.next();
-  for (const Draft& draft : drafts) AddRecord(group, draft);
-  group.batch.Append(rows);
-  group.durable |= durability == Durability::kDurable;
-  group.last = head_;
-  group.acks.push_back({{first, head_}, std::move(done)});
-  if (pending_.size() == 1 && IsWorthASync(group)) WriteFirst();
-  ScheduleFlush();
+  WriteBatch& batch = commits_.Start(*this, drafts.size(), durability);
+  for (const Draft& draft : drafts) AddRecord(batch, draft);
+  batch.Append(rows);
+  if (head_.value - recorded_.value >= kUnrecordedMax) RecordHead(batch);
+  commits_.Finish(*this, {first, head_}, std::move(done));
 }
 
 absl::Status LogCore::Validate(std::span<const Draft> drafts) const {
   if (!failed_.ok()) {
     return FailedPrecondition("an earlier write failed: " + failed_.ToString());
   }
-  if (drafts.size() > options_.batch_drafts_max) {
+  if (drafts.size() > options_.append_drafts_max) {
     return InvalidArgument("append: too many drafts at once");
   }
   for (const Draft& draft : drafts) {
@@ -135,250 +123,74 @@ absl::Status LogCore::ValidateDots(std::span<const Draft> drafts) const {
   return absl::OkStatus();
 }
 
-LogCore::Group& LogCore::GroupFor(std::span<const Draft> drafts) {
-  if (pending_.empty() || pending_.back().batch.bytes() >= kGroupBytesMax ||
-      pending_.back().drafts + drafts.size() > options_.batch_drafts_max) {
-    pending_.emplace_back();
+LogCore::Author& LogCore::AuthorOf(const Origin& origin) {
+  if (last_author_ == nullptr || last_origin_ != origin) {
+    last_author_ = &authors_[origin];
+    last_origin_ = origin;
   }
-  pending_.back().drafts += drafts.size();
-  return pending_.back();
+  return *last_author_;
 }
 
-void LogCore::AddRecord(Group& group, const Draft& draft) {
+void LogCore::AddRecord(WriteBatch& batch, const Draft& draft) {
   const Dot& dot = draft.dot;
   head_ = head_.next();
-  Hash& chain = chains_[dot.origin].newest;
+  Author& author = AuthorOf(dot.origin);
   const bool starts_run = !open_run_ || !open_run_->TakesIn(dot);
   if (starts_run) {
     open_run_ = OpenRun{dot, dot};
-    group.batch.Put(Column::kDots, RunKey(project_, dot),
-                    EncodeRun({dot, head_, chain}));
+    batch.Put(Column::kDots, RunKey(project_, dot),
+              EncodeRun({dot, head_, author.newest}));
   }
   open_run_->last = dot;
   scratch_.clear();
   AppendRecord(scratch_, dot, draft.entry, draft.changes);
-  group.batch.Put(Column::kLog, RecordKey(project_, head_), scratch_);
+  batch.Put(Column::kLog, RecordKey(project_, head_), scratch_);
   if (subscriptions_ > 0) cache_.Add(head_, scratch_);
-  chain = draft.chain ? *draft.chain : Sha256(chain.view(), draft.entry);
+  author.newest =
+      draft.chain ? *draft.chain : Sha256(author.newest.view(), draft.entry);
+  if (!std::exchange(author.changed, true)) changed_.push_back(dot.origin);
   frontier_.Raise(dot.origin, dot.counter);
-  if (group.origins.empty() || group.origins.back().first != dot.origin) {
-    group.origins.emplace_back(dot.origin, OriginRow());
-  }
-  group.origins.back().second = {dot.counter, chain};
-  tail_.push_back({dot, chain, starts_run});
+  tail_.push_back({dot, author.newest, starts_run});
 }
 
-void LogCore::FinishBatch(Group& group) const {
-  if (group.last.value - recorded_.value < kUnrecordedMax) return;
-  group.records_head = true;
-  std::map<Origin, OriginRow> origins = unrecorded_;
-  for (const auto& [origin, row] : group.origins) origins[origin] = row;
-  PutHead(group.batch, group.last, origins);
-}
-
-void LogCore::PutHead(WriteBatch& batch, Seq seq,
-                      const std::map<Origin, OriginRow>& origins) const {
-  for (const auto& [origin, row] : origins) {
+void LogCore::RecordHead(WriteBatch& batch) {
+  for (const Origin& origin : changed_) {
+    Author& author = authors_[origin];
+    author.changed = false;
     batch.Put(Column::kProjects, OriginKey(project_, origin),
-              EncodeOrigin(row));
+              EncodeOrigin({frontier_.CounterOf(origin), author.newest}));
   }
-  batch.Put(Column::kProjects, HeadKey(project_), EncodeHead({id_, seq}));
+  batch.Put(Column::kProjects, HeadKey(project_), EncodeHead({id_, head_}));
+  changed_.clear();
+  recorded_ = head_;
 }
 
-void LogCore::NoteStored(const Group& group) {
-  ++writes_;
-  stored_ = group.last;
-  if (group.records_head) {
-    unrecorded_.clear();
-    recorded_ = group.last;
-    return;
+// ---- what the queue says
+
+void LogCore::Synced(Seq last) {
+  const auto end =
+      tail_.begin() + static_cast<std::ptrdiff_t>(last.value - durable_.value);
+  for (auto record = tail_.begin(); record != end; ++record) {
+    const auto next = record + 1;
+    // Of records in a row the last one says it all.
+    if (next != end && next->dot.origin == record->dot.origin) continue;
+    durable_frontier_.Raise(record->dot.origin, record->dot.counter);
+    AuthorOf(record->dot.origin).durable = record->chain;
   }
-  for (const auto& [origin, row] : group.origins) unrecorded_[origin] = row;
-}
-
-// ---- flush
-
-bool LogCore::IsWorthASync(const Group& group) const {
-  return group.durable && group.drafts >= kSyncDraftsMin &&
-         jobs_->sync_ns() <= kSyncNsMax;
-}
-
-// Posted rather than run at once: what is appended in the same turn of the
-// executor shares the batch. While durable appends wait for the disk, the next
-// ones gather.
-void LogCore::ScheduleFlush() {
-  if (flush_posted_ || urgent_syncs_ > 0) return;
-  flush_posted_ = true;
-  boost::asio::post(executor_, [weak = weak_from_this()] {
-    const auto self = weak.lock();
-    if (!self || self->closed_) return;
-    self->flush_posted_ = false;
-    self->Proceed(false);
-  });
-}
-
-// Answers what can be answered and writes what is pending, then wakes whoever
-// waits for records. If a callback throws, the exception is the executor's,
-// and the rest is done in a turn of its own.
-void LogCore::Proceed(bool moved) {
-  struct Rest {
-    LogCore& self;
-    bool moved;
-    bool all = false;
-    ~Rest() {
-      if (!all && !self.closed_) self.ProceedLater(moved);
-    }
-  } rest{*this, moved};
-  Answer();
-  WritePending();  // The disk works while subscribers read.
-  rest.all = true;
-  if (closed_) return;
-  if (moved) {
-    Wake();
-  } else if (announced_ < written_) {
-    announced_ = written_;
-    Notify(await_written_);
-  }
-}
-
-void LogCore::ProceedLater(bool moved) {
-  boost::asio::post(executor_, [weak = weak_from_this(), moved] {
-    const auto self = weak.lock();
-    if (self && !self->closed_) self->Proceed(moved);
-  });
-}
-
-// Takes only what is pending now: a callback that appends again must not keep
-// the executor from its other work.
-void LogCore::WritePending() {
-  for (std::size_t left = pending_.size();
-       left > 0 && !closed_ && !pending_.empty(); --left) {
-    if (urgent_syncs_ > 0 && !IsWorthASync(pending_.front())) return;
-    WriteFirst();
-    Answer();
-  }
-}
-
-// To the operating system: that is cheaper than the way to another thread,
-// which only has to sync.
-void LogCore::WriteFirst() {
-  Group group = std::move(pending_.front());
-  pending_.pop_front();
-  absl::Status status = failed_;
-  if (status.ok()) {
-    FinishBatch(group);
-    status = store_.Write(group.batch, false);
-    if (status.ok()) {
-      NoteStored(group);
-    } else {
-      Fail(status);
-    }
-  }
-  unanswered_.push_back({std::move(group.acks), 0, group.last, writes_,
-                         group.durable, std::move(status)});
-  if (failed_.ok()) StartSync(group.durable);
-}
-
-// In the order of the appends: those behind a durable one wait with it.
-void LogCore::Answer() {
-  while (!closed_ && !unanswered_.empty()) {
-    Answers& first = unanswered_.front();
-    if (first.status.ok() && synced_ < first.write) {
-      if (sync_failed_) {
-        first.status = failed_;  // Its pages may be lost as well.
-      } else if (first.durable) {
-        return;
-      }
-    }
-    if (first.status.ok()) written_ = std::max(written_, first.last);
-    while (first.answered < first.acks.size()) {
-      const Ack ack = std::move(first.acks[first.answered++]);
-      if (!ack.done) continue;
-      if (first.status.ok()) {
-        ack.done(ack.appended);
-      } else {
-        ack.done(first.status);
-      }
-      if (closed_) return;  // The callback destroyed the log.
-    }
-    unanswered_.pop_front();
-  }
-}
-
-// Buffered appends become durable behind their answers, as fast as the disk
-// can.
-void LogCore::StartSync(bool urgent) {
-  if (urgent) {
-    ++urgent_syncs_;
-  } else if (syncing_ || urgent_syncs_ > 0 || stored_ <= durable_) {
-    return;
-  } else {
-    syncing_ = true;
-  }
-  jobs_->Start();
-  // Keeps the executor running until the outcome was handed to it.
-  auto executor =
-      std::make_shared<boost::asio::any_io_executor>(boost::asio::prefer(
-          executor_, boost::asio::execution::outstanding_work.tracked));
-  const SyncTarget target{stored_, writes_, urgent};
-  sync_thread_.Submit(
-      [] { return absl::OkStatus(); },
-      [&store = store_, jobs = jobs_] {
-        const Stopwatch stopwatch;
-        const absl::Status status = store.Sync();
-        jobs->NoteSync(stopwatch.ElapsedNs());
-        return status;
-      },
-      [weak = weak_from_this(), jobs = jobs_, executor = std::move(executor),
-       target](absl::Status status) {
-        boost::asio::post(*executor,
-                          [weak, target, status = std::move(status)] {
-                            const auto self = weak.lock();
-                            if (self && !self->closed_) {
-                              self->OnSynced(target, status);
-                            }
-                          });
-        // Once the job has ended, log, store and executor may be gone.
-        *executor = boost::asio::any_io_executor();
-        jobs->End();
-      },
-      urgent ? SyncQueue::Urgency::kNow : SyncQueue::Urgency::kSoon);
-}
-
-void LogCore::OnSynced(const SyncTarget& target, const absl::Status& status) {
-  if (target.urgent) {
-    --urgent_syncs_;
-  } else {
-    syncing_ = false;
-  }
-  if (!status.ok()) {
-    sync_failed_ = true;
-    Fail(status);
-  }
-  // An urgent sync may have overtaken this one; after a failed one none says
-  // anything.
-  const bool moved = !sync_failed_ && durable_ < target.seq;
-  if (!sync_failed_) {
-    synced_ = std::max(synced_, target.write);
-    if (moved) MoveDurable(target.seq);
-    if (failed_.ok()) StartSync(false);
-  }
-  Proceed(moved);
-}
-
-void LogCore::MoveDurable(Seq seq) {
-  for (; durable_ < seq; durable_ = durable_.next()) {
-    const TailRecord& record = tail_.front();
-    durable_frontier_.Raise(record.dot.origin, record.dot.counter);
-    chains_[record.dot.origin].durable = record.chain;
-    tail_.pop_front();
-  }
+  tail_.erase(tail_.begin(), end);
+  durable_ = last;
   written_ = std::max(written_, durable_);
 }
 
-// What is pending is then answered with the failure.
-void LogCore::Fail(const absl::Status& status) {
-  if (failed_.ok()) failed_ = status;
+void LogCore::Tell() {
+  const auto self = shared_from_this();  // What is called may destroy the log.
+  if (told_durable_ < durable_) {
+    told_durable_ = durable_;
+    Wake();
+  } else if (told_written_ < written_) {
+    told_written_ = written_;
+    Notify(await_written_);
+  }
 }
 
 // ---- waiters
@@ -420,7 +232,7 @@ void LogCore::Notify(ReadyList& waiting) {
 }
 
 void LogCore::Wake(std::uint64_t after) {
-  announced_ = written_;
+  told_written_ = written_;
   Notify(await_durable_);
   Notify(await_written_);
   WakeWaiters(after);

@@ -1,26 +1,24 @@
 #pragma once
 
 #include <cstdint>
-#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
 #include <optional>
+#include <string>
 #include <unordered_map>
-#include <utility>
 #include <vector>
 
 #include <boost/intrusive/list.hpp>
 
 #include "log/append_log.h"
+#include "log/commit_queue.h"
 #include "log/log_rows.h"
 #include "log/log_tables.h"
 #include "log/subscription.h"
 #include "log/tail_cache.h"
 
 namespace syncline {
-
-class JobCounter;
 
 // A subscription that waits for a record. Leaves its list when destroyed.
 class ReadyHook
@@ -37,19 +35,18 @@ using ReadyList =
                            boost::intrusive::constant_time_size<false>>;
 
 // What stands behind an AppendLog: owned by it, and shared for the length of a
-// call with the handlers that it posted.
+// call with the handlers that it posted and with its subscriptions.
 //
-// Appends go through three places: `pending_` (groups that still gather),
-// `unanswered_` (in the store; the durable ones wait for a sync that began
-// behind their write) and `tail_` until they are durable.
-class LogCore : public std::enable_shared_from_this<LogCore> {
+// Makes records of what is appended, and knows how far they have come; the
+// queue writes them, and says so.
+class LogCore final : public CommitQueue::Log,
+                      public std::enable_shared_from_this<LogCore> {
  public:
-  LogCore(Store& store, SyncQueue& sync_thread,
-          boost::asio::any_io_executor executor, ProjectNumber project,
+  LogCore(CommitQueue& commits, ProjectNumber project,
           const AppendLog::Options& options, LogTables tables);
 
-  // No callback comes any more; waits for what the sync thread has of this
-  // log. Must come before destruction.
+  // No callback comes any more; waits for what is under way for this log. Must
+  // come before destruction.
   void Close();
   bool closed() const { return closed_; }
 
@@ -92,40 +89,6 @@ class LogCore : public std::enable_shared_from_this<LogCore> {
   const absl::Status& health() const { return failed_; }
 
  private:
-  struct Ack {
-    AppendLog::Appended appended;
-    AppendLog::AppendDone done;
-  };
-
-  // Appends that are written in one batch.
-  struct Group {
-    WriteBatch batch;
-    // As of the last record of each, and perhaps earlier ones before it.
-    std::vector<std::pair<Origin, OriginRow>> origins;
-    std::vector<Ack> acks;
-    std::size_t drafts = 0;
-    Seq last;
-    bool durable = false;       // Somebody waits for the disk.
-    bool records_head = false;  // Brings the head row up to `last`.
-  };
-
-  // Appends that were written in one batch, or failed to be.
-  struct Answers {
-    std::vector<Ack> acks;
-    std::size_t answered = 0;  // Of `acks`.
-    Seq last;
-    std::uint64_t write = 0;
-    bool durable = false;
-    absl::Status status;
-  };
-
-  // What a sync makes durable.
-  struct SyncTarget {
-    Seq seq;
-    std::uint64_t write = 0;
-    bool urgent = false;  // Somebody waits for it.
-  };
-
   // A record that is not yet durable.
   struct TailRecord {
     Dot dot;
@@ -133,9 +96,10 @@ class LogCore : public std::enable_shared_from_this<LogCore> {
     bool starts_run;
   };
 
-  struct Chains {
-    Hash newest;
-    Hash durable;
+  struct Author {
+    Hash newest;           // Chain hash of all its records, ...
+    Hash durable;          // ... and of those that are durable.
+    bool changed = false;  // Since the head row: it is in `changed_`.
   };
 
   // Of the last record given out: what a next record may continue.
@@ -145,28 +109,24 @@ class LogCore : public std::enable_shared_from_this<LogCore> {
     [[nodiscard]] bool TakesIn(const Dot& dot) const;
   };
 
+  // CommitQueue::Log.
+  void Stored(Seq last) override { stored_ = last; }
+  void Answered(Seq last) override { written_ = std::max(written_, last); }
+  void Synced(Seq last) override;
+  void Failed(const absl::Status& why) override { failed_ = why; }
+  void Tell() override;
+
   absl::Status Validate(std::span<const Draft> drafts) const;
   absl::Status ValidateDots(std::span<const Draft> drafts) const;
-  Group& GroupFor(std::span<const Draft> drafts);
-  void AddRecord(Group& group, const Draft& draft);
-  void FinishBatch(Group& group) const;
-  void NoteStored(const Group& group);
-  // Adds the head row for `seq`, and the origins' rows that changed up to it.
-  void PutHead(WriteBatch& batch, Seq seq,
-               const std::map<Origin, OriginRow>& origins) const;
-  void RecordHeadFor(Seq through, WriteBatch& batch);
+  void AddRecord(WriteBatch& batch, const Draft& draft);
+  // The state of the last draft's origin is found at once.
+  Author& AuthorOf(const Origin& origin);
+  // Adds the head row for all that was given out, and the rows of the origins
+  // that changed.
+  void RecordHead(WriteBatch& batch);
+  // Sees to it that the head row covers `through`, which is durable.
+  void RecordDurableHead(Seq through, WriteBatch& batch);
 
-  [[nodiscard]] bool IsWorthASync(const Group& group) const;
-  void ScheduleFlush();
-  void Proceed(bool moved);
-  void ProceedLater(bool moved);
-  void WritePending();
-  void WriteFirst();
-  void Answer();
-  void StartSync(bool urgent);
-  void OnSynced(const SyncTarget& target, const absl::Status& status);
-  void MoveDurable(Seq seq);
-  void Fail(const absl::Status& status);
   // Whoever waits for durable records; of the waiters those behind `after`.
   void Wake(std::uint64_t after = 0);
   void WakeWaiters(std::uint64_t at);
@@ -181,36 +141,30 @@ class LogCore : public std::enable_shared_from_this<LogCore> {
   absl::Status TruncatedAt(Seq since) const;
   const TailRecord* FindTail(const Dot& dot, Seq* seq) const;
 
+  CommitQueue& commits_;
   Store& store_;
-  SyncQueue& sync_thread_;
   const boost::asio::any_io_executor executor_;
   const ProjectNumber project_;
   const AppendLog::Options options_;
   const LogId id_;
 
   Seq head_;      // Given out.
-  Seq recorded_;  // What the head row in the store covers.
-  std::map<Origin, OriginRow> unrecorded_;  // From there to `stored_`.
-  Seq stored_;                              // In the store, perhaps not synced.
-  Seq written_;                             // Of those what was answered.
-  Seq announced_;  // To those who wait for written records.
+  Seq recorded_;  // What the newest head row covers, which may be on its way.
+  std::vector<Origin> changed_;  // From there to `head_`.
+  Seq stored_;                   // In the store, perhaps not synced.
+  Seq written_;                  // Of those what was answered.
   Seq durable_;
   Seq horizon_;
+  Seq told_written_;  // To those who wait for such records.
+  Seq told_durable_;
   VersionVector frontier_;
   VersionVector durable_frontier_;
   VersionVector truncated_;
-  std::unordered_map<Origin, Chains> chains_;
+  std::unordered_map<Origin, Author> authors_;
+  Origin last_origin_;             // Of `authors_`:
+  Author* last_author_ = nullptr;  // the one that was asked for last.
   std::optional<OpenRun> open_run_;
-
-  std::deque<Group> pending_;
-  std::deque<TailRecord> tail_;  // From after `durable_` to `head_`.
-  std::deque<Answers> unanswered_;
-  std::uint64_t writes_ = 0;  // Batches that are in the store,
-  std::uint64_t synced_ = 0;  // and how many of them are durable.
-  bool flush_posted_ = false;
-  int urgent_syncs_ = 0;  // At the sync thread, for durable groups.
-  bool syncing_ = false;  // One for buffered groups is.
-  bool sync_failed_ = false;
+  std::vector<TailRecord> tail_;  // From after `durable_` to `head_`.
   bool closed_ = false;
   absl::Status failed_;
 
@@ -222,7 +176,6 @@ class LogCore : public std::enable_shared_from_this<LogCore> {
 
   std::map<std::uint64_t, std::shared_ptr<std::function<void()>>> waiters_;
   std::uint64_t last_waiter_ = 0;
-  std::shared_ptr<JobCounter> jobs_;
 };
 
 }  // namespace syncline

@@ -94,22 +94,22 @@ absl::StatusOr<std::optional<Seq>> LogCore::Find(const Dot& dot) const {
 }
 
 Hash LogCore::ChainOf(const Origin& origin) const {
-  const auto found = chains_.find(origin);
-  return found == chains_.end() ? Hash() : found->second.newest;
+  const auto found = authors_.find(origin);
+  return found == authors_.end() ? Hash() : found->second.newest;
 }
 
 absl::StatusOr<Hash> LogCore::ChainAt(const Dot& dot) const {
   if (dot.counter == 0) return Hash();
-  const auto chains = chains_.find(dot.origin);
-  if (chains == chains_.end() || !frontier_.Covers(dot)) {
+  const auto author = authors_.find(dot.origin);
+  if (author == authors_.end() || !frontier_.Covers(dot)) {
     return NotFound("chain: not reached yet");
   }
   if (dot.counter == frontier_.CounterOf(dot.origin)) {
-    return chains->second.newest;
+    return author->second.newest;
   }
   const std::uint64_t durable = durable_frontier_.CounterOf(dot.origin);
   if (dot.counter > durable) return FindTail(dot, nullptr)->chain;
-  if (dot.counter == durable) return chains->second.durable;
+  if (dot.counter == durable) return author->second.durable;
   const std::uint64_t truncated = truncated_.CounterOf(dot.origin);
   if (dot.counter < truncated) return NotFound("chain: truncated");
   if (dot.counter == truncated) {
@@ -140,12 +140,12 @@ absl::Status LogCore::TruncateThrough(Seq through) {
     const Dot& dot = tail_.front().dot;
     plan.batch.Put(
         Column::kDots, RunKey(project_, dot),
-        EncodeRun({dot, through.next(), chains_[dot.origin].durable}));
+        EncodeRun({dot, through.next(), AuthorOf(dot.origin).durable}));
   }
-  RecordHeadFor(through, plan.batch);
+  RecordDurableHead(through, plan.batch);
   const absl::Status status = store_.Write(plan.batch, false);
   if (!status.ok()) {
-    Fail(status);
+    commits_.Stop(*this, status);
     return status;
   }
   if (through == head_) open_run_.reset();
@@ -154,12 +154,16 @@ absl::Status LogCore::TruncateThrough(Seq through) {
   return absl::OkStatus();
 }
 
-// The head row must not lag behind what is dropped.
-void LogCore::RecordHeadFor(Seq through, WriteBatch& batch) {
-  if (through <= recorded_) return;
-  PutHead(batch, stored_, unrecorded_);
-  unrecorded_.clear();
-  recorded_ = stored_;
+// The head row must not lag behind what is dropped. What was appended since may
+// not be in the store yet, and the rows must not run ahead of it.
+void LogCore::RecordDurableHead(Seq through, WriteBatch& batch) {
+  if (through <= recorded_ && recorded_ <= stored_) return;
+  for (const VersionVector::Slot& slot : durable_frontier_.slots()) {
+    batch.Put(Column::kProjects, OriginKey(project_, slot.origin),
+              EncodeOrigin({slot.counter, authors_[slot.origin].durable}));
+  }
+  batch.Put(Column::kProjects, HeadKey(project_), EncodeHead({id_, durable_}));
+  recorded_ = std::max(recorded_, durable_);
 }
 
 }  // namespace syncline

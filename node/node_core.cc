@@ -45,6 +45,8 @@ absl::Status NodeCore::OpenAll() {
   SYNCLINE_ASSIGN_OR_RETURN(
       chunks_, ChunkStore::Open(*store_, options_.home / "chunks"));
   sync_thread_ = std::make_unique<SyncThread>();
+  commits_ =
+      std::make_unique<CommitQueue>(*store_, *sync_thread_, io_.get_executor());
   pool_ = std::make_unique<boost::asio::thread_pool>(kWorkers);
   SYNCLINE_ASSIGN_OR_RETURN(
       settings_,
@@ -156,6 +158,7 @@ void NodeCore::CloseStore() {
   pool_->join();
   projects_.clear();
   settings_.reset();
+  commits_.reset();
   sync_thread_.reset();
   pool_.reset();
   chunks_.reset();

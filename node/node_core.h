@@ -21,7 +21,7 @@
 #include "base/time_source.h"
 #include "kv/chunk_store.h"
 #include "kv/store.h"
-#include "log/sync_thread.h"
+#include "log/commit_queue.h"
 #include "node/home.h"
 #include "node/node_options.h"
 #include "node/open_reads.h"
@@ -236,6 +236,7 @@ class NodeCore final : public PeerHost,
   std::unique_ptr<ChunkStore> chunks_;
   std::unique_ptr<boost::asio::thread_pool> pool_;
   std::unique_ptr<SyncThread> sync_thread_;
+  std::unique_ptr<CommitQueue> commits_;
   std::unique_ptr<Settings> settings_;
   std::map<ProjectNumber, ProjectRuntime> projects_;
   // Those that could not be opened because of damage, and why. The others go

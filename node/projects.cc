@@ -9,8 +9,8 @@
 namespace syncline {
 
 absl::Status NodeCore::OpenProject(const ProjectRow& row) {
-  Replica::Environment environment{*store_, *sync_thread_, *chunks_,
-                                   random_, time_,         io_.get_executor()};
+  Replica::Environment environment{*store_, *commits_, *chunks_, random_,
+                                   time_};
   Replica::Identity identity{row.id, row.number, settings_->origin(),
                              self_->identity.public_key()};
   Replica::Options options;

@@ -105,8 +105,7 @@ struct Replica::Impl {
 
 absl::Status Replica::Impl::OpenParts() {
   SYNCLINE_ASSIGN_OR_RETURN(
-      log, AppendLog::Open(env.store, env.sync_thread, env.executor,
-                           identity.number, env.random, {}));
+      log, AppendLog::Open(env.commits, identity.number, env.random, {}));
   SYNCLINE_ASSIGN_OR_RETURN(
       state, CausalState::Open(env.store, identity.number, identity.self,
                                log->frontier(), {}));
@@ -280,9 +279,10 @@ void Replica::Impl::NoteConflicts(const std::vector<std::string>& paths) {
   unresolved.insert(paths.begin(), paths.end());
   if (unresolved.empty() || resolving) return;
   resolving = true;
-  boost::asio::post(env.executor, [this, token = std::weak_ptr<char>(alive)] {
-    if (!token.expired()) ResolvePending();
-  });
+  boost::asio::post(env.commits.executor(),
+                    [this, token = std::weak_ptr<char>(alive)] {
+                      if (!token.expired()) ResolvePending();
+                    });
 }
 
 void Replica::Impl::ResolvePending() {

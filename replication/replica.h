@@ -8,8 +8,6 @@
 #include <string_view>
 #include <vector>
 
-#include <boost/asio/any_io_executor.hpp>
-
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "base/hash.h"
@@ -18,7 +16,7 @@
 #include "kv/chunk_store.h"
 #include "kv/store.h"
 #include "log/append_log.h"
-#include "log/sync_thread.h"
+#include "log/commit_queue.h"
 #include "proto/event_reader.h"
 #include "replication/content_wants.h"
 #include "replication/project_id.h"
@@ -37,17 +35,16 @@ namespace syncline {
 // node (peers, subscribers, acknowledgements) goes by the log's durable seq.
 // After a failed write the replica refuses changes until it is opened again.
 //
-// Bound to the executor it was opened with; callbacks come there.
+// Bound to the executor of `commits`; callbacks come there.
 class Replica {
  public:
   // Borrowed, all of it; must outlive the replica.
   struct Environment {
     Store& store;
-    SyncQueue& sync_thread;
+    CommitQueue& commits;  // Of `store`.
     ChunkStore& chunks;
     RandomSource& random;
     const TimeSource& time;
-    boost::asio::any_io_executor executor;
   };
 
   struct Identity {

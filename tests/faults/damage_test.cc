@@ -12,6 +12,7 @@
 #include "base/text.h"
 #include "kv/memory_store.h"
 #include "kv/rocks_store.h"
+#include "log/commit_queue.h"
 #include "log/frame.h"
 #include "log/log_rows.h"
 #include "log/record_span.h"
@@ -193,13 +194,13 @@ TEMPLATE_TEST_CASE("damage: the newest record is told of at opening",
       *project.store().Get(Column::kLog, RecordKey(kProject, last));
   SyncThread sync_thread;
   boost::asio::io_context io;
+  CommitQueue commits(project.store(), sync_thread, io.get_executor());
   SeededRandom random(3);
   for (std::size_t at = 0; at < good.size(); ++at) {
     std::string bad = good;
     bad[at] = static_cast<char>(bad[at] ^ (1 + random.Below(255)));
     Put(project.store(), kProject, last, bad);
-    const auto log = AppendLog::Open(project.store(), sync_thread,
-                                     io.get_executor(), kProject, random, {});
+    const auto log = AppendLog::Open(commits, kProject, random, {});
     INFO("byte " << at << ": " << log.status().ToString());
     REQUIRE(absl::IsDataLoss(log.status()));
     REQUIRE(Names(FromAbsl(log.status().message()), "project 3"));

@@ -205,12 +205,14 @@ absl::StatusOr<std::unique_ptr<WholePath>> WholePath::Open(
   std::unique_ptr<WholePath> path(new WholePath(std::move(store)));
   SYNCLINE_ASSIGN_OR_RETURN(path->chunks_,
                             ChunkStore::Open(*path->store_, home / "chunks"));
+  path->commits_ = std::make_unique<CommitQueue>(
+      *path->store_, path->sync_thread_, path->io_.get_executor());
   Replica::Options options;
   options.dirty_bytes_max = 20'000;  // Written back now and then.
   SYNCLINE_ASSIGN_OR_RETURN(
       path->replica_,
-      Replica::Open({*path->store_, path->sync_thread_, *path->chunks_,
-                     path->random_, path->time_, path->io_.get_executor()},
+      Replica::Open({*path->store_, *path->commits_, *path->chunks_,
+                     path->random_, path->time_},
                     TheIdentity(), options));
   return path;
 }

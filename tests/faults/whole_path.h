@@ -17,6 +17,7 @@
 #include "kv/chunk_store.h"
 #include "kv/store.h"
 #include "log/append_log.h"
+#include "log/commit_queue.h"
 #include "log/sync_thread.h"
 #include "replication/replica.h"
 
@@ -70,6 +71,7 @@ class WholePath {
   SystemTime time_;
   boost::asio::io_context io_;
   std::unique_ptr<ChunkStore> chunks_;
+  std::unique_ptr<CommitQueue> commits_;
   std::unique_ptr<Replica> replica_;
 };
 

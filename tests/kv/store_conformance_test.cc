@@ -164,6 +164,23 @@ TEST_CASE("store: a batch takes effect in the order it was filled",
   CHECK(All(store, Column::kLog) == Rows{{"b", "3"}, {"c2", "after"}});
 }
 
+TEST_CASE("store: a batch takes a part of another one", "[kv]") {
+  FOR_EACH_STORE(store);
+  WriteBatch other;
+  other.Put(Column::kLog, "a", "1");
+  const WriteBatch::Mark begin = other.mark();
+  other.Put(Column::kLog, "b", "2");
+  other.Delete(Column::kLog, "c");
+  const WriteBatch::Mark end = other.mark();
+  other.Put(Column::kLog, "d", "4");
+  WriteBatch batch;
+  batch.Put(Column::kLog, "c", "3");
+  batch.Append(other, begin, end);
+  CHECK(batch.size() == 3);
+  REQUIRE(store.Write(batch, false).ok());
+  CHECK(All(store, Column::kLog) == Rows{{"b", "2"}});
+}
+
 TEST_CASE("store: an empty batch is fine", "[kv]") {
   FOR_EACH_STORE(store);
   CHECK(store.Write({}, false).ok());

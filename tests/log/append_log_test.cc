@@ -130,7 +130,7 @@ TEMPLATE_TEST_CASE("append_log: refused drafts change nothing", "[log][table]",
                    OnMemory, OnRocks) {
   TestType on;
   LogHarness harness(on.store(), testing::kProject,
-                     {.draft_bytes_max = 1'000, .batch_drafts_max = 4});
+                     {.draft_bytes_max = 1'000, .append_drafts_max = 4});
   REQUIRE(harness.Append(DraftsOf(kA, 1, 2)).ok());
   struct Row {
     const char* why;

@@ -86,7 +86,7 @@ TEMPLATE_TEST_CASE("append_log: what waited behind a failed flush fails too",
                    "[log][fault]", OnMemory, OnRocks) {
   TestType on;
   FaultyStore faulty(on.store());
-  LogHarness harness(faulty, testing::kProject, {.batch_drafts_max = 2});
+  LogHarness harness(faulty, testing::kProject, {}, {.batch_drafts_max = 2});
   faulty.Fail(FaultyStore::Call::kWrite, 2, DiskFull());
   const auto durability = GENERATE(Durability::kDurable, Durability::kBuffered);
   std::string outcome;
@@ -123,15 +123,17 @@ TEMPLATE_TEST_CASE("append_log: a failed sync behind a buffered append",
   CHECK(harness->durable() == Seq{1});
 }
 
-// A durable append whose sync is held up, and behind it a group that is large
-// enough to be written meanwhile.
+// A durable append whose sync is held up, and behind it a full batch, which is
+// written meanwhile.
 struct Overlapped {
-  static constexpr std::uint64_t kLarge = 128;
+  static constexpr std::uint64_t kLarge = 4;
   GateStore gate;
   LogHarness harness;
   std::string outcome;
 
-  explicit Overlapped(Store& store) : gate(store), harness(gate) {}
+  explicit Overlapped(Store& store)
+      : gate(store),
+        harness(gate, testing::kProject, {}, {.batch_drafts_max = kLarge}) {}
   ~Overlapped() { gate.Open(); }
 
   void Append(std::uint64_t first, std::uint64_t count) {
@@ -144,6 +146,7 @@ struct Overlapped {
   void HoldUpFirst() {
     gate.Shut();
     Append(1, 1);
+    Append(2, kLarge);
     harness.Poll();
     gate.AwaitHeld();
   }
@@ -155,10 +158,9 @@ TEMPLATE_TEST_CASE("append_log: a failed sync fails what was written meanwhile",
   FaultyStore faulty(on.store());
   Overlapped log(faulty);
   LogHarness& harness = log.harness;
-  log.HoldUpFirst();
   const std::uint64_t writes = faulty.calls(FaultyStore::Call::kWrite);
-  log.Append(2, Overlapped::kLarge);
-  REQUIRE(faulty.calls(FaultyStore::Call::kWrite) == writes + 1);
+  log.HoldUpFirst();
+  REQUIRE(faulty.calls(FaultyStore::Call::kWrite) == writes + 2);
   // The disk takes the next sync, but that says nothing of the first.
   faulty.Fail(FaultyStore::Call::kSync, 1, DiskFull());
   log.gate.Open();
@@ -178,10 +180,8 @@ TEMPLATE_TEST_CASE("append_log: a failed write waits for those before it",
   FaultyStore faulty(on.store());
   Overlapped log(faulty);
   LogHarness& harness = log.harness;
+  faulty.Fail(FaultyStore::Call::kWrite, 2, DiskFull());
   log.HoldUpFirst();
-  faulty.Fail(FaultyStore::Call::kWrite, 1, DiskFull());
-  log.Append(2, Overlapped::kLarge);
-  harness.Poll();
   CHECK(harness->health() == DiskFull());
   CHECK(log.outcome.empty());
   log.gate.Open();
@@ -200,7 +200,6 @@ TEST_CASE("append_log: a loss of power between writes and their sync",
   LogHarness& harness = log.harness;
   const auto kept = GENERATE(0, 1, 2);  // Batches that reached the disk.
   log.HoldUpFirst();
-  log.Append(2, Overlapped::kLarge);
   faulty.FailFrom(FaultyStore::Call::kSync, 1, DiskFull());
   log.gate.Open();
   harness.Close();

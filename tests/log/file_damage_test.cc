@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "log/append_log.h"
+#include "log/commit_queue.h"
 #include "tests/log/log_harness.h"
 
 namespace syncline {
@@ -74,9 +75,9 @@ Outcome Read(const fs::path& directory) {
   }
   SyncThread sync_thread;
   boost::asio::io_context io;
+  CommitQueue commits(**store, sync_thread, io.get_executor());
   SeededRandom random(1);
-  const auto log = AppendLog::Open(**store, sync_thread, io.get_executor(),
-                                   kProject, random, {});
+  const auto log = AppendLog::Open(commits, kProject, random, {});
   if (!log.ok()) {
     const std::string text = log.status().ToString();
     return {false,

@@ -11,6 +11,7 @@
 #include "base/random.h"
 #include "kv/rocks_store.h"
 #include "log/append_log.h"
+#include "log/commit_queue.h"
 #include "tests/log/drafts.h"
 
 namespace syncline {
@@ -53,9 +54,9 @@ int Main(const std::string& directory, std::uint64_t seed) {
   if (!store.ok()) return 1;
   SyncThread sync_thread;
   boost::asio::io_context io;
+  CommitQueue commits(**store, sync_thread, io.get_executor());
   SeededRandom random(1);
-  auto log = AppendLog::Open(**store, sync_thread, io.get_executor(),
-                             ProjectNumber{7}, random, {});
+  auto log = AppendLog::Open(commits, ProjectNumber{7}, random, {});
   if (!log.ok()) return 1;
   Writer writer(**log, seed);
   for (int i = 0; i < 8; ++i) writer.Append();

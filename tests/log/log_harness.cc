@@ -17,8 +17,13 @@ void OnRocks::Reopen() {
 }
 
 LogHarness::LogHarness(Store& store, ProjectNumber project,
-                       AppendLog::Options options)
-    : store_(store), project_(project), options_(options), random_(1) {
+                       AppendLog::Options options,
+                       CommitQueue::Options queue_options)
+    : store_(store),
+      project_(project),
+      options_(options),
+      random_(1),
+      commits_(store, sync_thread_, io_.get_executor(), queue_options) {
   const absl::Status status = Open();
   INFO(status.ToString());
   REQUIRE(status.ok());
@@ -26,8 +31,7 @@ LogHarness::LogHarness(Store& store, ProjectNumber project,
 
 absl::Status LogHarness::Open() {
   log_.reset();
-  auto log = AppendLog::Open(store_, sync_thread_, io_.get_executor(), project_,
-                             random_, options_);
+  auto log = AppendLog::Open(commits_, project_, random_, options_);
   if (!log.ok()) return log.status();
   log_ = *std::move(log);
   return absl::OkStatus();

@@ -13,6 +13,7 @@
 #include "kv/rocks_store.h"
 #include "kv/store.h"
 #include "log/append_log.h"
+#include "log/commit_queue.h"
 #include "log/sync_thread.h"
 #include "tests/log/drafts.h"
 #include "tests/testing/temporary_directory.h"
@@ -46,7 +47,8 @@ class OnRocks {
 class LogHarness {
  public:
   explicit LogHarness(Store& store, ProjectNumber project = kProject,
-                      AppendLog::Options options = {});
+                      AppendLog::Options options = {},
+                      CommitQueue::Options queue_options = {});
 
   // Destroys the log, if any, and opens it.
   absl::Status Open();
@@ -59,6 +61,7 @@ class LogHarness {
   // Handlers that are ready.
   void Poll();
   boost::asio::io_context& io() { return io_; }
+  CommitQueue& commits() { return commits_; }
 
   // Appends and runs to the end.
   absl::StatusOr<AppendLog::Appended> Append(
@@ -74,6 +77,7 @@ class LogHarness {
   SeededRandom random_;
   boost::asio::io_context io_;
   SyncThread sync_thread_;
+  CommitQueue commits_;
   std::unique_ptr<AppendLog> log_;
 };
 

@@ -119,6 +119,8 @@ Device::~Device() {
 void Device::OpenReplica() {
   chunks_ = Must(ChunkStore::Open(*store_, home_ / "chunks"));
   sync_thread_ = std::make_unique<SyncThread>();
+  commits_ =
+      std::make_unique<CommitQueue>(*store_, *sync_thread_, io_.get_executor());
   Replica::Identity identity;
   identity.project = {std::string(16, 'p')};
   identity.number = ProjectNumber{1};
@@ -126,9 +128,8 @@ void Device::OpenReplica() {
   identity.device_key = std::string(Sha256("device", name_).view());
   Replica::Options replica_options;
   replica_options.strategy = options_.strategy;
-  replica_ = Must(Replica::Open(
-      {*store_, *sync_thread_, *chunks_, random_, time_, io_.get_executor()},
-      identity, replica_options));
+  replica_ = Must(Replica::Open({*store_, *commits_, *chunks_, random_, time_},
+                                identity, replica_options));
 }
 
 void Device::StartMirror() {
@@ -151,6 +152,7 @@ absl::Status Device::TryMirror(const Mirror::Options& options) {
 void Device::Restart() {
   mirror_.reset();
   replica_.reset();
+  commits_.reset();
   sync_thread_.reset();
   io_.restart();
   io_.poll();

@@ -16,6 +16,7 @@
 #include "base/time_source.h"
 #include "kv/chunk_store.h"
 #include "kv/store.h"
+#include "log/commit_queue.h"
 #include "log/sync_thread.h"
 #include "replication/mirror/mirror.h"
 #include "replication/replica.h"
@@ -96,6 +97,7 @@ class Device {
   std::unique_ptr<Store> store_;
   std::unique_ptr<ChunkStore> chunks_;
   std::unique_ptr<SyncThread> sync_thread_;
+  std::unique_ptr<CommitQueue> commits_;
   std::unique_ptr<Replica> replica_;
   std::unique_ptr<Mirror> mirror_;
 };

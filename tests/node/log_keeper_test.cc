@@ -10,6 +10,7 @@
 #include "base/random.h"
 #include "kv/rocks_store.h"
 #include "log/append_log.h"
+#include "log/commit_queue.h"
 #include "log/sync_thread.h"
 #include "tests/node/running_node.h"
 #include "tests/testing/process.h"
@@ -237,9 +238,9 @@ TEST_CASE("log_keeper: serving gives back what a crash left", "[node][fault]") {
     REQUIRE(store.ok());
     boost::asio::io_context io;
     SyncThread sync_thread;
+    CommitQueue commits(**store, sync_thread, io.get_executor());
     SeededRandom random(1);
-    const auto log = AppendLog::Open(**store, sync_thread, io.get_executor(),
-                                     ProjectNumber{1}, random, {});
+    const auto log = AppendLog::Open(commits, ProjectNumber{1}, random, {});
     REQUIRE(log.ok());
     REQUIRE((*log)->TruncateThrough(Seq{kRecords - 5}).ok());
   }

@@ -38,15 +38,17 @@ std::string SimNode::Boot() {
       ChunkStore::Open(faulty_, directory_ / "chunks");
   if (!chunks.ok()) return chunks.status().ToString();
   chunks_ = *std::move(chunks);
+  commits_ =
+      std::make_unique<CommitQueue>(faulty_, sync_, clock_.io().get_executor());
   Replica::Identity identity{
       TheProject(), {1}, self_.origin, self_.identity.public_key()};
   Replica::Options options;
   options.strategy = strategy_;
   options.dirty_bytes_max = 4'000;  // Flushes often.
   absl::StatusOr<std::unique_ptr<Replica>> replica = Replica::Open(
-      {faulty_, sync_, *chunks_, random_, time_, clock_.io().get_executor()},
-      identity, options);
+      {faulty_, *commits_, *chunks_, random_, time_}, identity, options);
   if (!replica.ok()) {
+    commits_.reset();
     chunks_.reset();
     return replica.status().ToString();
   }
@@ -87,6 +89,7 @@ void SimNode::Crash(std::optional<std::size_t> keep) {
   sync_.Drop();
   subscription_.reset();
   replica_.reset();
+  commits_.reset();
   chunks_.reset();
   faulty_.Heal();
   if (keep) disk_.Crash(*keep);

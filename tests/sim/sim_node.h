@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "kv/chunk_store.h"
+#include "log/commit_queue.h"
 #include "log/subscription.h"
 #include "replication/peer/peer_host.h"
 #include "replication/peer/peer_session.h"
@@ -97,6 +98,7 @@ class SimNode final : public PeerHost {
   SimSync sync_;
   Strategy strategy_ = Strategy::kKeepBoth;
   std::unique_ptr<ChunkStore> chunks_;
+  std::unique_ptr<CommitQueue> commits_;
   std::unique_ptr<Replica> replica_;
   std::map<Dot, Hash> acknowledged_;
   std::deque<SeenPath> seen_;

@@ -34,9 +34,10 @@ ReplicaRig::ReplicaRig(boost::asio::io_context& io, Store& store,
     : io_(io), random_(std::make_unique<SeededRandom>(name.size())) {
   chunks_ = Must(ChunkStore::Open(store, temp_ / "chunks"));
   sync_thread_ = std::make_unique<SyncThread>();
-  replica_ = Must(Replica::Open(
-      {store, *sync_thread_, *chunks_, *random_, time_, io_.get_executor()},
-      IdentityOf(name), options));
+  commits_ =
+      std::make_unique<CommitQueue>(store, *sync_thread_, io_.get_executor());
+  replica_ = Must(Replica::Open({store, *commits_, *chunks_, *random_, time_},
+                                IdentityOf(name), options));
 }
 
 ReplicaRig::~ReplicaRig() = default;

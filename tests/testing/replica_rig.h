@@ -11,6 +11,7 @@
 #include "base/time_source.h"
 #include "kv/chunk_store.h"
 #include "kv/store.h"
+#include "log/commit_queue.h"
 #include "log/sync_thread.h"
 #include "replication/replica.h"
 #include "tests/testing/temporary_directory.h"
@@ -72,6 +73,7 @@ class ReplicaRig {
   std::unique_ptr<RandomSource> random_;
   std::unique_ptr<ChunkStore> chunks_;
   std::unique_ptr<SyncThread> sync_thread_;
+  std::unique_ptr<CommitQueue> commits_;
   std::unique_ptr<Replica> replica_;
 };
 
