@@ -85,11 +85,16 @@ void SyncThread::Submit(std::function<absl::Status()> write,
                         std::function<absl::Status()> sync,
                         std::function<void(absl::Status)> done,
                         Urgency urgency) {
-  const std::scoped_lock lock(impl_->mutex);
-  impl_->waiting.push_back(
-      {std::move(write), std::move(sync), std::move(done)});
-  impl_->urgent |= urgency == Urgency::kNow;
-  if (impl_->urgent || !impl_->resting) impl_->news.notify_one();
+  bool wake = false;
+  {
+    const std::scoped_lock lock(impl_->mutex);
+    impl_->waiting.push_back(
+        {std::move(write), std::move(sync), std::move(done)});
+    impl_->urgent |= urgency == Urgency::kNow;
+    wake = impl_->urgent || !impl_->resting;
+  }
+  // Behind the lock: whoever wakes up would only run into it.
+  if (wake) impl_->news.notify_one();
 }
 
 }  // namespace syncline
