@@ -221,17 +221,17 @@ void Replica::Impl::AppendEvents(std::span<const EventView> events,
   const std::int64_t now = env.time.NowMs();
   event_entries.clear();
   event_drafts.clear();
-  std::vector<std::size_t> ends;
   for (const EventView& event : events) {
     const CausalState::Stamp stamp = state->StampEvents(now);
+    const std::size_t begin = event_entries.size();
     event_writer->Append(stamp.dot.counter, stamp.hlc, event, event_entries);
-    event_drafts.push_back({stamp.dot, {}, {}});
-    ends.push_back(event_entries.size());
+    const std::string_view written = event_entries;
+    event_drafts.push_back({stamp.dot, written.substr(begin), {}});
   }
-  std::string_view rest = event_entries;
-  std::size_t at = 0;
-  for (std::size_t i = 0; i < event_drafts.size(); at = ends[i++]) {
-    event_drafts[i].entry = rest.substr(at, ends[i] - at);
+  std::string_view rest = event_entries;  // It may have moved meanwhile.
+  for (Draft& draft : event_drafts) {
+    draft.entry = rest.substr(0, draft.entry.size());
+    rest.remove_prefix(draft.entry.size());
   }
   log->Append(event_drafts, {}, durability, std::move(done));
 }
