@@ -37,6 +37,9 @@ constexpr std::array<ColumnSetup, kColumnCount> kSetups = {{
 constexpr std::size_t kWriteBufferBytes = 4u << 20;
 constexpr std::size_t kCacheBytes = 4u << 20;
 // Bounds what an open has to replay when some columns are hardly written to.
+// Write-ahead logs are not recycled, though a sync of a file that does not grow
+// is cheaper: RocksDB does so only where its recovery skips damaged records,
+// and ours must not (kv/rocks_open.cc).
 constexpr std::size_t kWalBytesMax = 16u << 20;
 
 rocksdb::ColumnFamilyOptions OptionsOf(
