@@ -79,6 +79,11 @@ void AppendLog::Append(std::span<const Draft> drafts, const WriteBatch& rows,
   impl_->core->Append(drafts, rows, durability, std::move(done));
 }
 
+void AppendLog::AppendJoin(const Draft& last, std::span<const ChainHead> theirs,
+                           const WriteBatch& rows, AppendDone done) {
+  impl_->core->AppendJoin(last, theirs, rows, std::move(done));
+}
+
 absl::Status AppendLog::TruncateThrough(Seq through) {
   return impl_->core->TruncateThrough(through);
 }

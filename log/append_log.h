@@ -18,6 +18,7 @@
 #include "clock/version_vector.h"
 #include "kv/keys.h"
 #include "kv/store.h"
+#include "log/chain_head.h"
 
 namespace syncline {
 
@@ -46,23 +47,29 @@ enum class Durability : std::uint8_t {
   kBuffered,  // Acknowledged once it survives the death of this process.
 };
 
-// What is to be appended: an encoded entry and the path changes it caused.
+// What is to be appended: an encoded entry and the path changes it caused. A
+// joined state changes paths without an entry: then dot and entry are empty.
 struct Draft {
   Dot dot;
   std::string_view entry;    // Flat Cap'n Proto message, stored as it is.
   std::string_view changes;  // EncodePathChanges().
   // ChainOf() its origin with it, where the caller has worked that out.
   std::optional<Hash> chain = {};
+  std::int64_t joined_ms = 0;  // Wall clock; only without an entry.
 };
 
 // A record as read; the views live as long as the reader stays on it.
 struct RecordView {
   Seq seq;
-  Dot dot;
-  std::string_view stored;   // The whole record, as it is stored.
+  Dot dot;                     // Counter 0: joined().
+  std::int64_t joined_ms = 0;  // When, if joined().
+  std::string_view stored;     // The whole record, as it is stored.
   std::string_view frame;    // Length, checksum, entry: the bytes on the wire.
   std::string_view entry;    // The entry's message within `frame`.
   std::string_view changes;  // EncodePathChanges().
+
+  // Changes that came with another node's state, without an entry.
+  [[nodiscard]] bool joined() const { return entry.empty(); }
 };
 
 // Explicit answers to a position that cannot be read from.
@@ -168,10 +175,20 @@ class AppendLog final {
   void Append(std::span<const Draft> drafts, const WriteBatch& rows,
               Durability durability, AppendDone done);
 
+  // Appends `last`, a record without an entry, and in the same batch raises the
+  // log to `theirs`, where that is more: frontier, chain hashes, and
+  // truncated(), because their entries are not here. `done` comes when it is
+  // durable; until then append no entries.
+  //   kInvalidArgument  `last` has an entry, or too many origins
+  //   other             as Append()
+  void AppendJoin(const Draft& last, std::span<const ChainHead> theirs,
+                  const WriteBatch& rows, AppendDone done);
+
   // Drops the records up to `through` and remembers per origin how far. Doing
   // it twice is harmless. Open readers keep what they see. Blocks on the disk,
   // the longer the more runs and origins are dropped.
   //   kInvalidArgument     `through` is beyond durable()
+  //   kUnavailable         a join is not durable yet
   //   kFailedPrecondition  an earlier write failed
   //   other                this write failed: appends are refused, see above
   absl::Status TruncateThrough(Seq through);
@@ -205,7 +222,7 @@ class AppendLog final {
   // durable.
   [[nodiscard]] const VersionVector& frontier() const;
   [[nodiscard]] const VersionVector& durable_frontier() const;
-  // Highest counter of each origin truncated away.
+  // Highest counter of each origin truncated away, or never here.
   [[nodiscard]] const VersionVector& truncated() const;
   // OK, or why appends are refused.
   [[nodiscard]] absl::Status health() const;

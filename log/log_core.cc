@@ -65,20 +65,25 @@ void LogCore::Close() {
 void LogCore::Append(std::span<const Draft> drafts, const WriteBatch& rows,
                      Durability durability, AppendLog::AppendDone done) {
   const absl::Status refusal = Validate(drafts);
-  if (!refusal.ok()) {
-    boost::asio::post(
-        executor_, [weak = weak_from_this(), refusal, done = std::move(done)] {
-          const auto self = weak.lock();
-          if (self && !self->closed_ && done) done(refusal);
-        });
-    return;
-  }
+  if (!refusal.ok()) return Refuse(refusal, std::move(done));
   const Seq first = drafts.empty() ? head_ : head_.next();
   WriteBatch& batch = commits_.Start(*this, drafts.size(), durability);
   for (const Draft& draft : drafts) AddRecord(batch, draft);
   batch.Append(rows);
-  if (head_.value - recorded_.value >= kUnrecordedMax) RecordHead(batch);
+  // The head row says that the format is one with records without entries.
+  if (head_.value - recorded_.value >= kUnrecordedMax ||
+      std::exchange(joined_, false)) {
+    RecordHead(batch);
+  }
   commits_.Finish(*this, {first, head_}, std::move(done));
+}
+
+void LogCore::Refuse(const absl::Status& refusal, AppendLog::AppendDone done) {
+  boost::asio::post(executor_,
+                    [weak = weak_from_this(), refusal, done = std::move(done)] {
+                      const auto self = weak.lock();
+                      if (self && !self->closed_ && done) done(refusal);
+                    });
 }
 
 absl::Status LogCore::Validate(std::span<const Draft> drafts) const {
@@ -89,7 +94,8 @@ absl::Status LogCore::Validate(std::span<const Draft> drafts) const {
     return InvalidArgument("append: too many drafts at once");
   }
   for (const Draft& draft : drafts) {
-    if (draft.entry.empty() || draft.entry.size() > kEntryBytesMax ||
+    if (draft.entry.empty() != (draft.dot.counter == 0) ||
+        draft.entry.size() > kEntryBytesMax ||
         draft.entry.size() + draft.changes.size() > options_.draft_bytes_max) {
       return InvalidArgument("append: " + draft.dot.ToText() +
                              " is empty or too long");
@@ -103,6 +109,7 @@ absl::Status LogCore::ValidateDots(std::span<const Draft> drafts) const {
   std::size_t origins = frontier_.size();
   Dot last;
   for (const Draft& draft : drafts) {
+    if (draft.dot.counter == 0) continue;
     if (draft.dot.origin != last.origin || last.counter == 0) {
       if (last.counter > 0) counters[last.origin] = last.counter;
       const auto seen = counters.find(draft.dot.origin);
@@ -133,6 +140,7 @@ LogCore::Author& LogCore::AuthorOf(const Origin& origin) {
 
 void LogCore::AddRecord(WriteBatch& batch, const Draft& draft) {
   const Dot& dot = draft.dot;
+  if (dot.counter == 0) return AddJoined(batch, draft);
   head_ = head_.next();
   Author& author = AuthorOf(dot.origin);
   const bool starts_run = !open_run_ || !open_run_->TakesIn(dot);
@@ -142,15 +150,28 @@ void LogCore::AddRecord(WriteBatch& batch, const Draft& draft) {
               EncodeRun({dot, head_, author.newest}));
   }
   open_run_->last = dot;
-  scratch_.clear();
-  AppendRecord(scratch_, dot, draft.entry, draft.changes);
-  batch.Put(Column::kLog, RecordKey(project_, head_), scratch_);
-  if (subscriptions_ > 0) cache_.Add(head_, scratch_);
+  PutRecord(batch, draft);
   author.newest =
       draft.chain ? *draft.chain : Sha256(author.newest.view(), draft.entry);
   if (!std::exchange(author.changed, true)) changed_.push_back(dot.origin);
   frontier_.Raise(dot.origin, dot.counter);
   tail_.push_back({dot, author.newest, starts_run});
+}
+
+void LogCore::PutRecord(WriteBatch& batch, const Draft& draft) {
+  scratch_.clear();
+  AppendRecord(scratch_, draft);
+  batch.Put(Column::kLog, RecordKey(project_, head_), scratch_);
+  if (subscriptions_ > 0) cache_.Add(head_, scratch_);
+}
+
+// No run goes on over it: a run is consecutive counters at consecutive seqs.
+void LogCore::AddJoined(WriteBatch& batch, const Draft& draft) {
+  head_ = head_.next();
+  open_run_.reset();
+  PutRecord(batch, draft);
+  tail_.push_back({{}, {}, true});
+  joined_ = true;
 }
 
 void LogCore::RecordHead(WriteBatch& batch) {
@@ -172,6 +193,7 @@ void LogCore::Synced(Seq last) {
       tail_.begin() + static_cast<std::ptrdiff_t>(last.value - durable_.value);
   for (auto record = tail_.begin(); record != end; ++record) {
     const auto next = record + 1;
+    if (record->dot.counter == 0) continue;
     // Of records in a row the last one says it all.
     if (next != end && next->dot.origin == record->dot.origin) continue;
     durable_frontier_.Raise(record->dot.origin, record->dot.counter);
@@ -180,6 +202,7 @@ void LogCore::Synced(Seq last) {
   tail_.erase(tail_.begin(), end);
   durable_ = last;
   written_ = std::max(written_, durable_);
+  RaiseDurable();
 }
 
 void LogCore::Tell() {

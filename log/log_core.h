@@ -52,6 +52,8 @@ class LogCore final : public CommitQueue::Log,
 
   void Append(std::span<const Draft> drafts, const WriteBatch& rows,
               Durability durability, AppendLog::AppendDone done);
+  void AppendJoin(const Draft& last, std::span<const ChainHead> theirs,
+                  const WriteBatch& rows, AppendLog::AppendDone done);
   absl::Status TruncateThrough(Seq through);
   std::unique_ptr<AppendLog::Reader> Read(
       const AppendLog::ReadOptions& options) const;
@@ -91,7 +93,7 @@ class LogCore final : public CommitQueue::Log,
  private:
   // A record that is not yet durable.
   struct TailRecord {
-    Dot dot;
+    Dot dot;  // Counter 0: without an entry.
     Hash chain;
     bool starts_run;
   };
@@ -116,9 +118,16 @@ class LogCore final : public CommitQueue::Log,
   void Failed(const absl::Status& why) override { failed_ = why; }
   void Tell() override;
 
+  void Refuse(const absl::Status& refusal, AppendLog::AppendDone done);
   absl::Status Validate(std::span<const Draft> drafts) const;
+  absl::Status ValidateJoin(const Draft& last,
+                            std::span<const ChainHead> theirs) const;
   absl::Status ValidateDots(std::span<const Draft> drafts) const;
   void AddRecord(WriteBatch& batch, const Draft& draft);
+  void AddJoined(WriteBatch& batch, const Draft& draft);
+  void PutRecord(WriteBatch& batch, const Draft& draft);
+  void RaiseTo(WriteBatch& batch, std::span<const ChainHead> theirs);
+  void RaiseDurable();
   // The state of the last draft's origin is found at once.
   Author& AuthorOf(const Origin& origin);
   // Adds the head row for all that was given out, and the rows of the origins
@@ -165,6 +174,9 @@ class LogCore final : public CommitQueue::Log,
   Author* last_author_ = nullptr;  // the one that was asked for last.
   std::optional<OpenRun> open_run_;
   std::vector<TailRecord> tail_;  // From after `durable_` to `head_`.
+  // By the last records of joins that are not durable: what they raise.
+  std::map<Seq, std::vector<ChainHead>> raises_;
+  bool joined_ = false;  // The append under way has records without entries.
   bool closed_ = false;
   absl::Status failed_;
 

@@ -1,4 +1,4 @@
-// What LogCore tells of its records, and how it drops them.
+// What LogCore tells of its records, and how it drops and skips them.
 
 #include <algorithm>
 #include <string>
@@ -108,7 +108,11 @@ absl::StatusOr<Hash> LogCore::ChainAt(const Dot& dot) const {
     return author->second.newest;
   }
   const std::uint64_t durable = durable_frontier_.CounterOf(dot.origin);
-  if (dot.counter > durable) return FindTail(dot, nullptr)->chain;
+  if (dot.counter > durable) {
+    const TailRecord* record = FindTail(dot, nullptr);
+    if (record == nullptr) return NotFound("chain: came with a state");
+    return record->chain;
+  }
   if (dot.counter == durable) return author->second.durable;
   const std::uint64_t truncated = truncated_.CounterOf(dot.origin);
   if (dot.counter < truncated) return NotFound("chain: truncated");
@@ -123,6 +127,62 @@ absl::StatusOr<Hash> LogCore::ChainAt(const Dot& dot) const {
   return HashForward(store_, project_, run, dot.counter);
 }
 
+// ---- joins
+
+void LogCore::AppendJoin(const Draft& last, std::span<const ChainHead> theirs,
+                         const WriteBatch& rows, AppendLog::AppendDone done) {
+  const absl::Status refusal = ValidateJoin(last, theirs);
+  if (!refusal.ok()) return Refuse(refusal, std::move(done));
+  WriteBatch& batch = commits_.Start(*this, 1, Durability::kDurable);
+  AddRecord(batch, last);
+  RaiseTo(batch, theirs);
+  batch.Append(rows);
+  joined_ = false;
+  RecordHead(batch);
+  commits_.Finish(*this, {head_, head_}, std::move(done));
+}
+
+absl::Status LogCore::ValidateJoin(const Draft& last,
+                                   std::span<const ChainHead> theirs) const {
+  SYNCLINE_RETURN_IF_ERROR(Validate({&last, 1}));
+  std::size_t origins = frontier_.size();
+  for (const ChainHead& head : theirs) {
+    if (frontier_.CounterOf(head.dot.origin) == 0) ++origins;
+  }
+  if (last.dot.counter != 0 || origins > VersionVector::kMaxSlots) {
+    return InvalidArgument("join: an entry, or too many origins");
+  }
+  return absl::OkStatus();
+}
+
+// What the log never held counts as truncated: whoever lacks it needs a state.
+void LogCore::RaiseTo(WriteBatch& batch, std::span<const ChainHead> theirs) {
+  std::vector<ChainHead>& raised = raises_[head_];
+  for (const ChainHead& head : theirs) {
+    const auto& [dot, hash] = head;
+    if (frontier_.CounterOf(dot.origin) >= dot.counter) continue;
+    frontier_.Raise(dot.origin, dot.counter);
+    Author& author = AuthorOf(dot.origin);
+    author.newest = hash;
+    if (!std::exchange(author.changed, true)) changed_.push_back(dot.origin);
+    batch.Put(Column::kProjects, TruncatedKey(project_, dot.origin),
+              EncodeTruncated(dot.counter));
+    raised.push_back(head);
+  }
+}
+
+void LogCore::RaiseDurable() {
+  while (!raises_.empty() && raises_.begin()->first <= durable_) {
+    for (const auto& [dot, hash] : raises_.begin()->second) {
+      truncated_.Raise(dot.origin, dot.counter);
+      if (durable_frontier_.Covers(dot)) continue;
+      durable_frontier_.Raise(dot.origin, dot.counter);
+      AuthorOf(dot.origin).durable = hash;
+    }
+    raises_.erase(raises_.begin());
+  }
+}
+
 // ---- truncation
 
 absl::Status LogCore::TruncateThrough(Seq through) {
@@ -133,9 +193,13 @@ absl::Status LogCore::TruncateThrough(Seq through) {
   if (through > durable_) {
     return InvalidArgument("truncate: beyond the durable head");
   }
-  SYNCLINE_ASSIGN_OR_RETURN(
-      Truncation plan,
-      PlanTruncation(store_, project_, through, durable_, durable_frontier_));
+  if (!raises_.empty()) {
+    return MakeStatus(absl::StatusCode::kUnavailable,
+                      "truncate: a join is not durable yet");
+  }
+  SYNCLINE_ASSIGN_OR_RETURN(Truncation plan,
+                            PlanTruncation(store_, project_, through, durable_,
+                                           durable_frontier_, truncated_));
   if (through == durable_ && !tail_.empty() && !tail_.front().starts_run) {
     const Dot& dot = tail_.front().dot;
     plan.batch.Put(

@@ -43,10 +43,13 @@ absl::StatusOr<Seq> StoreMeasure::OlderThrough(Seq since, Seq until,
   const auto reader = NewLogReader(store_, project_, {since.next(), until});
   Seq older = since;
   for (; reader->Valid(); reader->Next()) {
-    SYNCLINE_ASSIGN_OR_RETURN(const std::int64_t time_ms,
-                              time_of_(reader->record().entry));
+    const RecordView& record = reader->record();
+    std::int64_t time_ms = record.joined_ms;
+    if (!record.joined()) {
+      SYNCLINE_ASSIGN_OR_RETURN(time_ms, time_of_(record.entry));
+    }
     if (time_ms >= before_ms) return older;
-    older = reader->record().seq;
+    older = record.seq;
   }
   SYNCLINE_RETURN_IF_ERROR(reader->status());
   return older;

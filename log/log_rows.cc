@@ -11,7 +11,9 @@
 namespace syncline {
 namespace {
 
-constexpr std::uint64_t kFormat = 1;
+// 2: with records without entries.
+constexpr std::uint64_t kFormat = 2;
+constexpr std::uint64_t kOldestFormat = 1;
 constexpr std::size_t kLocalHeaderBytes = 8;
 
 // Parts of kProjects; the first keeps clear of other users of the column.
@@ -48,15 +50,21 @@ std::string RecordKey(ProjectNumber project, Seq seq) {
   return key;
 }
 
-void AppendRecord(std::string& out, const Dot& dot, std::string_view entry,
-                  std::string_view changes) {
-  AppendFrame(out, entry);
+void AppendRecord(std::string& out, const Draft& draft) {
+  if (draft.entry.empty()) {
+    out.append(kFrameHeaderBytes, '\0');
+  } else {
+    AppendFrame(out, draft.entry);
+  }
   // The local part: {length, checksum} of dot and changes.
   const std::size_t header = out.size();
   out.append(kLocalHeaderBytes, '\0');
-  out += dot.origin.view();
-  AppendVarint(out, dot.counter);
-  out += changes;
+  out += draft.dot.origin.view();
+  AppendVarint(out, draft.dot.counter);
+  if (draft.entry.empty()) {
+    AppendU64(out, static_cast<std::uint64_t>(draft.joined_ms));
+  }
+  out += draft.changes;
   const std::string_view local =
       std::string_view(out).substr(header + kLocalHeaderBytes);
   StoreU32(out, header, static_cast<std::uint32_t>(local.size()));
@@ -72,9 +80,12 @@ bool IsRecordKey(std::string_view key, ProjectNumber project, Seq seq) {
 
 absl::Status DecodeRecordPrefix(Seq seq, std::string_view bytes,
                                 Checksums checksums, RecordView& record) {
-  Frame frame;
-  const absl::Status framed = ParseFrame(bytes, checksums, frame);
-  if (!framed.ok()) return DataLoss(FromAbsl(framed.message()));
+  constexpr std::string_view kNoFrame("\0\0\0\0\0\0\0\0", kFrameHeaderBytes);
+  Frame frame{{}, kFrameHeaderBytes};
+  if (!bytes.starts_with(kNoFrame)) {
+    const absl::Status framed = ParseFrame(bytes, checksums, frame);
+    if (!framed.ok()) return DataLoss(FromAbsl(framed.message()));
+  }
   const std::string_view behind = bytes.substr(frame.bytes);
   if (behind.size() < kLocalHeaderBytes) return DataLoss("record: cut off");
   const std::size_t length = BigEndian<std::uint32_t>(behind.data());
@@ -89,7 +100,10 @@ absl::Status DecodeRecordPrefix(Seq seq, std::string_view bytes,
   ByteReader reader(local);
   const std::string_view origin = reader.Bytes(Origin::kBytes);
   const std::uint64_t counter = reader.Varint();
-  if (!reader.ok()) return DataLoss("record: malformed dot");
+  record.joined_ms = counter == 0 ? static_cast<std::int64_t>(reader.U64()) : 0;
+  if (!reader.ok() || (counter == 0) != frame.entry.empty()) {
+    return DataLoss("record: malformed dot");
+  }
   record.seq = seq;
   std::memcpy(record.dot.origin.bytes.data(), origin.data(), Origin::kBytes);
   record.dot.counter = counter;
@@ -166,7 +180,7 @@ absl::StatusOr<HeadRow> DecodeHead(std::string_view value) {
   HeadRow row;
   row.id.bytes = reader.Bytes(kLogIdBytes);
   row.head.value = reader.U64();
-  if (!reader.AtEnd() || format != kFormat) {
+  if (!reader.AtEnd() || format < kOldestFormat) {
     return DataLoss("log: malformed head row");
   }
   return row;

@@ -24,8 +24,7 @@ std::string LogRowsPrefix(ProjectNumber project);
 
 // ---- kLog: one record for each seq
 std::string RecordKey(ProjectNumber project, Seq seq);
-void AppendRecord(std::string& out, const Dot& dot, std::string_view entry,
-                  std::string_view changes);
+void AppendRecord(std::string& out, const Draft& draft);
 // `key` is the one of that record.
 bool IsRecordKey(std::string_view key, ProjectNumber project, Seq seq);
 // The record at `seq`; its views are into `bytes`.

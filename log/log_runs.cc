@@ -51,6 +51,7 @@ absl::Status CutRun(const Store& store, ProjectNumber project, Seq through,
       NewLogReader(store, project, {through.next(), through.next()});
   SYNCLINE_RETURN_IF_ERROR(kept->status());
   const Dot dot = kept->record().dot;
+  if (dot.counter == 0) return absl::OkStatus();  // No run goes on over it.
   SYNCLINE_ASSIGN_OR_RETURN(const Run run, FindRun(store, project, dot));
   if (run.first == dot) return absl::OkStatus();
   SYNCLINE_ASSIGN_OR_RETURN(const Hash before,
@@ -95,7 +96,8 @@ absl::StatusOr<Hash> HashForward(const Store& store, ProjectNumber project,
 absl::StatusOr<Truncation> PlanTruncation(const Store& store,
                                           ProjectNumber project, Seq through,
                                           Seq durable,
-                                          const VersionVector& frontier) {
+                                          const VersionVector& frontier,
+                                          const VersionVector& truncated) {
   Truncation plan;
   const auto runs = RunsBelow(store, ProjectPrefix(project));
   runs->SeekToFirst();
@@ -110,8 +112,9 @@ absl::StatusOr<Truncation> PlanTruncation(const Store& store,
     plan.truncated.Raise(origin, last);
     plan.batch.DeleteRange(Column::kDots, RunKey(project, {origin, 0}),
                            RunKey(project, {origin, last + 1}));
-    plan.batch.Put(Column::kProjects, TruncatedKey(project, origin),
-                   EncodeTruncated(last));
+    plan.batch.Put(
+        Column::kProjects, TruncatedKey(project, origin),
+        EncodeTruncated(std::max(last, truncated.CounterOf(origin))));
   }
   SYNCLINE_RETURN_IF_ERROR(runs->status());
   if (through < durable) {

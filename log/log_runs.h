@@ -28,12 +28,13 @@ struct Truncation {
   WriteBatch batch;
   VersionVector truncated;  // Of the origins that lose records.
 };
-// `frontier` is the durable one, `through` at most the durable head and above
-// `horizon`. The run that goes on behind `through` in durable records is cut
-// in two.
+// `frontier` is the durable one, `truncated` what was before, `through` at most
+// the durable head and above the horizon. The run that goes on behind `through`
+// in durable records is cut in two.
 absl::StatusOr<Truncation> PlanTruncation(const Store& store,
                                           ProjectNumber project, Seq through,
                                           Seq durable,
-                                          const VersionVector& frontier);
+                                          const VersionVector& frontier,
+                                          const VersionVector& truncated);
 
 }  // namespace syncline

@@ -17,6 +17,8 @@ namespace {
 constexpr std::size_t kBatchRecords = 256;
 constexpr std::size_t kBatchBytes = 256u << 10;
 constexpr std::size_t kLookedAtMax = 2048;  // Records in one turn.
+// Of what came with another node's state and not with an entry.
+constexpr std::string_view kJoinedCause = "state";
 
 // A record does not repeat what its entry says of events.
 void AddEvents(Entry& entry, std::vector<PathChange>& changes) {
@@ -48,6 +50,12 @@ absl::StatusOr<LogRecord> DescribeRecord(const Replica& replica,
   LogRecord record;
   record.seq = view.seq;
   record.dot = view.dot;
+  if (view.joined()) {
+    record.time_ms = view.joined_ms;
+    record.cause = kJoinedCause;
+    SYNCLINE_ASSIGN_OR_RETURN(record.changes, DecodePathChanges(view.changes));
+    return record;
+  }
   SYNCLINE_ASSIGN_OR_RETURN(DecodedEntry decoded, DecodeEntry(view.entry));
   record.time_ms = static_cast<std::int64_t>(decoded.entry.hlc.milliseconds());
   record.cause = std::move(decoded.entry.cause);

@@ -90,6 +90,8 @@ struct LogQuery {
   std::string cursor;        // Behind this one, instead of `since`.
 };
 
+// What came with another node's state has no entry: counter 0, cause "state",
+// and the time is when it came.
 struct LogRecord {
   Seq seq;
   Dot dot;

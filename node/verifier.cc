@@ -69,6 +69,7 @@ absl::Status Verifier::CheckLog() {
 
 void Verifier::CheckRecord(const RecordView& record) {
   const std::string where = "log " + std::to_string(record.seq.value);
+  if (record.joined()) return CheckJoined(where, record);
   const absl::StatusOr<DecodedEntry> decoded = DecodeEntry(record.entry);
   if (!decoded.ok() || decoded->entry.dot != record.dot) {
     Find(where, decoded.ok() ? "the entry has another dot than its record"
@@ -93,8 +94,18 @@ void Verifier::CheckRecord(const RecordView& record) {
   replayed_ = nullptr;
 }
 
+// The log alone no longer makes the state.
+void Verifier::CheckJoined(const std::string& where, const RecordView& record) {
+  if (!DecodePathChanges(record.changes).ok()) {
+    Find(where, "its path changes cannot be read");
+  }
+  replayed_ = nullptr;
+  joined_ = true;
+}
+
 void Verifier::CheckChains() {
-  if (input_.horizon.value != 0) return;  // They start with what is gone.
+  // They start with what is gone, or was never here.
+  if (input_.horizon.value != 0 || joined_) return;
   for (const auto& [dot, hash] : input_.chains) {
     const auto found = chains_.find(dot.origin);
     if (found != chains_.end() && found->second == hash) continue;

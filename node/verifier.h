@@ -50,6 +50,7 @@ class Verifier {
  private:
   absl::Status CheckLog();
   void CheckRecord(const RecordView& record);
+  void CheckJoined(const std::string& where, const RecordView& record);
   void CheckChains();
   absl::Status CheckState();
   absl::Status CheckContent();
@@ -63,6 +64,7 @@ class Verifier {
   MemoryStore store_;                      // Of the next one.
   std::unique_ptr<CausalState> replayed_;  // From the log, if it is whole.
   std::map<Origin, Hash> chains_;          // Recomputed from the log.
+  bool joined_ = false;                    // It has records without entries.
 };
 
 }  // namespace syncline

@@ -65,8 +65,11 @@ absl::StatusOr<std::span<const EventView>> EventReader::Read(
     const RecordView& record) {
   const std::string_view entry = record.entry;
   impl_->events.clear();
-  if (entry.empty() || entry.size() % kWord != 0 ||
-      entry.size() > kEntryBytesMax) {
+  if (record.joined()) {
+    impl_->time_ms = record.joined_ms;
+    return std::span<const EventView>();
+  }
+  if (entry.size() % kWord != 0 || entry.size() > kEntryBytesMax) {
     return InvalidArgument("malformed entry: its length");
   }
   const absl::Status read =

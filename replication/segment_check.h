@@ -7,19 +7,12 @@
 
 #include "absl/status/statusor.h"
 #include "base/hash.h"
-#include "clock/dot.h"
+#include "log/chain_head.h"
 #include "log/entry.h"
 
 namespace syncline {
 
 class AppendLog;
-
-// The chain hash of one origin at a counter: proves that two nodes hold the
-// same entries of it.
-struct ChainHead {
-  Dot dot;
-  Hash hash;
-};
 
 // An entry that passed CheckSegment.
 struct CheckedEntry {

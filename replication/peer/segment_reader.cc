@@ -108,7 +108,10 @@ absl::StatusOr<SegmentReader::Cut> SegmentReader::Next(
   for (; reader->Valid(); reader->Next()) {
     const RecordView& record = reader->record();
     if (scanned == kScanRecordsMax || scanned_bytes > kScanBytesMax) break;
-    if (!covered.Covers(record.dot)) {
+    if (record.joined()) {
+      // The entries behind it may build on what was never in this log.
+      if (!covered.Covers(log_.truncated())) return Truncated();
+    } else if (!covered.Covers(record.dot)) {
       SYNCLINE_ASSIGN_OR_RETURN(const std::vector<FileContent::Ref> refs,
                                 SmallOf(record, small));
       const std::size_t more = record.frame.size() + BytesOf(refs);

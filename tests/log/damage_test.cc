@@ -108,7 +108,7 @@ TEMPLATE_TEST_CASE("append_log: records in each other's place are found out",
 
 std::string EncodeRecord(const Dot& dot, std::string_view entry) {
   std::string out;
-  AppendRecord(out, dot, entry, {});
+  AppendRecord(out, {dot, entry, {}});
   return out;
 }
 
@@ -215,7 +215,7 @@ TEST_CASE("append_log: a newer format is refused and not overwritten",
           "[log]") {
   OnMemory on;
   LogHarness harness(on.store());
-  const std::string newer = std::string(1, '\x02') + "whatever comes";
+  const std::string newer = std::string(1, '\x03') + "whatever comes";
   Put(on.store(), Column::kProjects, HeadKey(kProject), newer);
   CHECK(absl::IsFailedPrecondition(harness.Open()));
   CHECK(*on.store().Get(Column::kProjects, HeadKey(kProject)) == newer);
@@ -246,7 +246,7 @@ TEST_CASE("log_rows: record and keys are those of the format",
   CHECK(ToHex(RunKey({7}, {origin, 9})) ==
         "00000007" + std::string(32, '0') + "0000000000000009");
   CHECK(ToHex(EncodeHead({LogId{std::string(16, 'i')}, {5}})) ==
-        "01"
+        "02"
         "69696969696969696969696969696969"
         "0000000000000005");
   CHECK(ToHex(EncodeRecord({origin, 1}, "123456789")) ==
@@ -254,6 +254,11 @@ TEST_CASE("log_rows: record and keys are those of the format",
         "00000011" +
             ToHex(EncodeRecord({origin, 1}, "123456789")).substr(56, 8) +
             std::string(32, '0') + "01");
+  std::string joined;
+  AppendRecord(joined, {{}, {}, "changes", {}, 258});
+  CHECK(ToHex(joined) ==
+        std::string(16, '0') + "00000020" + ToHex(joined).substr(24, 8) +
+            std::string(32, '0') + "000000000000000102" + ToHex("changes"));
 }
 
 }  // namespace
