@@ -34,6 +34,13 @@ class CausalStateImpl final : public CausalState {
   absl::StatusOr<Applied> Join(const Snapshot& theirs, std::uint64_t arrival,
                                std::int64_t now_ms) override;
   absl::StatusOr<Snapshot> TakeSnapshot() const override;
+  absl::StatusOr<Applied> JoinPart(const StatePart& part,
+                                   const VersionVector& theirs,
+                                   std::uint64_t arrival,
+                                   std::int64_t now_ms) override;
+  void FinishJoin(const VersionVector& theirs) override {
+    frontier_.Join(theirs);
+  }
   Entry MakeEntry(std::vector<Effect> effects, std::string cause,
                   std::int64_t now_ms) const override;
 
@@ -78,6 +85,8 @@ class CausalStateImpl final : public CausalState {
   // kApplied: it is its turn.
   ApplyOutcome Arrival(const Entry& entry) const;
   absl::Status CheckAnew();
+  template <typename Joining>
+  absl::StatusOr<Applied> Joined(std::int64_t now_ms, Joining join);
   Hlc ClockAfter(const Origin& origin, Hlc hlc, std::int64_t now_ms) const;
 
   // Reads fill its caches; what they show does not change.
@@ -99,23 +108,7 @@ absl::Status CausalStateImpl::Load() {
     core_.digest = mark.digest;
     core_.counts = mark.counts;
   }
-  const std::string ranks = core_.keys.DocsOf(kSystemNamespace, kRankPrefix);
-  const std::size_t skip = core_.keys.AllDocs().size();
-  scope.rows.ForEach(
-      Column::kHeads, ranks,
-      [&](std::string_view rest, std::string_view value) {
-        const std::string key = ranks + std::string(rest);
-        const auto doc = ParseDocKey(std::string_view(key).substr(skip));
-        const auto heads = DecodeDocHeads(value);
-        if (!doc || !heads) {
-          scope.rows.FailRow("heads of a document");
-          return false;
-        }
-        if (const auto rank = ParseRank(NewestOf(*heads).value)) {
-          core_.ranks[doc->key.substr(kRankPrefix.size())] = *rank;
-        }
-        return true;
-      });
+  LoadRanks(core_, scope.rows);
   return scope.status();
 }
 
@@ -173,21 +166,37 @@ absl::Status CausalStateImpl::Replay(const Entry& entry, std::uint64_t arrival,
   return CheckAnew();
 }
 
-absl::StatusOr<CausalState::Applied> CausalStateImpl::Join(
-    const Snapshot& theirs, std::uint64_t arrival, std::int64_t now_ms) {
+template <typename Joining>
+absl::StatusOr<CausalState::Applied> CausalStateImpl::Joined(
+    std::int64_t now_ms, Joining join) {
   Hlc hlc = hlc_;
-  SYNCLINE_ASSIGN_OR_RETURN(
-      PathDiff diff, JoinHeads(core_, frontier_, theirs, arrival,
-                               [&hlc, now_ms](const HeadOrder& order) {
-                                 hlc = HlcObserve(hlc, order.hlc, now_ms);
-                               }));
+  SYNCLINE_ASSIGN_OR_RETURN(PathDiff diff,
+                            join([&hlc, now_ms](const HeadOrder& order) {
+                              hlc = HlcObserve(hlc, order.hlc, now_ms);
+                            }));
   hlc_ = hlc;
-  frontier_.Join(theirs.frontier);
   SYNCLINE_RETURN_IF_ERROR(CheckAnew());
   Applied applied;
   applied.changes = std::move(diff.changes);
   applied.open_conflicts = std::move(diff.open_conflicts);
   return applied;
+}
+
+absl::StatusOr<CausalState::Applied> CausalStateImpl::Join(
+    const Snapshot& theirs, std::uint64_t arrival, std::int64_t now_ms) {
+  auto joined = Joined(now_ms, [&](const auto& taken) {
+    return JoinHeads(core_, frontier_, theirs, arrival, taken);
+  });
+  if (joined.ok()) frontier_.Join(theirs.frontier);
+  return joined;
+}
+
+absl::StatusOr<CausalState::Applied> CausalStateImpl::JoinPart(
+    const StatePart& part, const VersionVector& theirs, std::uint64_t arrival,
+    std::int64_t now_ms) {
+  return Joined(now_ms, [&](const auto& taken) {
+    return JoinStaged(core_, frontier_, part, theirs, arrival, taken);
+  });
 }
 
 absl::StatusOr<CausalState::Snapshot> CausalStateImpl::TakeSnapshot() const {

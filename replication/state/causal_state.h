@@ -21,6 +21,8 @@
 
 namespace syncline {
 
+struct StatePart;
+
 enum class ApplyOutcome : std::uint8_t {
   kApplied,
   kVoid,       // Counted, but breaks a rule: no effect anywhere.
@@ -97,6 +99,16 @@ class CausalState {
                                        std::uint64_t arrival,
                                        std::int64_t now_ms) = 0;
   virtual absl::StatusOr<Snapshot> TakeSnapshot() const = 0;
+  // The same part by part (staged_state.h), for states of any size: the
+  // registers of `part` under the frontier `theirs`, which only FinishJoin()
+  // takes over. Until then there are heads that the frontier does not cover,
+  // so nothing else may change the state; one that was cut short is done again
+  // from the start, with the same `arrival`.
+  virtual absl::StatusOr<Applied> JoinPart(const StatePart& part,
+                                           const VersionVector& theirs,
+                                           std::uint64_t arrival,
+                                           std::int64_t now_ms) = 0;
+  virtual void FinishJoin(const VersionVector& theirs) = 0;
 
   // The entry that `effects` become when committed now: next dot of `self`,
   // the frontier as context, the clock ticked. Changes nothing; give it to

@@ -18,7 +18,9 @@ std::string EncodeChain(const Chain& chain) {
   return out;
 }
 
-std::optional<Chain> DecodeChain(std::string_view bytes) {
+}  // namespace
+
+std::optional<Chain> ChainRows::Decode(std::string_view bytes) {
   ByteReader reader(bytes);
   const std::uint64_t count = reader.Varint();
   Chain chain;
@@ -32,8 +34,6 @@ std::optional<Chain> DecodeChain(std::string_view bytes) {
   if (!reader.AtEnd()) return std::nullopt;
   return chain;
 }
-
-}  // namespace
 
 Hash ChainRows::HashOf(const Chain& chain) {
   return chain.empty() ? Hash{} : Sha256(EncodeChain(chain));
@@ -84,7 +84,7 @@ Chain ChainRows::Load(RowReader& rows, const ChainRef& ref) {
   const std::optional<std::string> bytes =
       rows.Get(Column::kChains, ref.hash.view());
   std::optional<Chain> chain;
-  if (bytes) chain = DecodeChain(*bytes);
+  if (bytes) chain = Decode(*bytes);
   if (!chain) {
     rows.FailRow("chain " + ref.hash.ToHex());
     return {};

@@ -37,6 +37,8 @@ class ChainRows {
   // ... or thrown away.
   void Discarded();
 
+  // Of a chain's row; nothing if malformed.
+  static std::optional<Chain> Decode(std::string_view bytes);
   // Of the empty chain: zeros.
   static Hash HashOf(const Chain& chain);
 

@@ -4,6 +4,7 @@
 
 #include "base/status.h"
 #include "replication/state/limits.h"
+#include "replication/state/staged_state.h"
 #include "replication/state/state_change.h"
 
 namespace syncline {
@@ -122,6 +123,89 @@ absl::StatusOr<PathDiff> JoinHeads(
     change.Add(reg, ToStored(change, reg, head, arrival));
     taken(head.order);
   }
+  return change.Finish(StateChange::PlaceOrder::kParentsFirst);
+}
+
+namespace {
+
+bool Has(const StoredHeads& heads, const Dot& dot) {
+  return std::any_of(
+      heads.begin(), heads.end(),
+      [&dot](const StoredHead& head) { return head.order.dot() == dot; });
+}
+
+// Rule X4, register by register.
+class Joiner {
+ public:
+  Joiner(StateChange& change, const VersionVector& frontier,
+         const VersionVector& theirs, std::uint64_t arrival,
+         const std::function<void(const HeadOrder&)>& taken)
+      : change_(change),
+        frontier_(frontier),
+        theirs_(theirs),
+        arrival_(arrival),
+        taken_(taken) {}
+
+  void Join(const RegisterId& reg, const StoredHeads& mine,
+            const StoredHeads& theirs) {
+    Dots dead;
+    for (const StoredHead& head : mine) {
+      const Dot dot = head.order.dot();
+      if (theirs_.Covers(dot) && !Has(theirs, dot)) dead.push_back(dot);
+    }
+    if (!dead.empty()) change_.Supersede(reg, dead);
+    for (const StoredHead& head : theirs) {
+      const Dot dot = head.order.dot();
+      if (frontier_.Covers(dot) || Has(mine, dot)) continue;
+      StoredHead copy = head;
+      copy.arrival = arrival_;
+      change_.Add(reg, std::move(copy));
+      taken_(head.order);
+    }
+  }
+
+  void Join(const ItemId& item, const ItemHeads& mine,
+            const ItemHeads& theirs) {
+    Join({Field::kPlace, item, {}, {}}, mine.places, theirs.places);
+    Join({Field::kContent, item, {}, {}}, mine.contents, theirs.contents);
+    std::set<std::string> keys;
+    for (const auto& [key, heads] : mine.attrs) keys.insert(key);
+    for (const auto& [key, heads] : theirs.attrs) keys.insert(key);
+    for (const std::string& key : keys) {
+      Join({Field::kAttr, item, {}, key}, Attr(mine, key), Attr(theirs, key));
+    }
+  }
+
+ private:
+  static StoredHeads Attr(const ItemHeads& heads, const std::string& key) {
+    const auto at = heads.attrs.find(key);
+    return at == heads.attrs.end() ? StoredHeads() : at->second;
+  }
+
+  StateChange& change_;
+  const VersionVector& frontier_;
+  const VersionVector& theirs_;
+  const std::uint64_t arrival_;
+  const std::function<void(const HeadOrder&)>& taken_;
+};
+
+}  // namespace
+
+absl::StatusOr<PathDiff> JoinStaged(
+    StateCore& core, const VersionVector& frontier, const StatePart& part,
+    const VersionVector& theirs, std::uint64_t arrival,
+    const std::function<void(const HeadOrder&)>& taken) {
+  ReadScope mine(core);
+  StateChange change(core);
+  Joiner joiner(change, frontier, theirs, arrival, taken);
+  for (const auto& [item, heads] : part.items) {
+    joiner.Join(item, LoadItem(mine.rows, core.keys, item), heads);
+  }
+  for (const auto& [doc, heads] : part.docs) {
+    joiner.Join({Field::kDoc, {}, doc.name_space, doc.key},
+                LoadDoc(mine.rows, core.keys, doc.name_space, doc.key), heads);
+  }
+  SYNCLINE_RETURN_IF_ERROR(mine.status());
   return change.Finish(StateChange::PlaceOrder::kParentsFirst);
 }
 

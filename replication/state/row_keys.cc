@@ -5,6 +5,7 @@ namespace {
 
 constexpr char kItemTag = 'i';
 constexpr char kDocTag = 'd';
+constexpr char kStagedTag = 's';
 constexpr char kChildTag = 'n';
 constexpr char kUpTag = 'u';
 constexpr char kMadeUpTag = 'b';
@@ -86,6 +87,8 @@ std::string RowKeys::DocsOf(std::string_view name_space,
 }
 
 std::string RowKeys::AllDocs() const { return Tagged(kDocTag); }
+
+std::string RowKeys::AllStaged() const { return Tagged(kStagedTag); }
 
 std::string RowKeys::Child(const ItemId& parent, std::string_view name,
                            const ItemId& item) const {

@@ -25,6 +25,8 @@ class RowKeys {
   [[nodiscard]] std::string DocsOf(std::string_view name_space,
                                    std::string_view key_prefix) const;
   [[nodiscard]] std::string AllDocs() const;  // Prefix.
+  // Of another replica's state on its way in (staged_state.h).
+  [[nodiscard]] std::string AllStaged() const;  // Prefix.
 
   // Column kTree. A placed item under its parent.
   [[nodiscard]] std::string Child(const ItemId& parent, std::string_view name,

@@ -119,6 +119,26 @@ Chain WayTo(StateCore& core, RowReader& rows, const ItemId& directory) {
   return chain;
 }
 
+void LoadRanks(StateCore& core, RowReader& rows) {
+  const std::string ranks = core.keys.DocsOf(kSystemNamespace, kRankPrefix);
+  const std::size_t skip = core.keys.AllDocs().size();
+  rows.ForEach(Column::kHeads, ranks,
+               [&](std::string_view rest, std::string_view value) {
+                 const std::string key = ranks + std::string(rest);
+                 const auto doc =
+                     ParseDocKey(std::string_view(key).substr(skip));
+                 const auto heads = DecodeDocHeads(value);
+                 if (!doc || !heads) {
+                   rows.FailRow("heads of a document");
+                   return false;
+                 }
+                 if (const auto rank = ParseRank(NewestOf(*heads).value)) {
+                   core.ranks[doc->key.substr(kRankPrefix.size())] = *rank;
+                 }
+                 return true;
+               });
+}
+
 std::string EncodeFlushMark(const FlushMark& mark) {
   std::string out(1, static_cast<char>(kMarkFormat));
   AppendU64(out, mark.covered);

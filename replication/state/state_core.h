@@ -72,6 +72,9 @@ void ForEachRegister(
 std::vector<std::pair<RegisterId, Head>> LoadAllHeads(StateCore& core,
                                                       RowReader& rows);
 
+// Reads the documents that rank origins; stops at a row that cannot be read.
+void LoadRanks(StateCore& core, RowReader& rows);
+
 // Row `m`: what the rows in the store cover.
 struct FlushMark {
   std::uint64_t covered = 0;
@@ -100,6 +103,12 @@ absl::StatusOr<PathDiff> ApplyEffects(StateCore& core, const Entry& entry,
 absl::StatusOr<PathDiff> JoinHeads(
     StateCore& core, const VersionVector& frontier,
     const CausalState::Snapshot& theirs, std::uint64_t arrival,
+    const std::function<void(const HeadOrder&)>& taken);
+
+// The same for the registers of `part` alone.
+absl::StatusOr<PathDiff> JoinStaged(
+    StateCore& core, const VersionVector& frontier, const StatePart& part,
+    const VersionVector& theirs, std::uint64_t arrival,
     const std::function<void(const HeadOrder&)>& taken);
 
 // Compares the rows of `core` with ones made anew from its heads alone.

@@ -325,6 +325,12 @@ void RandomHistory::Resolve(std::size_t i) {
 void RandomHistory::Join(std::size_t i) {
   const std::size_t j = Below(replicas_.size());
   if (i == j) return;
+  if (OneIn(2)) {
+    const absl::Status joined =
+        replicas_[i]->JoinInPieces(*replicas_[j], Now(i));
+    if (!joined.ok()) fault_ = joined.ToString();
+    return;
+  }
   const auto snapshot = replicas_[j]->state().TakeSnapshot();
   if (!snapshot.ok()) {
     fault_ = snapshot.status().ToString();

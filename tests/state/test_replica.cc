@@ -3,15 +3,11 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "base/status.h"
 #include "base/text.h"
+#include "replication/state/staged_state.h"
 
 namespace syncline::testing {
-namespace {
-
-constexpr ProjectNumber kProject{7};
-
-}  // namespace
-
 TestReplica::TestReplica(const Origin& self, std::uint64_t seed,
                          CausalState::Options options)
     : self_(self),
@@ -72,6 +68,74 @@ absl::StatusOr<CausalState::Applied> TestReplica::Join(
   Flush();
   Disturb(now_ms);
   return joined;
+}
+
+absl::Status TestReplica::Stage(TestReplica& theirs) {
+  theirs.Flush();
+  const StateReader reader(*theirs.store_, kProject, nullptr);
+  StageProgress progress;
+  for (bool end = false; !end;) {
+    SYNCLINE_ASSIGN_OR_RETURN(
+        const StatePiece piece,
+        reader.Next(progress.last_key, 1 + random_.Below(2'000)));
+    WriteBatch rows;
+    SYNCLINE_RETURN_IF_ERROR(StagePiece(
+        kProject, piece.bytes, theirs.state().frontier(), progress, rows));
+    SYNCLINE_RETURN_IF_ERROR(store_->Write(rows, false));
+    end = piece.end;
+  }
+  return progress.digest.ToHash() == theirs.state().Digest()
+             ? absl::OkStatus()
+             : Internal("the pieces have another digest");
+}
+
+absl::StatusOr<bool> TestReplica::JoinParts(const VersionVector& theirs,
+                                            std::int64_t now_ms, bool whole) {
+  StagedJoin join(*store_, kProject, theirs);
+  for (;;) {
+    SYNCLINE_ASSIGN_OR_RETURN(const StatePart part,
+                              join.Next(1 + random_.Below(5)));
+    if (part.size() > 0) {
+      SYNCLINE_ASSIGN_OR_RETURN(
+          const CausalState::Applied joined,
+          state_->JoinPart(part, theirs, arrivals_, now_ms));
+      if (on_part) {
+        on_part(joined.changes);
+      } else {
+        changes_.insert(changes_.end(), joined.changes.begin(),
+                        joined.changes.end());
+      }
+      Flush();
+    }
+    if (part.end) return true;
+    if (!whole && random_.Below(10) == 0) {
+      Crash(now_ms);
+      return false;
+    }
+  }
+}
+
+absl::Status TestReplica::JoinInPieces(TestReplica& theirs,
+                                       std::int64_t now_ms) {
+  const VersionVector frontier = theirs.state().frontier();
+  SYNCLINE_RETURN_IF_ERROR(Stage(theirs));
+  Flush();
+  changes_.clear();
+  ++arrivals_;
+  int cuts = seed_ == 0 ? 0 : 3;
+  for (;;) {
+    SYNCLINE_ASSIGN_OR_RETURN(const bool end,
+                              JoinParts(frontier, now_ms, cuts == 0));
+    if (end) break;
+    --cuts;
+  }
+  state_->FinishJoin(frontier);
+  WriteBatch rows;
+  DropStaged(kProject, rows);
+  SYNCLINE_RETURN_IF_ERROR(store_->Write(rows, false));
+  Flush();
+  Disturb(now_ms);
+  return absl::OkStatus();
 }
 
 void TestReplica::WriteTaken() {

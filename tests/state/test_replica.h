@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -33,11 +34,19 @@ class TestReplica {
   // Forces a flush: a log holds no record that stands for a join.
   absl::StatusOr<CausalState::Applied> Join(const CausalState::Snapshot& theirs,
                                             std::int64_t now_ms);
+  // The same as it comes from a peer: in pieces that are staged, then joined
+  // part by part. With a seed it is cut short by crashes.
+  absl::Status JoinInPieces(TestReplica& theirs, std::int64_t now_ms);
+  // Hears of the changes of each part, when the state shows them; they are
+  // then none of last_changes().
+  std::function<void(const std::vector<PathChange>&)> on_part;
   // The changes of the last Apply, Commit or Join.
   const std::vector<PathChange>& last_changes() const { return changes_; }
   void ForgetChanges() { changes_.clear(); }
 
   void Flush();
+  Store& store() { return *store_; }
+  static constexpr ProjectNumber kProject{7};
   // Opens the state again from what was written, and replays.
   void Crash(std::int64_t now_ms);
   // The same state under another origin.
@@ -49,6 +58,10 @@ class TestReplica {
 
  private:
   void Disturb(std::int64_t now_ms);
+  absl::Status Stage(TestReplica& theirs);
+  // Whether it went to the end.
+  absl::StatusOr<bool> JoinParts(const VersionVector& theirs,
+                                 std::int64_t now_ms, bool whole);
   void WriteTaken();
   void Open(const VersionVector& frontier, std::int64_t now_ms);
 

@@ -290,12 +290,11 @@ std::string VectorCase::JoinStep(Replica& me, const Object& step,
                                  std::int64_t now) {
   Replica& other =
       replicas_.at(static_cast<std::size_t>(step.at("source").as_int64()));
-  const auto snapshot = other.engine->state().TakeSnapshot();
-  if (!snapshot.ok()) return snapshot.status().ToString();
   const VersionVector before = me.engine->state().frontier();
-  const auto joined = me.engine->Join(*snapshot, now);
-  if (!joined.ok()) return joined.status().ToString();
-  for (const VersionVector::Slot& slot : snapshot->frontier.slots()) {
+  const absl::Status joined = me.engine->JoinInPieces(*other.engine, now);
+  if (!joined.ok()) return joined.ToString();
+  for (const VersionVector::Slot& slot :
+       other.engine->state().frontier().slots()) {
     if (slot.counter > before.CounterOf(slot.origin)) {
       me.truncated.Raise(slot.origin, slot.counter);
     }

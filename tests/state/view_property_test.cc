@@ -49,10 +49,19 @@ void Run(std::uint64_t seed, const RandomHistory::Options& options, int steps,
   INFO("seed " << seed);
   RandomHistory history(seed, options);
   std::vector<FeedFold> folds(history.size());
+  std::string fault;
+  for (std::size_t i = 0; i < history.size(); ++i) {
+    history.replica(i).on_part = [&, i](const auto& changes) {
+      const std::string found =
+          folds[i].Follow(changes, history.replica(i).state());
+      if (fault.empty()) fault = found;
+    };
+  }
   for (int k = 0; k < steps; ++k) {
     const std::size_t i = history.Step();
     INFO("step " << k << " at replica " << i);
     REQUIRE(history.fault() == "");
+    REQUIRE(fault == "");
     const CausalState& state = history.replica(i).state();
     REQUIRE(CompareWithNaive(state) == "");
     REQUIRE(folds[i].Follow(history.replica(i).last_changes(), state) == "");
