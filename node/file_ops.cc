@@ -41,6 +41,14 @@ absl::Status CheckMatch(const IfMatch& condition, const std::string& path,
   return FailedPrecondition("'" + path + "' has another version by now");
 }
 
+// Whether a state is being installed: `op` then comes when it is.
+template <typename Op>
+bool Queued(Replica& replica, Op op) {
+  if (!replica.installing()) return false;
+  replica.WhenReady(std::move(op));
+  return true;
+}
+
 // Commits one entry; `done` may be null.
 absl::Status CommitOne(Replica& replica, std::vector<Effect> effects,
                        Callback<Written> done) {
@@ -275,6 +283,11 @@ absl::Status CheckPut(Replica& replica, const std::string& path,
 void PutPayload(Replica& replica, const std::string& path,
                 const std::string& payload, const PutOptions& options,
                 Callback<Written> done) {
+  if (Queued(replica, [&replica, path, payload, options, done] {
+        PutPayload(replica, path, payload, options, done);
+      })) {
+    return;
+  }
   const absl::Status status =
       PutKind(replica, path, ItemKind::kFile, payload, options, done);
   if (!status.ok()) done(status);
@@ -283,6 +296,11 @@ void PutPayload(Replica& replica, const std::string& path,
 void PutSymlink(Replica& replica, const std::string& path,
                 const std::string& target, bool parents,
                 Callback<Written> done) {
+  if (Queued(replica, [&replica, path, target, parents, done] {
+        PutSymlink(replica, path, target, parents, done);
+      })) {
+    return;
+  }
   PutOptions options;
   options.parents = parents;
   const absl::Status status =
@@ -293,6 +311,11 @@ void PutSymlink(Replica& replica, const std::string& path,
 
 void MakeDirectory(Replica& replica, const std::string& path, bool parents,
                    Callback<Written> done) {
+  if (Queued(replica, [&replica, path, parents, done] {
+        MakeDirectory(replica, path, parents, done);
+      })) {
+    return;
+  }
   const auto plan = [&]() -> absl::StatusOr<std::vector<Effect>> {
     SYNCLINE_RETURN_IF_ERROR(CheckPath(path, false));
     SYNCLINE_ASSIGN_OR_RETURN(std::optional<Row> row,
@@ -310,6 +333,11 @@ void MakeDirectory(Replica& replica, const std::string& path, bool parents,
 
 void RemovePath(Replica& replica, const std::string& path, bool recursive,
                 const IfMatch& if_match, Callback<Written> done) {
+  if (Queued(replica, [&replica, path, recursive, if_match, done] {
+        RemovePath(replica, path, recursive, if_match, done);
+      })) {
+    return;
+  }
   absl::StatusOr<std::vector<std::vector<Effect>>> entries =
       EntriesOfRemove(replica, path, recursive, if_match);
   if (!entries.ok()) return done(entries.status());
@@ -318,6 +346,11 @@ void RemovePath(Replica& replica, const std::string& path, bool recursive,
 
 void MovePath(Replica& replica, const std::string& from, std::string to,
               Callback<Written> done) {
+  if (Queued(replica, [&replica, from, to, done] {
+        MovePath(replica, from, to, done);
+      })) {
+    return;
+  }
   Finish(replica, EffectsOfMove(replica, from, std::move(to)), std::move(done));
 }
 

@@ -15,6 +15,7 @@
 //   kNotFound            nothing at the path
 //   kFailedPrecondition  a directory where a file is needed or the other way
 //                        round, or the version asked for is not the shown one
+// While the state of another device is being installed, changes wait.
 
 namespace syncline {
 

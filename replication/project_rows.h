@@ -11,6 +11,7 @@ namespace syncline {
 // (log/FORMAT.md): project number, one letter, key.
 enum class ProjectRow : char {
   kDevice = 'd',  // Origin -> Ed25519 public key of its device.
+  kState = 's',   // Another node's state on its way in: state_intake.cc.
   kWant = 'w',    // SHA-256 of a payload that lacks chunks -> the payload.
 };
 

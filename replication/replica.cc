@@ -10,8 +10,8 @@
 #include "base/status.h"
 #include "log/frame.h"
 #include "proto/entry_codec.h"
-#include "proto/event_writer.h"
 #include "replication/project_rows.h"
+#include "replication/replica_impl.h"
 
 namespace syncline {
 namespace {
@@ -51,58 +51,6 @@ std::size_t EventsAtOnce(std::span<const EventView> events) {
 
 }  // namespace
 
-struct Replica::Impl {
-  Impl(const Environment& environment, const Identity& id, const Options& opts)
-      : env(environment), identity(id), options(opts) {}
-
-  absl::Status OpenParts();
-  absl::Status LoadDevices();
-  absl::Status ReplayTail();
-
-  absl::StatusOr<Committed> Commit(
-      std::vector<Effect> effects, std::string cause, Durability durability,
-      CommitDone done,
-      const std::function<void(const Committed&, WriteBatch&)>& add_rows);
-  absl::StatusOr<Seq> CommitEvents(std::span<const EventView> events,
-                                   Durability durability, CommitDone done);
-  void AppendEvents(std::span<const EventView> events, Durability durability,
-                    AppendLog::AppendDone done);
-  // The changes of each entry of `segment`, encoded.
-  absl::StatusOr<std::vector<std::string>> ApplyAll(
-      const CheckedSegment& segment, WriteBatch& rows);
-  void NoteDevice(const Origin& origin, const std::string& key,
-                  WriteBatch& rows);
-  void NoteConflicts(const std::vector<std::string>& paths);
-  void ResolvePending();
-  void FlushIfLarge();
-  void Flush(std::function<void(absl::Status)> done);
-  void Truncate(Seq through, std::function<void(absl::Status)> done);
-  // The state no longer matches the log: nothing may be added to either.
-  absl::Status Break(const absl::Status& why);
-  absl::Status Health() const;
-
-  Environment env;
-  Identity identity;
-  Options options;
-  std::unique_ptr<AppendLog> log;
-  std::unique_ptr<CausalState> state;
-  std::unique_ptr<ContentWants> wants;
-  std::map<Origin, std::string> devices;
-  // For the frontier as it is; nothing once others' entries came in.
-  std::optional<EventWriter> event_writer;
-  // Of the events being appended; kept for its memory.
-  std::string event_entries;
-  std::vector<Draft> event_drafts;
-  std::set<std::string> unresolved;  // Rows that await the strategy.
-  bool resolving = false;            // ResolvePending is posted.
-  bool flushing = false;
-  Seq flushed;  // The rows in the store cover the log up to there.
-  std::vector<std::function<void(absl::Status)>> flush_waiters;
-  absl::Status broken;
-  // Held weakly by what is posted, so that it finds out.
-  std::shared_ptr<char> alive = std::make_shared<char>();
-};
-
 absl::Status Replica::Impl::OpenParts() {
   SYNCLINE_ASSIGN_OR_RETURN(
       log, AppendLog::Open(env.commits, identity.number, env.random, {}));
@@ -116,6 +64,12 @@ absl::Status Replica::Impl::OpenParts() {
   SYNCLINE_ASSIGN_OR_RETURN(const std::vector<std::string> conflicts,
                             state->Conflicts());
   NoteConflicts(conflicts);
+  intake = std::make_unique<StateIntake>(
+      StateIntake::Environment{env.store, *log, *state, identity.number,
+                               env.commits.executor(), env.time},
+      *this);
+  SYNCLINE_RETURN_IF_ERROR(intake->Load());
+  intake->Resume();
   return absl::OkStatus();
 }
 
@@ -142,6 +96,7 @@ absl::Status Replica::Impl::ReplayTail() {
   auto reader = log->Read(tail);
   for (; reader->Valid(); reader->Next()) {
     const RecordView& record = reader->record();
+    if (record.joined()) continue;  // Written with the rows that it changed.
     SYNCLINE_ASSIGN_OR_RETURN(const DecodedEntry decoded,
                               DecodeEntry(record.entry));
     SYNCLINE_RETURN_IF_ERROR(
@@ -154,7 +109,7 @@ absl::StatusOr<Replica::Committed> Replica::Impl::Commit(
     std::vector<Effect> effects, std::string cause, Durability durability,
     CommitDone done,
     const std::function<void(const Committed&, WriteBatch&)>& add_rows) {
-  SYNCLINE_RETURN_IF_ERROR(Health());
+  SYNCLINE_RETURN_IF_ERROR(Ready());
   if (effects.empty()) return InvalidArgument("an entry needs an effect");
   const std::int64_t now = env.time.NowMs();
   const Entry entry =
@@ -188,7 +143,7 @@ absl::StatusOr<Replica::Committed> Replica::Impl::Commit(
 
 absl::StatusOr<Seq> Replica::Impl::CommitEvents(
     std::span<const EventView> events, Durability durability, CommitDone done) {
-  SYNCLINE_RETURN_IF_ERROR(Health());
+  SYNCLINE_RETURN_IF_ERROR(Ready());
   if (events.empty()) return InvalidArgument("no events to commit");
   const Seq first = log->head().next();
   // The first entry of all also tells who its author is.
@@ -307,50 +262,6 @@ void Replica::Impl::ResolvePending() {
   unresolved.clear();
 }
 
-void Replica::Impl::FlushIfLarge() {
-  if (state->dirty_bytes() > options.dirty_bytes_max && !flushing) Flush({});
-}
-
-void Replica::Impl::Flush(std::function<void(absl::Status)> done) {
-  if (flushing || !Health().ok()) {
-    if (done) done(Health());
-    return;
-  }
-  flushing = true;
-  const Seq through = log->head();
-  log->Append({}, state->TakeFlush(through.value), Durability::kBuffered,
-              [this, through, done = std::move(done)](
-                  const absl::StatusOr<AppendLog::Appended>& written) {
-                flushing = false;
-                if (written.ok()) {
-                  state->FlushWritten();
-                  flushed = through;
-                }
-                for (const auto& waiter : std::exchange(flush_waiters, {})) {
-                  waiter(written.status());
-                }
-                if (done) done(written.status());
-              });
-}
-
-void Replica::Impl::Truncate(Seq through,
-                             std::function<void(absl::Status)> done) {
-  if (through <= flushed || through > log->durable()) {
-    return done(log->TruncateThrough(through));
-  }
-  if (const absl::Status health = Health(); !health.ok()) return done(health);
-  auto again = [this, through, done = std::move(done)](absl::Status status) {
-    if (!status.ok()) return done(std::move(status));
-    Truncate(through, done);
-  };
-  // What is being written may have been taken before `through`.
-  if (flushing) {
-    flush_waiters.push_back(std::move(again));
-  } else {
-    Flush(std::move(again));
-  }
-}
-
 absl::Status Replica::Impl::Break(const absl::Status& why) {
   if (broken.ok()) {
     broken =
@@ -394,8 +305,8 @@ absl::StatusOr<Seq> Replica::CommitEvents(std::span<const EventView> events,
 void Replica::Ingest(std::string_view frames,
                      const std::vector<ChainHead>& heads,
                      std::function<void(absl::StatusOr<Ingested>)> done) {
-  if (const absl::Status health = impl_->Health(); !health.ok()) {
-    return done(health);
+  if (const absl::Status ready = impl_->Ready(); !ready.ok()) {
+    return done(ready);
   }
   const absl::StatusOr<CheckedSegment> segment =
       CheckSegment(frames, heads, *impl_->log);
@@ -456,5 +367,20 @@ std::string Replica::DeviceOf(const Origin& origin) const {
 }
 
 absl::Status Replica::health() const { return impl_->Health(); }
+
+void Replica::PinState(std::string_view id, PinDone done) {
+  impl_->PinState(std::string(id), std::move(done));
+}
+
+void Replica::ExpirePins() { impl_->pins.Expire(impl_->env.time.SteadyMs()); }
+
+StateIntake& Replica::intake() { return *impl_->intake; }
+
+bool Replica::installing() const { return impl_->installing; }
+
+void Replica::WhenReady(std::function<void()> ready) {
+  if (!impl_->installing) return ready();
+  impl_->ready_waiters.push_back(std::move(ready));
+}
 
 }  // namespace syncline

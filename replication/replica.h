@@ -26,6 +26,9 @@
 
 namespace syncline {
 
+class PinnedState;
+class StateIntake;
+
 // One project on this node: its log and its causal state, kept in step. All
 // changes come in here, from users (Commit) and from peers (Ingest); both
 // append one record for each entry, in one batch with everything that must
@@ -86,6 +89,7 @@ class Replica {
   // the entry was applied and adds rows to its batch (a mirror's Base).
   //   kInvalidArgument     the entry would be void, or `effects` is empty:
   //                        nothing changed, `done` is not called
+  //   kUnavailable         see installing()
   //   as health()          an earlier write failed
   absl::StatusOr<Committed> Commit(
       std::vector<Effect> effects, std::string cause, Durability durability,
@@ -122,6 +126,23 @@ class Replica {
   // them. Blocks on the disk for the truncation itself; `done` may come from
   // within the call.
   void Truncate(Seq through, std::function<void(absl::Status)> done);
+
+  // ---- states of peers (state_pins.h, state_intake.h)
+  // The state as it is, for a peer that the log cannot serve; or the pin with
+  // that id, if it is still there. `done` may come from within the call.
+  //   kUnavailable  a state is being installed
+  //   other         as health(), or this write failed
+  using PinDone =
+      std::function<void(absl::StatusOr<std::shared_ptr<const PinnedState>>)>;
+  void PinState(std::string_view id, PinDone done);
+  // Lets go of pins that are too old. From time to time.
+  void ExpirePins();
+  [[nodiscard]] StateIntake& intake();
+  // A peer's state is being installed: changes are refused with kUnavailable,
+  // and what state() shows is between the two.
+  [[nodiscard]] bool installing() const;
+  // Calls `ready` once it is not: at once, or later.
+  void WhenReady(std::function<void()> ready);
 
   [[nodiscard]] const Identity& identity() const;
   [[nodiscard]] const CausalState& state() const;

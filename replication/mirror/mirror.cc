@@ -205,7 +205,25 @@ void Mirror::Impl::Post() {
   });
 }
 
+// What is shown while a state is being installed is neither what was nor what
+// comes: nothing is compared with it.
+bool Mirror::Impl::Awaits(std::function<void()> then) {
+  if (!env.replica.installing()) return false;
+  busy = true;
+  env.replica.WhenReady([this, alive = life, then = std::move(then)] {
+    {
+      const std::lock_guard lock(alive->mutex);
+      if (alive->stopped) return;
+    }
+    busy = false;
+    then();
+    Post();
+  });
+  return true;
+}
+
 void Mirror::Impl::Step() {
+  if (!busy && Awaits([] {})) return;
   while (!busy && !paused && broken.ok() && NextWork()) {
   }
   NoteIdle();

@@ -70,6 +70,8 @@ struct Mirror::Impl {
   bool NextWork();  // True if there may be more to do at once.
   void Run(std::function<void()> work, std::function<void()> then);
   void Post();  // Step() in a turn of its own.
+  // Whether a state is being installed: `then` comes when it is.
+  bool Awaits(std::function<void()> then);
   void ArmTimer();
   void ReopenRoot();
   void RootLost(const absl::Status& why);

@@ -113,6 +113,7 @@ void Mirror::Impl::ReadDone(std::size_t begin,
   if (absl::IsCancelled(end.status())) return;
   if (absl::IsUnavailable(end.status())) return RootLost(end.status());
   if (!end.ok()) return Fail(end.status());
+  if (Awaits([this, begin, end] { ReadDone(begin, end); })) return;
   At("emit");
   std::vector<LocalOp> batch(
       std::make_move_iterator(local.begin() + static_cast<long>(begin)),

@@ -133,7 +133,7 @@ std::vector<std::string> ReplicaRig::Names(std::string_view path) {
 ReplicaRig::Segment ReplicaRig::Missing(const VersionVector& peer) {
   Segment segment;
   std::map<Origin, std::uint64_t> reached;
-  auto reader = replica_->log().Read({});
+  auto reader = replica_->log().Read({.since = replica_->log().horizon()});
   for (; reader->Valid(); reader->Next()) {
     const RecordView& record = reader->record();
     if (peer.Covers(record.dot)) continue;

@@ -1,0 +1,98 @@
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "proto/event_writer.h"
+#include "replication/replica.h"
+#include "replication/state_intake.h"
+#include "replication/state_pins.h"
+
+namespace syncline {
+
+// What stands behind a Replica: replica.cc, and replica_states.cc for what
+// writes the view back, pins it and takes in others' states.
+struct Replica::Impl final : StateIntake::Host {
+  Impl(const Environment& environment, const Identity& id, const Options& opts)
+      : env(environment), identity(id), options(opts) {}
+
+  absl::Status OpenParts();
+  absl::Status LoadDevices();
+  absl::Status ReplayTail();
+
+  absl::StatusOr<Committed> Commit(
+      std::vector<Effect> effects, std::string cause, Durability durability,
+      CommitDone done,
+      const std::function<void(const Committed&, WriteBatch&)>& add_rows);
+  absl::StatusOr<Seq> CommitEvents(std::span<const EventView> events,
+                                   Durability durability, CommitDone done);
+  void AppendEvents(std::span<const EventView> events, Durability durability,
+                    AppendLog::AppendDone done);
+  // The changes of each entry of `segment`, encoded.
+  absl::StatusOr<std::vector<std::string>> ApplyAll(
+      const CheckedSegment& segment, WriteBatch& rows);
+  void NoteDevice(const Origin& origin, const std::string& key,
+                  WriteBatch& rows);
+  void NoteConflicts(const std::vector<std::string>& paths);
+  void ResolvePending();
+  void FlushIfLarge();
+  void Flush(std::function<void(absl::Status)> done);
+  // Writes `drafts` (without entries), `rows` and the changed view rows in one
+  // batch. Requires: no other is under way.
+  void WriteBack(std::span<const Draft> drafts, WriteBatch rows,
+                 Durability durability, std::function<void(absl::Status)> done);
+  void OnWrittenBack(Seq through, const absl::Status& written,
+                     const std::function<void(absl::Status)>& done);
+  void Truncate(Seq through, std::function<void(absl::Status)> done);
+  // The state no longer matches the log: nothing may be added to either.
+  absl::Status Break(const absl::Status& why);
+  absl::Status Health() const;
+  // Health(), and whether entries can be taken now.
+  absl::Status Ready() const;
+
+  StateHeader HeaderNow();
+  void PinState(std::string id, PinDone done);
+
+  // StateIntake::Host
+  void WriteJoined(std::span<const Draft> drafts, WriteBatch rows,
+                   StateIntake::Done done) override;
+  void WriteJoinEnd(const StateHeader& header, WriteBatch rows,
+                    StateIntake::Done done) override;
+  void BeginInstall(StateIntake::Done ready) override;
+  void EndInstall() override;
+  absl::Status WantContent(std::string_view payload, WriteBatch& rows) override;
+  void Failed(const absl::Status& why) override;
+
+  Environment env;
+  Identity identity;
+  Options options;
+  std::unique_ptr<AppendLog> log;
+  std::unique_ptr<CausalState> state;
+  std::unique_ptr<ContentWants> wants;
+  std::map<Origin, std::string> devices;
+  // For the frontier as it is; nothing once others' entries came in.
+  std::optional<EventWriter> event_writer;
+  // Of the events being appended; kept for its memory.
+  std::string event_entries;
+  std::vector<Draft> event_drafts;
+  std::set<std::string> unresolved;  // Rows that await the strategy.
+  bool resolving = false;            // ResolvePending is posted.
+  bool flushing = false;
+  Seq flushed;  // The rows in the store cover the log up to there.
+  std::vector<std::function<void(absl::Status)>> flush_waiters;
+  absl::Status broken;
+  StatePins pins;
+  std::unique_ptr<StateIntake> intake;
+  bool installing = false;
+  std::vector<std::function<void()>> ready_waiters;
+  // Held weakly by what is posted, so that it finds out.
+  std::shared_ptr<char> alive = std::make_shared<char>();
+};
+
+}  // namespace syncline
