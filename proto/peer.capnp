@@ -179,6 +179,10 @@ interface Peer {
 
   goodbye @8 (reason :Text) -> ();
   # The caller closes the connection next.
+
+  pushState @9 (piece :StatePiece) -> (answer :PushAnswer);
+  # Part of a pull that was answered with a state. Answered when the piece is
+  # staged, which gives its bytes back to the window.
 }
 
 struct Announcement {
@@ -282,13 +286,50 @@ struct PullRequest {
   inlineChunkBytesMax @4 :UInt32;
   # Content of at most this size comes along with the entry that names it; at
   # most 16 KiB. 0: none.
+
+  stateId @5 :Data;
+  # A state of which the caller has a part, 16 bytes; empty: none. If it comes
+  # to a state, it would like to go on with this one,
+
+  stateKey @6 :Data;
+  # behind this key.
 }
 
 struct PullAnswer {
   union {
     started @0 :Void;
+    # Segments will be pushed.
+
     stopped @1 :Stop;
+
+    state @2 :StateOffer;
+    # The log does not reach back far enough: pieces of a state will be pushed.
   }
+}
+
+struct StateOffer {
+  header @0 :Data;
+  # What state it is: replication/peer/PROTOCOL.md.
+
+  from @1 :Data;
+  # Pieces come from behind this key; empty: from the start.
+}
+
+struct StatePiece {
+  project @0 :Data;
+  # 16 bytes.
+
+  stream @1 :UInt32;
+  # Of the pull.
+
+  id @2 :Data;
+  # Of the state, 16 bytes.
+
+  rows @3 :Data;
+  # Live heads in the order of their keys (PROTOCOL.md). About 256 KiB.
+
+  end @4 :Bool;
+  # It was the last piece.
 }
 
 struct Segment {

@@ -350,6 +350,8 @@ void EncodePullRequest(const PullRequest& request,
   out.setFrontier(DataOf(request.frontier.Encode()));
   out.setWindowBytes(request.window_bytes);
   out.setInlineChunkBytesMax(request.inline_chunk_bytes_max);
+  out.setStateId(DataOf(request.state_id));
+  out.setStateKey(DataOf(request.state_key));
 }
 
 absl::StatusOr<PullRequest> DecodePullRequest(wire::PullRequest::Reader in) {
@@ -361,20 +363,48 @@ absl::StatusOr<PullRequest> DecodePullRequest(wire::PullRequest::Reader in) {
   request.frontier = frontier.value_or(VersionVector());
   request.window_bytes = in.getWindowBytes();
   request.inline_chunk_bytes_max = in.getInlineChunkBytesMax();
+  request.state_id = Bytes(in.getStateId());
+  request.state_key = Bytes(in.getStateKey());
   return request;
 }
 
 void EncodePullAnswer(const PullAnswer& answer, wire::PullAnswer::Builder out) {
   if (const auto* stop = std::get_if<Stop>(&answer))
-    EncodeStop(*stop, out.initStopped());
-  else
-    out.setStarted();
+    return EncodeStop(*stop, out.initStopped());
+  const auto* state = std::get_if<PullState>(&answer);
+  if (state == nullptr) return out.setStarted();
+  auto wire = out.initState();
+  wire.setHeader(DataOf(EncodeStateHeader(state->header)));
+  wire.setFrom(DataOf(state->from));
 }
 
 absl::StatusOr<PullAnswer> DecodePullAnswer(wire::PullAnswer::Reader in) {
   if (in.isStarted()) return PullAnswer(PullStarted{});
-  if (!in.isStopped()) return Malformed("answer to pull");
-  return PullAnswer(DecodeStop(in.getStopped()));
+  if (in.isStopped()) return PullAnswer(DecodeStop(in.getStopped()));
+  if (!in.isState()) return Malformed("answer to pull");
+  absl::StatusOr<StateHeader> header =
+      DecodeStateHeader(View(in.getState().getHeader()));
+  if (!header.ok()) return Malformed("header of a state");
+  return PullAnswer(
+      PullState{*std::move(header), Bytes(in.getState().getFrom())});
+}
+
+void EncodeStatePush(const StatePush& piece, wire::StatePiece::Builder out) {
+  out.setProject(DataOf(piece.project.bytes));
+  out.setStream(piece.stream);
+  out.setId(DataOf(piece.id));
+  out.setRows(DataOf(piece.rows));
+  out.setEnd(piece.end);
+}
+
+absl::StatusOr<StatePush> DecodeStatePush(wire::StatePiece::Reader in) {
+  StatePush piece;
+  SYNCLINE_ASSIGN_OR_RETURN(piece.project, DecodeProjectId(in.getProject()));
+  piece.stream = in.getStream();
+  piece.id = Bytes(in.getId());
+  piece.rows = Bytes(in.getRows());
+  piece.end = in.getEnd();
+  return piece;
 }
 
 void EncodeSegment(const Segment& segment, wire::Segment::Builder out) {

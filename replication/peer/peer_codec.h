@@ -41,6 +41,8 @@ void EncodePullRequest(const PullRequest& request,
 absl::StatusOr<PullRequest> DecodePullRequest(wire::PullRequest::Reader in);
 void EncodePullAnswer(const PullAnswer& answer, wire::PullAnswer::Builder out);
 absl::StatusOr<PullAnswer> DecodePullAnswer(wire::PullAnswer::Reader in);
+void EncodeStatePush(const StatePush& piece, wire::StatePiece::Builder out);
+absl::StatusOr<StatePush> DecodeStatePush(wire::StatePiece::Reader in);
 void EncodeSegment(const Segment& segment, wire::Segment::Builder out);
 absl::StatusOr<Segment> DecodeSegment(wire::Segment::Reader in);
 void EncodePushAnswer(const PushAnswer& answer, wire::PushAnswer::Builder out);

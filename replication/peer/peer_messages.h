@@ -13,6 +13,7 @@
 #include "replication/peer/invitation.h"
 #include "replication/project_id.h"
 #include "replication/segment_check.h"
+#include "replication/state_header.h"
 
 // The messages of proto/peer.capnp (interface Peer) as plain values: what
 // sessions are written in. Meaning of the fields: proto/peer.capnp.
@@ -66,9 +67,24 @@ struct PullRequest {
   VersionVector frontier;
   std::uint32_t window_bytes = kWindowBytesStart;
   std::uint32_t inline_chunk_bytes_max = kInlineChunkBytesMax;
+  std::string state_id;   // Of a state that came in part; or empty.
+  std::string state_key;  // It should go on behind that.
 };
 struct PullStarted {};
-using PullAnswer = std::variant<PullStarted, Stop>;
+// The log does not reach back: a state comes, its pieces from behind `from`.
+struct PullState {
+  StateHeader header;
+  std::string from;
+};
+using PullAnswer = std::variant<PullStarted, Stop, PullState>;
+
+struct StatePush {
+  ProjectId project;
+  std::uint32_t stream = 0;
+  std::string id;
+  std::string rows;
+  bool end = false;
+};
 
 struct Segment {
   ProjectId project;
@@ -111,6 +127,7 @@ class PeerCalls {
                        Done<CompareAnswer> done) = 0;
   virtual void Pull(PullRequest request, Done<PullAnswer> done) = 0;
   virtual void Push(Segment segment, Done<PushAnswer> done) = 0;
+  virtual void PushState(StatePush piece, Done<PushAnswer> done) = 0;
   virtual void Ended(const ProjectId& project, std::uint32_t stream, Stop stop,
                      Called done) = 0;
   virtual void Chunks(const ProjectId& project, std::vector<Hash> hashes,

@@ -118,6 +118,18 @@ class PeerServer final : public wire::Peer::Server {
     });
   }
 
+  kj::Promise<void> pushState(PushStateContext context) override {
+    return WhenReady([this, context]() mutable {
+      auto piece = DecodeStatePush(context.getParams().getPiece());
+      if (!piece.ok()) return Malformed(piece.status());
+      context.releaseParams();
+      return Ask<PushAnswer>(
+          context, EncodePushAnswer, [&](PeerCalls::Done<PushAnswer> done) {
+            state_->calls->PushState(*std::move(piece), std::move(done));
+          });
+    });
+  }
+
   kj::Promise<void> ended(EndedContext context) override {
     return WhenReady([this, context]() mutable {
       auto params = context.getParams();
@@ -297,6 +309,15 @@ class RemotePeer final : public PeerCalls {
       const std::uint64_t words = segment.bytes() / sizeof(capnp::word) + 512;
       auto request = peer.pushRequest(capnp::MessageSize{words, 0});
       EncodeSegment(segment, request.initSegment());
+      return request.send();
+    });
+  }
+
+  void PushState(StatePush piece, Done<PushAnswer> done) override {
+    SendFor(std::move(done), DecodePushAnswer, [&](auto& peer) {
+      const std::uint64_t words = piece.rows.size() / sizeof(capnp::word) + 64;
+      auto request = peer.pushStateRequest(capnp::MessageSize{words, 0});
+      EncodeStatePush(piece, request.initPiece());
       return request.send();
     });
   }

@@ -76,6 +76,7 @@ void PeerSession::Reconcile() {
           env_.time,
           env_.make_timer,
           peer_.hello.origin,
+          peer_.id.ToText(),
           options_.backoff,
           alive_.Guard([this](absl::Status why) { End(std::move(why)); })};
       link = std::make_unique<ProjectLink>(*env_.host.FindReplica(project),
@@ -106,6 +107,11 @@ void PeerSession::SchedulePing() {
 
 void PeerSession::OnPingTime() {
   RememberFrontiers();
+  for (const auto& [project, name] : ours_) {
+    if (Replica* replica = env_.host.FindReplica(project)) {
+      replica->ExpirePins();
+    }
+  }
   const std::int64_t now_ms = env_.time.SteadyMs();
   if (const std::uint64_t heard = env_.received_bytes();
       heard != heard_bytes_) {
@@ -163,6 +169,12 @@ void PeerSession::Push(Segment segment, Done<PushAnswer> done) {
   ProjectLink* link = Find(segment.project);
   if (link == nullptr) return done(PushAnswer(NotShared()));
   link->OnPush(std::move(segment), std::move(done));
+}
+
+void PeerSession::PushState(StatePush piece, Done<PushAnswer> done) {
+  ProjectLink* link = Find(piece.project);
+  if (link == nullptr) return done(PushAnswer(NotShared()));
+  link->OnPushState(piece, std::move(done));
 }
 
 void PeerSession::Ended(const ProjectId& project, std::uint32_t stream,

@@ -81,6 +81,7 @@ class PeerSession final : public PeerCalls {
                Done<CompareAnswer> done) override;
   void Pull(PullRequest request, Done<PullAnswer> done) override;
   void Push(Segment segment, Done<PushAnswer> done) override;
+  void PushState(StatePush piece, Done<PushAnswer> done) override;
   void Ended(const ProjectId& project, std::uint32_t stream, Stop stop,
              Called done) override;
   void Chunks(const ProjectId& project, std::vector<Hash> hashes,

@@ -5,6 +5,7 @@
 
 #include "base/status.h"
 #include "replication/peer/compare.h"
+#include "replication/state_intake.h"
 
 namespace syncline {
 namespace {
@@ -18,7 +19,7 @@ std::string_view Meaning(Stop::Reason reason) {
     case Stop::Reason::kDiverged:
       return "diverged, nothing is exchanged";
     case Stop::Reason::kTruncated:
-      return "has truncated its log; snapshot transfer is not in this version";
+      return "has truncated its log meanwhile";
     case Stop::Reason::kFull:
       return "has no space left";
     case Stop::Reason::kFailed:
@@ -37,10 +38,9 @@ absl::StatusCode CodeOf(Stop::Reason reason) {
       return absl::StatusCode::kAborted;
     case Stop::Reason::kDiverged:
       return absl::StatusCode::kDataLoss;
-    case Stop::Reason::kTruncated:
-      return absl::StatusCode::kUnimplemented;
     case Stop::Reason::kFull:
       return absl::StatusCode::kResourceExhausted;
+    case Stop::Reason::kTruncated:
     case Stop::Reason::kFailed:
     case Stop::Reason::kStale:
       break;
@@ -53,14 +53,12 @@ bool IsFence(const Stop& stop) {
          stop.reason == Stop::Reason::kDiverged;
 }
 
-absl::Status BehindHorizon() {
-  return FailedPrecondition(
-      "the peer lacks what was truncated here; snapshot transfer is not in "
-      "this version");
-}
-
 Stop OwnFailure(const absl::Status& status) {
   return {Stop::Reason::kFailed, std::string(FromAbsl(status.message()))};
+}
+
+Stop Installing() {
+  return {Stop::Reason::kFailed, "the state of another device is coming in"};
 }
 
 }  // namespace
@@ -100,7 +98,6 @@ ProjectLink::Status ProjectLink::status() const {
   status.project = replica_.identity().project;
   status.state = state_;
   status.error = error_;
-  if (status.error.ok() && behind_) status.error = BehindHorizon();
   if (status.error.ok()) status.error = serving_error_;
   status.retry_at_ms = retry_at_ms_;
   if (heard_) status.theirs = theirs_;
@@ -111,6 +108,7 @@ ProjectLink::Status ProjectLink::status() const {
 }
 
 void ProjectLink::Compare() {
+  if (replica_.installing()) return AwaitState();
   state_ = State::kComparing;
   absl::StatusOr<Position> ours = PositionOf(replica_, env_.peer_origin);
   if (!ours.ok()) return Rest(OwnFailure(ours.status()), false);
@@ -144,27 +142,79 @@ void ProjectLink::OnPosition(const Position& ours,
 }
 
 void ProjectLink::Pull() {
+  RefuseEarly();
   PullRequest request;
   request.project = replica_.identity().project;
   request.stream = ++stream_;
   request.frontier = replica_.log().durable_frontier();
+  if (const auto part = replica_.intake().resumption()) {
+    request.state_id = part->id;
+    request.state_key = part->key;
+  }
   receiver_ = std::make_unique<SegmentReceiver>(
       replica_, env_.loop, env_.worker, stream_, theirs_,
       SegmentReceiver::Hooks{env_.broken,
                              [this](const Stop& stop) { Rest(stop, false); }});
   env_.peer.Pull(
       std::move(request),
-      alive_.Guard([this, stream = stream_](
-                       const absl::StatusOr<PullAnswer>& answer) {
-        if (!answer.ok() || stream != stream_ || state_ != State::kComparing)
-          return;
-        if (const Stop* stop = std::get_if<Stop>(&*answer))
-          return Rest(*stop, true);
-        state_ = State::kSyncing;
-        error_ = absl::OkStatus();
-        backoff_.Reset();
-        StartFetcher();
-      }));
+      alive_.Guard(
+          [this, stream = stream_](const absl::StatusOr<PullAnswer>& answer) {
+            if (answer.ok() && stream == stream_ && state_ == State::kComparing)
+              OnPullAnswer(*answer);
+          }));
+}
+
+void ProjectLink::OnPullAnswer(const PullAnswer& answer) {
+  if (const Stop* stop = std::get_if<Stop>(&answer)) return Rest(*stop, true);
+  if (const auto* state = std::get_if<PullState>(&answer))
+    return OnState(*state);
+  state_ = State::kSyncing;
+  error_ = absl::OkStatus();
+  backoff_.Reset();
+  StartFetcher();
+}
+
+void ProjectLink::OnState(const PullState& state) {
+  receiver_.reset();
+  const absl::Status taken =
+      replica_.intake().Offer(state.header, state.from, env_.peer_device);
+  if (absl::IsAlreadyExists(taken)) return AwaitState();
+  if (absl::IsInvalidArgument(taken))
+    return env_.broken(Annotate(taken, "the peer is broken"));
+  if (absl::IsAborted(taken)) {
+    return Rest({Stop::Reason::kFence, std::string(FromAbsl(taken.message()))},
+                false);
+  }
+  if (!taken.ok()) return Rest(OwnFailure(taken), false);
+  state_ = State::kSyncing;
+  error_ = absl::OkStatus();
+  state_receiver_ = std::make_unique<StateReceiver>(
+      replica_, env_.loop, stream_, state.header.id,
+      StateReceiver::Hooks{env_.broken,
+                           [this](const Stop& stop) { Rest(stop, false); },
+                           [this] { AwaitState(); }});
+  for (auto& [piece, done] : std::exchange(early_, {})) {
+    state_receiver_->OnPush(piece, std::move(done));
+  }
+}
+
+void ProjectLink::RefuseEarly() {
+  for (auto& [piece, done] : std::exchange(early_, {})) {
+    done(PushAnswer(Stop{Stop::Reason::kStale, ""}));
+  }
+}
+
+void ProjectLink::AwaitState() {
+  state_ = State::kSyncing;
+  state_receiver_.reset();
+  RefuseEarly();
+  replica_.intake().Await(alive_.Guard([this](const absl::Status& status) {
+    if (fenced_) return;
+    if (!status.ok()) return Rest(OwnFailure(status), false);
+    backoff_.Reset();
+    state_ = State::kResting;
+    Start();
+  }));
 }
 
 void ProjectLink::StartFetcher() {
@@ -186,11 +236,14 @@ void ProjectLink::Rest(const Stop& stop, bool by_peer) {
   error_ = StatusOf(stop, by_peer);
   if (receiver_) receiver_->Refuse(stop);
   receiver_.reset();
+  state_receiver_.reset();
+  RefuseEarly();
   fetcher_.reset();
-  // Waiting helps where space or a store may come back. The others need the
-  // peer's word, or people.
+  // Waiting helps where space or a store may come back, and who truncated
+  // meanwhile has a state to give. The others need the peer's word, or people.
   if (stop.reason != Stop::Reason::kFull &&
-      stop.reason != Stop::Reason::kFailed)
+      stop.reason != Stop::Reason::kFailed &&
+      stop.reason != Stop::Reason::kTruncated)
     return;
   const std::int64_t wait_ms = backoff_.NextMs(env_.random);
   retry_at_ms_ = env_.time.NowMs() + wait_ms;
@@ -200,15 +253,17 @@ void ProjectLink::Rest(const Stop& stop, bool by_peer) {
 void ProjectLink::Fence(const Stop& stop) {
   if (fenced_) return;
   fenced_ = stop;
-  if (!sender_) return;
-  env_.peer.Ended(replica_.identity().project, sender_->stream(), stop,
+  if (!sender_ && !state_sender_) return;
+  env_.peer.Ended(replica_.identity().project, pulled_, stop,
                   [](const absl::Status&) {});
   sender_.reset();
+  state_sender_.reset();
 }
 
 void ProjectLink::OnCompare(const Position& theirs,
                             PeerCalls::Done<CompareAnswer> done) {
   if (fenced_) return done(CompareAnswer(*fenced_));
+  if (replica_.installing()) return done(CompareAnswer(Installing()));
   absl::StatusOr<Position> ours = PositionOf(replica_, env_.peer_origin);
   if (!ours.ok()) return done(CompareAnswer(OwnFailure(ours.status())));
   const absl::StatusOr<std::optional<Stop>> contradiction =
@@ -228,12 +283,13 @@ void ProjectLink::OnCompare(const Position& theirs,
 void ProjectLink::OnPull(const PullRequest& request,
                          PeerCalls::Done<PullAnswer> done) {
   if (fenced_) return done(PullAnswer(*fenced_));
-  behind_ = !CanServe(replica_.log(), request.frontier);
-  if (behind_) {
-    sender_.reset();
-    return done(PullAnswer(Stop{Stop::Reason::kTruncated, ""}));
-  }
+  sender_.reset();
+  state_sender_.reset();
+  pulled_ = request.stream;
+  if (replica_.installing()) return done(PullAnswer(Installing()));
   theirs_.Join(request.frontier);
+  if (!CanServe(replica_.log(), request.frontier))
+    return ServeState(request, std::move(done));
   StartSender(request);
   done(PullAnswer(PullStarted{}));
 }
@@ -259,13 +315,59 @@ void ProjectLink::StartSender(const PullRequest& request) {
     sender_.reset();
     if (by_peer && IsFence(stop)) return Rest(stop, true);
     if (by_peer) return;
-    serving_error_ = StatusOf(stop, false);
-    behind_ = behind_ || stop.reason == Stop::Reason::kTruncated;
+    // Who fell behind a truncation is given the state when it asks again.
+    if (stop.reason != Stop::Reason::kTruncated)
+      serving_error_ = StatusOf(stop, false);
     env_.peer.Ended(project, stream, stop, [](const absl::Status&) {});
   };
   sender_ = std::make_unique<SegmentSender>(replica_, env_.loop, env_.worker,
                                             request, theirs_, std::move(hooks));
   sender_->Start();
+}
+
+void ProjectLink::ServeState(const PullRequest& request,
+                             PeerCalls::Done<PullAnswer> done) {
+  replica_.PinState(
+      request.state_id,
+      alive_.Guard(
+          [this, request, done = std::move(done)](
+              const absl::StatusOr<std::shared_ptr<const PinnedState>>& pin) {
+            if (fenced_) return done(PullAnswer(*fenced_));
+            if (!pin.ok()) {
+              serving_error_ = pin.status();
+              return done(PullAnswer(OwnFailure(pin.status())));
+            }
+            const StateHeader& header = (*pin)->header();
+            const std::string from =
+                header.id == request.state_id ? request.state_key : "";
+            // An answer that a newer pull has overtaken is told to nobody.
+            if (request.stream == pulled_)
+              StartStateSender(*pin, request, from);
+            done(PullAnswer(PullState{header, from}));
+          }));
+}
+
+void ProjectLink::StartStateSender(std::shared_ptr<const PinnedState> pin,
+                                   const PullRequest& request,
+                                   const std::string& from) {
+  const ProjectId project = replica_.identity().project;
+  const std::uint32_t stream = request.stream;
+  StateSender::Hooks hooks;
+  hooks.push = [this](StatePush piece, PeerCalls::Done<PushAnswer> done) {
+    env_.peer.PushState(std::move(piece), std::move(done));
+  };
+  hooks.ended = [this, project, stream](const Stop& stop, bool by_peer) {
+    state_sender_.reset();
+    if (by_peer && IsFence(stop)) return Rest(stop, true);
+    if (by_peer) return;
+    serving_error_ = StatusOf(stop, false);
+    env_.peer.Ended(project, stream, stop, [](const absl::Status&) {});
+  };
+  serving_error_ = absl::OkStatus();
+  state_sender_ = std::make_unique<StateSender>(
+      std::move(pin), env_.loop, env_.worker, env_.make_timer(), request, from,
+      std::move(hooks));
+  state_sender_->Start();
 }
 
 void ProjectLink::OnPush(Segment segment, PeerCalls::Done<PushAnswer> done) {
@@ -275,8 +377,24 @@ void ProjectLink::OnPush(Segment segment, PeerCalls::Done<PushAnswer> done) {
   receiver_->OnPush(std::move(segment), std::move(done));
 }
 
+void ProjectLink::OnPushState(const StatePush& piece,
+                              PeerCalls::Done<PushAnswer> done) {
+  if (fenced_) return done(PushAnswer(*fenced_));
+  constexpr std::size_t kEarlyMax = 8;
+  if (state_ == State::kComparing && piece.stream == stream_ &&
+      early_.size() < kEarlyMax) {
+    early_.emplace_back(piece, std::move(done));
+    return;
+  }
+  if (!state_receiver_ || state_receiver_->stream() != piece.stream)
+    return done(PushAnswer(Stop{Stop::Reason::kStale, ""}));
+  state_receiver_->OnPush(piece, std::move(done));
+}
+
 void ProjectLink::OnEnded(std::uint32_t stream, const Stop& stop) {
-  if (receiver_ && receiver_->stream() == stream) Rest(stop, true);
+  const bool segments = receiver_ && receiver_->stream() == stream;
+  const bool pieces = state_receiver_ && state_receiver_->stream() == stream;
+  if (segments || pieces) Rest(stop, true);
 }
 
 void ProjectLink::OnChunks(const std::vector<Hash>& hashes,

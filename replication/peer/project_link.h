@@ -5,6 +5,8 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include <boost/asio/any_io_executor.hpp>
 
@@ -20,12 +22,16 @@
 #include "replication/peer/peer_messages.h"
 #include "replication/peer/segment_receiver.h"
 #include "replication/peer/segment_sender.h"
+#include "replication/peer/state_receiver.h"
+#include "replication/peer/state_sender.h"
 #include "replication/replica.h"
 
 namespace syncline {
 
 // One project in one session: compares, pulls what this side lacks, serves
-// what the other asks for, fetches content.
+// what the other asks for, fetches content. What goes over is the log, or the
+// state where the log of the one who has it does not reach back far enough;
+// after a state was installed it compares anew.
 //
 //   Comparing -> Syncing -> Resting (with the reason; by itself or later again)
 //
@@ -45,6 +51,7 @@ class ProjectLink {
     const TimeSource& time;
     MakeTimer make_timer;
     Origin peer_origin;
+    std::string peer_device;  // Its id, for people.
     Backoff::Options backoff;
     // The peer broke the protocol. In a turn of its own.
     std::function<void(absl::Status)> broken;
@@ -79,6 +86,7 @@ class ProjectLink {
   void OnCompare(const Position& theirs, PeerCalls::Done<CompareAnswer> done);
   void OnPull(const PullRequest& request, PeerCalls::Done<PullAnswer> done);
   void OnPush(Segment segment, PeerCalls::Done<PushAnswer> done);
+  void OnPushState(const StatePush& piece, PeerCalls::Done<PushAnswer> done);
   void OnEnded(std::uint32_t stream, const Stop& stop);
   void OnChunks(const std::vector<Hash>& hashes,
                 PeerCalls::Done<ChunksAnswer> done);
@@ -88,8 +96,17 @@ class ProjectLink {
   void Compare();
   void OnPosition(const Position& ours, const CompareAnswer& answer);
   void Pull();
+  void OnPullAnswer(const PullAnswer& answer);
+  void OnState(const PullState& state);
+  // Compares anew once the state that came is installed.
+  void AwaitState();
   void StartSender(const PullRequest& request);
+  void ServeState(const PullRequest& request, PeerCalls::Done<PullAnswer> done);
+  void StartStateSender(std::shared_ptr<const PinnedState> pin,
+                        const PullRequest& request, const std::string& from);
   void StartFetcher();
+  // Answers the pieces that came before the answer to the pull.
+  void RefuseEarly();
   // Stops pulling. Tries again later if that can help.
   void Rest(const Stop& stop, bool by_peer);
   void Fence(const Stop& stop);
@@ -102,10 +119,14 @@ class ProjectLink {
   std::optional<Stop> fenced_;
   VersionVector theirs_;  // What the peer holds durably, as far as we know.
   bool heard_ = false;    // It has told all of that once.
-  bool behind_ = false;   // It asked for what was truncated here.
   std::uint32_t stream_ = 0;
   std::unique_ptr<SegmentReceiver> receiver_;
+  std::unique_ptr<StateReceiver> state_receiver_;
+  // Pieces may overtake the answer that says which state they are of.
+  std::vector<std::pair<StatePush, PeerCalls::Done<PushAnswer>>> early_;
   std::unique_ptr<SegmentSender> sender_;
+  std::unique_ptr<StateSender> state_sender_;
+  std::uint32_t pulled_ = 0;  // The last stream that the peer asked for.
   std::unique_ptr<ChunkFetcher> fetcher_;
   std::unique_ptr<ChunkServer> server_;
   Backoff backoff_;

@@ -31,6 +31,9 @@ class FakePeer final : public PeerCalls {
   void Push(Segment segment, Done<PushAnswer> done) override {
     pushes.push_back({std::move(segment), std::move(done)});
   }
+  void PushState(StatePush piece, Done<PushAnswer> done) override {
+    pieces.push_back({std::move(piece), std::move(done)});
+  }
   void Ended(const ProjectId&, std::uint32_t, Stop stop, Called) override {
     stops.push_back(std::move(stop));
   }
@@ -46,6 +49,7 @@ class FakePeer final : public PeerCalls {
   std::vector<Asked<std::pair<ProjectId, Position>, CompareAnswer>> compares;
   std::vector<Asked<PullRequest, PullAnswer>> pulls;
   std::vector<Asked<Segment, PushAnswer>> pushes;
+  std::vector<Asked<StatePush, PushAnswer>> pieces;
   std::vector<Asked<std::vector<Hash>, ChunksAnswer>> chunks;
   std::vector<Stop> stops;
   int hints = 0;

@@ -253,35 +253,78 @@ TEST_CASE("peer_sync: equal frontiers with unequal states are an alarm",
 
 // ---- what cannot go on
 
-TEST_CASE("peer_sync: a truncated log is said so and the rest goes on",
-          "[peer][fault]") {
-  Two two;
-  two.a.rig().Put("one", "1");
-  two.a.rig().Put("two", "2");
-  REQUIRE(two.a.rig()->log().TruncateThrough(Seq{1}).ok());
-  two.b.rig().Put("mine", "3");
-  two.Connect();
-  two.world.RunUntil([&] {
-    return !two.b.LinkTo(two.a).error.ok() && two.a.rig().Show("mine") == "3";
-  });
-  CHECK(absl::IsUnimplemented(two.b.LinkTo(two.a).error));
-  CHECK(two.b.StatusOf(two.a).state == PeerStatus::State::kConnected);
-  CHECK(two.b.rig().Names("") == std::vector<std::string>{"mine"});
+void TruncateAll(PeerNode& node) {
+  node.rig().Settle();
+  bool done = false;
+  node.rig()->Truncate(node.rig()->log().durable(),
+                       [&](const absl::Status& status) {
+                         CHECK(status.ok());
+                         done = true;
+                       });
+  node.rig().RunUntil(done);
 }
 
-TEST_CASE("peer_sync: who truncated says which peer is left behind",
-          "[peer][fault]") {
+TEST_CASE("peer_sync: who truncated gives its state and gets the entries",
+          "[peer][sync]") {
   Two two;
-  two.a.rig().Put("one", "1");
-  two.a.rig().Put("two", "2");
-  REQUIRE(two.a.rig()->log().TruncateThrough(Seq{1}).ok());
+  two.a.rig().Mkdir("dir");
+  for (int i = 0; i < 20; ++i)
+    two.a.rig().Put("dir/" + std::to_string(i), std::to_string(i));
+  two.a.rig().Remove("dir/7");
+  TruncateAll(two.a);
+  two.b.rig().Put("mine", "3");
   two.Connect();
-  two.world.RunUntil([&] {
-    return !two.a.LinkTo(two.b).error.ok() && !two.b.LinkTo(two.a).error.ok();
-  });
-  CHECK(absl::IsFailedPrecondition(two.a.LinkTo(two.b).error));
-  CHECK(absl::IsUnimplemented(two.b.LinkTo(two.a).error));
-  CHECK_FALSE(two.a.LinkTo(two.b).in_sync);
+  two.RunUntilEqual();
+  CHECK(two.b.rig().Show("dir/8") == "8");
+  CHECK(two.b.rig().Show("dir/7") == "(none)");
+  CHECK(two.a.rig().Show("mine") == "3");
+  CHECK(two.b.LinkTo(two.a).error.ok());
+  CHECK(two.a.LinkTo(two.b).error.ok());
+  // The log of `b` says so record by record, and goes on live.
+  CHECK(two.b.rig()->log().head().value >= 21);
+  two.a.rig().Put("later", "4");
+  two.RunUntilEqual();
+  CHECK(two.b.rig().Show("later") == "4");
+}
+
+TEST_CASE("peer_sync: both truncated and both had been away", "[peer][sync]") {
+  Two two;
+  two.a.rig().Put("shared", "1");
+  two.b.rig().PullFrom(two.a.rig());
+  for (int i = 0; i < 5; ++i) {
+    two.a.rig().Put("a" + std::to_string(i), "a");
+    two.b.rig().Put("b" + std::to_string(i), "b");
+  }
+  two.a.rig().Remove("shared");
+  TruncateAll(two.a);
+  TruncateAll(two.b);
+  two.Connect();
+  two.RunUntilEqual();
+  CHECK(two.b.rig().Show("shared") == "(none)");
+  CHECK(two.a.rig().Names("").size() == 10);
+}
+
+TEST_CASE("peer_sync: a state that came is passed on", "[peer][sync]") {
+  Two two;
+  PeerNode c(two.world, "gamma");
+  two.b.Listen();
+  two.b.Trust(c);
+  c.Trust(two.b);
+  two.b.rig().Put("before", "0");
+  two.world.RunUntil([&] { return two.b.InSyncWith(c); });
+  for (int i = 0; i < 10; ++i)
+    two.a.rig().Put(std::to_string(i), std::to_string(i));
+  TruncateAll(two.a);
+  two.a.Listen();
+  two.a.Trust(two.b);
+  two.b.Trust(two.a);
+  two.world.RunUntil([&] { return two.a.InSyncWith(two.b); });
+  two.a.rig().Put("after", "1");
+  two.world.RunUntil(
+      [&] { return two.a.InSyncWith(two.b) && two.b.InSyncWith(c); });
+  RequireEqual(two.a, two.b);
+  RequireEqual(two.b, c);
+  CHECK(c.rig().Show("after") == "1");
 }
 
 TEST_CASE("peer_sync: what a peer holds is remembered when they part",

@@ -80,6 +80,12 @@ class SimLink::Remote final : public PeerCalls {
                                        to.Push(segment, std::move(answer));
                                      });
   }
+  void PushState(StatePush piece, Done<PushAnswer> done) override {
+    Call<absl::StatusOr<PushAnswer>>("state " + piece.rows, std::move(done),
+                                     [=](PeerSession& to, auto answer) {
+                                       to.PushState(piece, std::move(answer));
+                                     });
+  }
   void Ended(const ProjectId& project, std::uint32_t stream, Stop stop,
              Called done) override {
     Call<absl::Status>("ended", std::move(done),
