@@ -1,5 +1,6 @@
 #include "tests/sim/sim_node.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "base/status.h"
@@ -79,10 +80,25 @@ void SimNode::TakeRecords() {
       if (walk.record().seq.value != followed_.size() + 1) {
         fault_ = "follower: a gap or a duplicate";
       }
-      followed_.push_back(Sha256(walk.record().entry));
+      TakeRecord(walk.record());
     }
     if (!subscription_->more()) return;
   }
+}
+
+void SimNode::TakeRecord(const RecordView& record) {
+  followed_.push_back(HashOf(record));
+  if (record.joined()) {
+    ++joined_;
+  } else if (!entries_.emplace(record.dot, record.entry).second) {
+    fault_ = "follower: an entry twice";
+  }
+}
+
+void SimNode::Truncate(std::uint64_t thousandths) {
+  const std::uint64_t read = std::min<std::uint64_t>(
+      followed_.size(), replica_->log().durable().value);
+  replica_->Truncate({read * thousandths / 1'000}, [](const absl::Status&) {});
 }
 
 void SimNode::Crash(std::optional<std::size_t> keep) {

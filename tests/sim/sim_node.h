@@ -49,6 +49,8 @@ class SimNode final : public PeerHost {
 
   // Does what a user might; `seed` decides what.
   void Edit(std::uint64_t seed);
+  // Drops so many thousandths of the log that the follower has read.
+  void Truncate(std::uint64_t thousandths);
   // Of entries that were acknowledged and must never be lost: hashes of their
   // bytes.
   [[nodiscard]] const std::map<Dot, Hash>& acknowledged() const {
@@ -61,6 +63,16 @@ class SimNode final : public PeerHost {
   // What a follower of the log was given, record by record, since the first
   // start: hashes of the entries. It keeps its cursor when the node does not.
   [[nodiscard]] const std::vector<Hash>& followed() const { return followed_; }
+  // The entries among them, also those that were truncated since.
+  [[nodiscard]] const std::map<Dot, std::string>& entries() const {
+    return entries_;
+  }
+  // And how many came with a state, without an entry.
+  [[nodiscard]] std::uint64_t joined() const { return joined_; }
+  // What of a record a follower compares.
+  static Hash HashOf(const RecordView& record) {
+    return Sha256(record.joined() ? record.changes : record.entry);
+  }
 
   std::unique_ptr<PeerSession> NewSession(
       SimNode& other, PeerCalls& peer, std::function<std::uint64_t()> received,
@@ -86,6 +98,7 @@ class SimNode final : public PeerHost {
   void Remember(const Dot& dot);
   void Follow();
   void TakeRecords();
+  void TakeRecord(const RecordView& record);
 
   SimClock& clock_;
   const int number_;
@@ -103,6 +116,8 @@ class SimNode final : public PeerHost {
   std::map<Dot, Hash> acknowledged_;
   std::deque<SeenPath> seen_;
   std::vector<Hash> followed_;
+  std::map<Dot, std::string> entries_;
+  std::uint64_t joined_ = 0;
   std::unique_ptr<Subscription> subscription_;
   std::string fault_;
 };

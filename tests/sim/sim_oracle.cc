@@ -16,18 +16,20 @@ using Nodes = std::vector<std::unique_ptr<SimNode>>;
 struct Logged {
   std::map<Dot, Hash> hashes;
   std::vector<Hash> in_order;
-  std::vector<Entry> entries;
 };
 
-// Reads all of a log; says what is wrong with it in `fault`.
+// Reads all that is left of a log; says what is wrong with it in `fault`.
 Logged ReadLog(SimNode& node, std::string& fault) {
   Logged logged;
-  auto reader = node.replica().log().Read({});
-  Seq seq;
+  AppendLog& log = node.replica().log();
+  auto reader = log.Read({.since = log.horizon()});
+  Seq seq = log.horizon();
   for (; reader->Valid(); reader->Next()) {
     const RecordView& record = reader->record();
     seq = seq.next();
     if (record.seq != seq) fault = "log: a hole";
+    logged.in_order.push_back(SimNode::HashOf(record));
+    if (record.joined()) continue;
     const auto decoded = DecodeEntry(record.entry);
     if (!decoded.ok() || decoded->entry.dot != record.dot) {
       fault = "log: an entry that is not what its record says";
@@ -36,12 +38,51 @@ Logged ReadLog(SimNode& node, std::string& fault) {
     if (!logged.hashes.emplace(record.dot, Sha256(record.entry)).second) {
       fault = "log: an entry twice";
     }
-    logged.in_order.push_back(Sha256(record.entry));
-    logged.entries.push_back(decoded->entry);
   }
   if (!reader->status().ok()) fault = "log: " + reader->status().ToString();
-  if (seq != node.replica().log().head()) fault = "log: it ends early";
+  if (seq != log.head()) fault = "log: it ends early";
   return logged;
+}
+
+// All entries that any node ever had in its log, durably; those that others
+// build on first.
+struct Ledger {
+  std::map<Dot, Hash> hashes;
+  std::vector<Entry> entries;
+};
+
+std::string FillLedger(const Nodes& nodes, Ledger& ledger) {
+  std::map<Dot, Entry> left;
+  for (const auto& node : nodes) {
+    for (const auto& [dot, bytes] : node->entries()) {
+      const auto [at, added] = ledger.hashes.emplace(dot, Sha256(bytes));
+      if (!added && at->second != Sha256(bytes)) return "log: other entries";
+      if (!added) continue;
+      const auto decoded = DecodeEntry(bytes);
+      if (!decoded.ok()) return "log: an entry that cannot be read";
+      left.emplace(dot, decoded->entry);
+    }
+  }
+  VersionVector reached;
+  for (bool moved = true; moved;) {
+    moved = false;
+    for (auto at = left.begin(); at != left.end();) {
+      const Dot dot = at->first;
+      const bool next = dot.counter == reached.CounterOf(dot.origin) + 1;
+      if (!next || !reached.Covers(at->second.context)) {
+        ++at;
+        continue;
+      }
+      reached.Raise(dot.origin, dot.counter);
+      ledger.entries.push_back(std::move(at->second));
+      at = left.erase(at);
+      moved = true;
+    }
+  }
+  if (!left.empty() || reached != nodes[0]->replica().log().frontier()) {
+    return "log: the entries do not make the frontier";
+  }
+  return {};
 }
 
 // Heads by register as the entries define them: every head that was ever
@@ -184,12 +225,12 @@ std::string CheckDevice(SimNode& node, SimNode& author) {
   return "device: of node " + std::to_string(author.number());
 }
 
-std::string CheckNode(SimNode& node, SimNode& first, const Logged& logged) {
+std::string CheckNode(SimNode& node, SimNode& first, const Ledger& ledger) {
   const CausalState& state = node.replica().state();
   if (state.Digest() != first.replica().state().Digest()) {
     return "view: digests differ";
   }
-  if (auto fault = CheckRegisters(node, logged.entries); !fault.empty()) {
+  if (auto fault = CheckRegisters(node, ledger.entries); !fault.empty()) {
     return fault;
   }
   if (auto fault = CompareWithNaive(state); !fault.empty()) {
@@ -205,35 +246,57 @@ bool AllEqual(const Nodes& nodes) {
   for (const auto& node : nodes) {
     AppendLog& log = node->replica().log();
     if (log.frontier() != frontier || log.durable() != log.head() ||
-        node->replica().wants().size() > 0) {
+        node->replica().wants().size() > 0 || node->replica().installing()) {
       return false;
     }
   }
   return true;
 }
 
-std::string FindFault(const Nodes& nodes) {
+namespace {
+
+// What is left of the node's log, and what was read of it before.
+std::string CheckLog(SimNode& node, const Ledger& ledger) {
   std::string fault;
-  const Logged first = ReadLog(*nodes[0], fault);
+  const Logged logged = ReadLog(node, fault);
+  if (!fault.empty()) return fault;
+  for (const auto& [dot, hash] : logged.hashes) {
+    const auto at = ledger.hashes.find(dot);
+    if (at == ledger.hashes.end() || at->second != hash) {
+      return "log: other entries";
+    }
+  }
+  for (const auto& [dot, hash] : node.acknowledged()) {
+    const auto at = ledger.hashes.find(dot);
+    if (at == ledger.hashes.end() || at->second != hash) {
+      return "lost: " + dot.ToText();
+    }
+  }
+  const std::vector<Hash>& followed = node.followed();
+  const std::size_t horizon = node.replica().log().horizon().value;
+  if (followed.size() != horizon + logged.in_order.size() ||
+      !std::equal(logged.in_order.begin(), logged.in_order.end(),
+                  followed.begin() + static_cast<std::ptrdiff_t>(horizon))) {
+    return "follower: it was given " + std::to_string(followed.size()) +
+           " other records";
+  }
+  return {};
+}
+
+}  // namespace
+
+std::string FindFault(const Nodes& nodes) {
+  Ledger ledger;
+  std::string fault = FillLedger(nodes, ledger);
+  if (!fault.empty()) return fault;
   for (const auto& node : nodes) {
-    const Logged logged = ReadLog(*node, fault);
+    fault = CheckLog(*node, ledger);
     if (!fault.empty()) return fault;
-    if (logged.hashes != first.hashes) return "log: other entries";
-    for (const auto& [dot, hash] : node->acknowledged()) {
-      const auto at = first.hashes.find(dot);
-      if (at == first.hashes.end() || at->second != hash) {
-        return "lost: " + dot.ToText();
-      }
-    }
-    if (node->followed() != logged.in_order) {
-      return "follower: it was given " +
-             std::to_string(node->followed().size()) + " other records";
-    }
     for (const auto& author : nodes) {
       fault = CheckDevice(*node, *author);
       if (!fault.empty()) return fault;
     }
-    fault = CheckNode(*node, *nodes[0], logged);
+    fault = CheckNode(*node, *nodes[0], ledger);
     if (!fault.empty()) return fault;
   }
   const bool resolves = std::none_of(
@@ -245,10 +308,10 @@ std::string FindFault(const Nodes& nodes) {
     return "quiet: a conflict that nobody resolved";
   }
   KeptValues values;
-  for (const Entry& entry : first.entries) {
+  for (const Entry& entry : ledger.entries) {
     if (!values.Keeps(entry)) return "lost: a value that keep-both replaced";
   }
-  return CheckQuiet(first.entries, nodes.size());
+  return CheckQuiet(ledger.entries, nodes.size());
 }
 
 }  // namespace syncline::testing

@@ -46,6 +46,7 @@ class Run {
     outcome.fault = fault_;
     outcome.trace = clock_.trace();
     outcome.simulated_ms = clock_.now_us() / kMs;
+    for (const auto& node : nodes_) outcome.joined += node->joined();
     if (nodes_[0]->running()) {
       outcome.entries = nodes_[0]->replica().log().head().value;
     }
@@ -131,6 +132,11 @@ class Run {
         break;
       case Kind::kStrategy:
         node.SetStrategy(static_cast<Strategy>(action.value));
+        break;
+      case Kind::kTruncate:
+        if (node.running()) {
+          node.Truncate(static_cast<std::uint64_t>(action.value));
+        }
         break;
     }
   }

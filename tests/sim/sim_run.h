@@ -11,6 +11,7 @@ struct SimOutcome {
   std::string fault;  // Empty: all held.
   std::uint64_t trace = 0;
   std::uint64_t entries = 0;
+  std::uint64_t joined = 0;  // Records that came with states, on all nodes.
   std::int64_t simulated_ms = 0;
 };
 

@@ -12,9 +12,9 @@ namespace {
 
 using Kind = SimAction::Kind;
 
-constexpr std::array<std::string_view, 10> kNames = {
-    "edit", "kill", "power", "eio",   "cut",
-    "hang", "part", "stall", "clock", "strategy"};
+constexpr std::array<std::string_view, 11> kNames = {
+    "edit", "kill",  "power", "eio",      "cut",     "hang",
+    "part", "stall", "clock", "strategy", "truncate"};
 
 SimAction AnyAction(SeededRandom& random, int nodes) {
   const auto below = [&random](std::uint64_t bound) {
@@ -51,6 +51,29 @@ SimAction AnyAction(SeededRandom& random, int nodes) {
   return action;
 }
 
+// In some runs logs are truncated, so that states go over. Decided apart from
+// the rest, which is what it would be without.
+void AddTruncations(SimScript& script) {
+  SeededRandom random(~script.seed);
+  if (random.Below(3) != 0 || script.actions.empty()) return;
+  const std::uint64_t count = 1 + random.Below(12);
+  for (std::uint64_t i = 0; i < count; ++i) {
+    SimAction action;
+    action.kind = Kind::kTruncate;
+    action.a = static_cast<int>(
+        random.Below(static_cast<std::uint64_t>(script.nodes)));
+    action.value = 1'000;
+    if (random.Below(2) == 0) {
+      action.value = static_cast<std::int64_t>(random.Below(1'001));
+    }
+    const std::size_t at = random.Below(script.actions.size() + 1);
+    action.at_ms = at < script.actions.size() ? script.actions[at].at_ms
+                                              : script.actions.back().at_ms;
+    script.actions.insert(
+        script.actions.begin() + static_cast<std::ptrdiff_t>(at), action);
+  }
+}
+
 }  // namespace
 
 SimScript SimScript::Of(std::uint64_t seed) {
@@ -68,6 +91,7 @@ SimScript SimScript::Of(std::uint64_t seed) {
     action.at_ms = at_ms;
     script.actions.push_back(action);
   }
+  AddTruncations(script);
   return script;
 }
 

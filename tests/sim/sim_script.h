@@ -23,6 +23,8 @@ struct SimAction {
     kStall,     // Nothing from `a` arrives at `b` for `value` ms.
     kClock,     // The wall clock of `a` is set off by `value` seconds.
     kStrategy,  // `a` takes strategy number `value`.
+    kTruncate,  // `a` drops `value` thousandths of the log that its follower
+                // has read.
   };
 
   std::int64_t at_ms = 0;
