@@ -3,6 +3,7 @@
 #include "node/control_fill.h"
 #include "node/control_service.h"
 #include "node/control_texts.h"
+#include "replication/state_intake.h"
 
 namespace syncline {
 
@@ -66,6 +67,17 @@ kj::Promise<void> ControlService::join(JoinContext context) {
                std::move(done));
   }),
                      [](auto out, const JoinReport& in) { Fill(out, in); });
+}
+
+kj::Promise<void> ControlService::acceptState(AcceptStateContext context) {
+  const absl::StatusOr<ProjectRuntime*> project =
+      core_.Find(FromKj(context.getParams().getProject()));
+  const absl::Status accepted =
+      project.ok() ? (*project)->replica->intake().Accept() : project.status();
+  return AnswerLater(context, bridge_.AwaitStatus([&](StatusCallback done) {
+    done(accepted);
+  }),
+                     kFillNothing);
 }
 
 }  // namespace syncline

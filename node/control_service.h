@@ -45,6 +45,7 @@ class ControlService final : public control::Control::Server {
   kj::Promise<void> renameDevice(RenameDeviceContext context) override;
   kj::Promise<void> invite(InviteContext context) override;
   kj::Promise<void> join(JoinContext context) override;
+  kj::Promise<void> acceptState(AcceptStateContext context) override;
 
   // node/control_files.cc
   kj::Promise<void> stat(StatContext context) override;

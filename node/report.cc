@@ -8,6 +8,7 @@
 #include "node/file_ops.h"
 #include "node/log_keeper.h"
 #include "node/node_core.h"
+#include "replication/state_intake.h"
 
 namespace syncline {
 
@@ -108,6 +109,8 @@ absl::StatusOr<ProjectReport> NodeCore::ReportProject(
   report.missing_chunks = replica.wants().size();
   if (!replica.health().ok()) {
     report.error = FromAbsl(replica.health().message());
+  } else if (replica.intake().held()) {
+    report.error = FromAbsl(replica.intake().HeldBack().message());
   } else if (keeper_ && !keeper_->RetentionFailure(project.number).ok()) {
     report.error = "retention: " +
                    std::string(FromAbsl(

@@ -265,6 +265,12 @@ interface DeviceControl {
     code :Text,              # From invite.
     dirs :List(Text)         # Folders for its projects, in order; may be fewer.
   ) -> (result :Result(Joined));
+
+  # Installs the state of another device that is held back because it would
+  # remove much.
+  acceptState @7 (
+    project :Text            # Name of the project here.
+  ) -> (result :Result(Done));
 }
 
 # ---- files

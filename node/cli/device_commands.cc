@@ -82,6 +82,20 @@ absl::StatusOr<ExitCode> Rename(const Invocation& in, const std::string& id,
   return ExitCode::kDone;
 }
 
+absl::StatusOr<ExitCode> AcceptState(const Invocation& in,
+                                     const std::string& project) {
+  SYNCLINE_ASSIGN_OR_RETURN(std::unique_ptr<Session> session, in.Open());
+  SYNCLINE_RETURN_IF_ERROR(session
+                               ->Call([&](auto& client) {
+                                 auto request = client.acceptStateRequest();
+                                 request.setProject(ToKj(project));
+                                 return request.send();
+                               })
+                               .status());
+  if (in.json) PrintJson({{"accepted", project}});
+  return ExitCode::kDone;
+}
+
 struct InviteOptions {
   std::vector<std::string> projects;
   std::string expires = kDefaultExpiry;
@@ -197,6 +211,20 @@ void AddJoin(CLI::App& device, Invocation& in) {
   });
 }
 
+void AddAcceptState(CLI::App& device, Invocation& in) {
+  CLI::App* sub =
+      AddCommand(device, "accept-state",
+                 "Install another device's state though it removes much",
+                 "syncline status\nsyncline device accept-state notes");
+  auto project = std::make_shared<std::string>();
+  sub->add_option("PROJECT", *project, "Where a state is held back")
+      ->required();
+  sub->callback([&in, project] {
+    in.what = "device accept-state " + *project;
+    in.run = [&in, project] { return AcceptState(in, *project); };
+  });
+}
+
 }  // namespace
 
 void AddDeviceCommands(CLI::App& app, Invocation& in) {
@@ -234,6 +262,7 @@ void AddDeviceCommands(CLI::App& app, Invocation& in) {
   });
   AddInvite(*device, in);
   AddJoin(*device, in);
+  AddAcceptState(*device, in);
 }
 
 }  // namespace syncline::cli
