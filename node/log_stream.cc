@@ -7,7 +7,7 @@
 #include "node/device_match.h"
 #include "node/log_keeper.h"
 #include "node/node_core.h"
-#include "node/path_glob.h"
+#include "replication/path_glob.h"
 #include "proto/entry_codec.h"
 #include "replication/peer/device_identity.h"
 

@@ -83,7 +83,7 @@ struct LogQuery {
   std::uint64_t limit = 0;   // Records; 0 for no bound.
   bool reverse = false;      // Newest first; not with `follow`.
   bool follow = false;       // Stay and deliver what comes.
-  std::string path;          // Glob, see node/path_glob.h; empty: all.
+  std::string path;          // Glob, see replication/path_glob.h; empty: all.
   std::vector<PathChange::Type> kinds;  // Empty: all.
   std::string device;        // Device id, or the start of it; empty: all.
   std::optional<LogId> log;  // The log that `since` is a position of.

@@ -1,4 +1,4 @@
-#include "node/path_glob.h"
+#include "replication/path_glob.h"
 
 #include <vector>
 

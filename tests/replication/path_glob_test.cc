@@ -1,4 +1,4 @@
-#include "node/path_glob.h"
+#include "replication/path_glob.h"
 
 #include <catch2/catch.hpp>
 #include <string>
@@ -6,7 +6,8 @@
 namespace syncline {
 namespace {
 
-TEST_CASE("path_glob: patterns match as the table says", "[node][table]") {
+TEST_CASE("path_glob: patterns match as the table says",
+          "[replication][table]") {
   struct Row {
     const char* glob;
     const char* path;
@@ -39,7 +40,7 @@ TEST_CASE("path_glob: patterns match as the table says", "[node][table]") {
   CHECK(GlobMatches(row.glob, row.path) == row.matches);
 }
 
-TEST_CASE("path_glob: no pattern takes forever", "[node][fault]") {
+TEST_CASE("path_glob: no pattern takes forever", "[replication][fault]") {
   std::string glob;
   for (int i = 0; i < 60; ++i) glob += "*a";
   CHECK_FALSE(GlobMatches(glob, std::string(4000, 'a') + "b"));
