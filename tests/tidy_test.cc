@@ -163,6 +163,8 @@ TEST_CASE("tidy: libraries stay in their folders", "[tidy]") {
   CHECK(Matches(std::regex(R"(#include <rocksdb/)"), {"kv/"}) == "");
   CHECK(Matches(std::regex(R"(#include <boost/beast)"), {"node/gateway/"}) ==
         "");
+  CHECK(Matches(std::regex(R"(#include <git2)"),
+                {"replication/text_merge.cc"}) == "");
   CHECK(Matches(std::regex(R"(#include <catch2/)"), {}) == "");
 }
 
