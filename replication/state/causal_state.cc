@@ -66,6 +66,9 @@ class CausalStateImpl final : public CausalState {
       std::string_view name_space, std::string_view key) const override;
   absl::StatusOr<std::vector<std::pair<std::string, Row>>> ListDocs(
       std::string_view name_space, std::string_view key_prefix) const override;
+  absl::StatusOr<std::vector<DocRow>> ListDocsFrom(
+      std::string_view name_space, std::string_view key, bool behind,
+      std::size_t limit) const override;
   absl::StatusOr<std::vector<std::string>> Conflicts() const override;
   absl::StatusOr<std::optional<Token>> Read(std::string_view path,
                                             bool all_siblings) const override;
@@ -292,6 +295,31 @@ CausalStateImpl::ListDocs(std::string_view name_space,
         if (row) rows.emplace_back(doc->key, *std::move(row));
         return true;
       });
+  if (!scope.status().ok()) return scope.status();
+  return rows;
+}
+
+absl::StatusOr<std::vector<CausalState::DocRow>> CausalStateImpl::ListDocsFrom(
+    std::string_view name_space, std::string_view key, bool behind,
+    std::size_t limit) const {
+  ReadScope scope(core_);
+  std::vector<DocRow> rows;
+  const std::string all = core_.keys.AllDocs();
+  std::string lower = core_.keys.Doc(name_space, key);
+  if (behind) lower.push_back('\0');
+  RowCursor cursor = scope.rows.Cursor(Column::kHeads, lower, PrefixEnd(all));
+  for (; cursor.Valid() && rows.size() < limit; cursor.Next()) {
+    const auto doc =
+        ParseDocKey(std::string_view(cursor.key()).substr(all.size()));
+    const auto heads = DecodeDocHeads(cursor.value());
+    if (!doc || !heads) {
+      scope.rows.FailRow("heads of a document");
+      break;
+    }
+    auto row = scope.view.DocRow(doc->name_space, doc->key, *heads);
+    if (row) rows.push_back({doc->name_space, doc->key, *std::move(row)});
+  }
+  scope.rows.Fail(cursor.status());
   if (!scope.status().ok()) return scope.status();
   return rows;
 }

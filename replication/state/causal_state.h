@@ -155,6 +155,16 @@ class CausalState {
       std::string_view name_space, std::string_view key) const = 0;
   virtual absl::StatusOr<std::vector<std::pair<std::string, Row>>> ListDocs(
       std::string_view name_space, std::string_view key_prefix) const = 0;
+  // Documents by namespace and key, at most `limit`, from (name_space, key) on;
+  // `behind`: that one left out.
+  struct DocRow {
+    std::string name_space;
+    std::string key;
+    Row row;
+  };
+  virtual absl::StatusOr<std::vector<DocRow>> ListDocsFrom(
+      std::string_view name_space, std::string_view key, bool behind,
+      std::size_t limit) const = 0;
   // All open conflicts, sorted: paths, and "doc:<namespace>/<key>".
   virtual absl::StatusOr<std::vector<std::string>> Conflicts() const = 0;
 

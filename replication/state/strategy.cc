@@ -50,7 +50,7 @@ class Proposal {
     const RegisterId& reg = winner_->reg;
     DocEffect effect{reg.name_space,
                      reg.key,
-                     winner_->payload(),
+                     MergedDocument().value_or(winner_->payload()),
                      {},
                      {sources_.begin(), sources_.end()}};
     for (const Sibling& sibling : row_.siblings) {
@@ -113,6 +113,16 @@ class Proposal {
                           oldest_.rbegin()->first.second);
   }
 
+  // The same for a document.
+  std::optional<std::string> MergedDocument() const {
+    if (strategy_ != Strategy::kMerge || merger_ == nullptr ||
+        oldest_.size() != 2) {
+      return std::nullopt;
+    }
+    return merger_->MergeDocument(oldest_.begin()->first.second,
+                                  oldest_.rbegin()->first.second);
+  }
+
   // T10 for the item of one sibling.
   absl::StatusOr<Attrs> AttributesOf(const Token& seen,
                                      const Sibling& sibling) const {
@@ -162,15 +172,6 @@ class Proposal {
   std::set<Dot> sources_;
 };
 
-// S1: the document ("sys", "authority") may reserve resolution for one origin.
-absl::StatusOr<bool> MayResolve(const CausalState& state) {
-  SYNCLINE_ASSIGN_OR_RETURN(const std::optional<Row> authority,
-                            state.LookupDoc("sys", "authority"));
-  if (!authority) return true;
-  const std::string& origin = authority->shown_sibling().payload();
-  return origin.empty() || origin == state.self().ToHex();
-}
-
 }  // namespace
 
 std::string_view StrategyName(Strategy strategy) {
@@ -187,30 +188,56 @@ std::optional<Strategy> StrategyFromName(std::string_view name) {
   return std::nullopt;
 }
 
-absl::StatusOr<std::vector<Effect>> ResolveEffects(
-    const CausalState& state, std::string_view path, Strategy strategy,
-    const ContentMerger* merger) {
-  std::vector<Effect> none;
-  if (strategy == Strategy::kManual || strategy == Strategy::kSkip) return none;
-  SYNCLINE_ASSIGN_OR_RETURN(const bool may, MayResolve(state));
-  if (!may) return none;
-  SYNCLINE_ASSIGN_OR_RETURN(const std::optional<Row> row, state.Lookup(path));
-  if (row && row->conflict()) {
-    SYNCLINE_ASSIGN_OR_RETURN(const std::optional<Token> seen,
-                              state.Read(path, true));
-    if (!seen) return none;
-    return Proposal(state, *row, strategy, merger).ForSlot(*seen);
-  }
+// S1: the document ("sys", "authority") may reserve resolution for one origin,
+// or one device.
+absl::StatusOr<bool> MayResolve(const CausalState& state,
+                                std::string_view device) {
+  SYNCLINE_ASSIGN_OR_RETURN(const std::optional<Row> authority,
+                            state.LookupDoc("sys", "authority"));
+  if (!authority) return true;
+  const std::string& named = authority->shown_sibling().payload();
+  return named.empty() || named == state.self().ToHex() || named == device;
+}
+
+std::optional<std::pair<std::string_view, std::string_view>> DocOfPath(
+    std::string_view path) {
   const std::size_t split = path.find('/');
   if (!path.starts_with(kDocPrefix) || split == std::string_view::npos) {
-    return none;
+    return std::nullopt;
   }
-  SYNCLINE_ASSIGN_OR_RETURN(
-      const std::optional<Row> doc,
-      state.LookupDoc(path.substr(kDocPrefix.size(), split - kDocPrefix.size()),
-                      path.substr(split + 1)));
-  if (!doc || !doc->conflict()) return none;
-  return Proposal(state, *doc, strategy, merger).ForDocument();
+  return std::pair(path.substr(kDocPrefix.size(), split - kDocPrefix.size()),
+                   path.substr(split + 1));
+}
+
+absl::StatusOr<std::optional<Row>> ConflictRow(const CausalState& state,
+                                               std::string_view path) {
+  SYNCLINE_ASSIGN_OR_RETURN(std::optional<Row> row, state.Lookup(path));
+  if (row && row->conflict()) return row;
+  const auto name = DocOfPath(path);
+  if (!name) return std::optional<Row>();
+  SYNCLINE_ASSIGN_OR_RETURN(row, state.LookupDoc(name->first, name->second));
+  if (!row || !row->conflict()) return std::optional<Row>();
+  return row;
+}
+
+absl::StatusOr<std::vector<Effect>> ResolveEffects(const CausalState& state,
+                                                   std::string_view path,
+                                                   Strategy strategy,
+                                                   const ContentMerger* merger,
+                                                   std::string_view device) {
+  std::vector<Effect> none;
+  if (strategy == Strategy::kManual || strategy == Strategy::kSkip) return none;
+  SYNCLINE_ASSIGN_OR_RETURN(const bool may, MayResolve(state, device));
+  if (!may) return none;
+  SYNCLINE_ASSIGN_OR_RETURN(const std::optional<Row> row,
+                            ConflictRow(state, path));
+  if (!row) return none;
+  const Proposal proposal(state, *row, strategy, merger);
+  if (!row->kind) return proposal.ForDocument();
+  SYNCLINE_ASSIGN_OR_RETURN(const std::optional<Token> seen,
+                            state.Read(path, true));
+  if (!seen) return none;
+  return proposal.ForSlot(*seen);
 }
 
 }  // namespace syncline
