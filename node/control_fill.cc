@@ -115,6 +115,16 @@ void Fill(control::Conflict::Builder out, const ConflictInfo& in) {
   }
 }
 
+void Fill(control::Strategies::Builder out, const StrategyReport& in) {
+  out.setStrategy(ToKj(std::string(StrategyName(in.strategy))));
+  out.setAuthority(ToKj(in.authority));
+  auto rules = out.initRules(static_cast<unsigned>(in.rules.size()));
+  for (unsigned i = 0; i < rules.size(); ++i) {
+    rules[i].setPath(ToKj(in.rules[i].glob));
+    rules[i].setStrategy(ToKj(std::string(StrategyName(in.rules[i].strategy))));
+  }
+}
+
 void Fill(control::Mirror::Builder out, const MirrorReport& in) {
   out.setDir(ToKj(in.dir));
   out.setState(ToKj(in.state));

@@ -16,6 +16,7 @@ void Fill(control::Written::Builder out, const Written& in);
 void Fill(control::Record::Builder out, const LogRecord& in);
 void Fill(control::LogEnd::Builder out, const LogEnd& in);
 void Fill(control::Conflict::Builder out, const ConflictInfo& in);
+void Fill(control::Strategies::Builder out, const StrategyReport& in);
 void Fill(control::Mirror::Builder out, const MirrorReport& in);
 void Fill(control::ScanResult::Builder out, const ScanReport& in);
 void Fill(control::Project::Builder out, const ProjectReport& in);

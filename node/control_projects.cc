@@ -4,6 +4,7 @@
 #include "node/control_fill.h"
 #include "node/control_service.h"
 #include "node/control_texts.h"
+#include "node/strategy_ops.h"
 
 namespace syncline {
 namespace {
@@ -69,24 +70,44 @@ kj::Promise<void> ControlService::strategy(StrategyContext context) {
   const absl::StatusOr<ProjectRuntime*> project =
       core_.Find(FromKj(context.getParams().getProject()));
   Answer(context, project, [](auto out, ProjectRuntime* runtime) {
-    out.setName(ToKj(std::string(StrategyName(runtime->replica->strategy()))));
+    Fill(out, DescribeStrategies(*runtime->replica));
   });
   return kj::READY_NOW;
 }
 
 kj::Promise<void> ControlService::setStrategy(SetStrategyContext context) {
-  const std::string project = FromKj(context.getParams().getProject());
-  const std::string name = FromKj(context.getParams().getStrategy());
-  const std::optional<Strategy> strategy = StrategyFromName(name);
-  if (!strategy) {
-    FillFailure(context.getResults().initResult(),
-                InvalidArgument("'" + name + "' is no strategy"));
-    return kj::READY_NOW;
-  }
-  return AnswerLater(context, bridge_.AwaitStatus([&](StatusCallback done) {
-    core_.SetStrategy(project, *strategy, std::move(done));
-  }),
-                     kFillNothing);
+  const auto params = context.getParams();
+  return AnswerLater(
+      context,
+      Change(params.getProject(),
+             [&](Replica& replica, Callback<Written> done) {
+               const std::string name = FromKj(params.getStrategy());
+               const std::optional<Strategy> strategy = StrategyFromName(name);
+               if (!name.empty() && !strategy) {
+                 return done(InvalidArgument("'" + name + "' is no strategy"));
+               }
+               SetStrategy(replica, FromKj(params.getPath()), strategy,
+                           std::move(done));
+             }),
+      [](auto out, const Written& in) { Fill(out, in); });
+}
+
+kj::Promise<void> ControlService::setAuthority(SetAuthorityContext context) {
+  const auto params = context.getParams();
+  return AnswerLater(
+      context,
+      Change(params.getProject(),
+             [&](Replica& replica, Callback<Written> done) {
+               const std::string text = FromKj(params.getDevice());
+               std::optional<DeviceId> device;
+               if (!text.empty()) {
+                 const absl::StatusOr<DeviceId> found = core_.FindDevice(text);
+                 if (!found.ok()) return done(found.status());
+                 device = *found;
+               }
+               SetAuthority(replica, device, std::move(done));
+             }),
+      [](auto out, const Written& in) { Fill(out, in); });
 }
 
 kj::Promise<void> ControlService::addMirror(AddMirrorContext context) {

@@ -31,6 +31,7 @@ class ControlService final : public control::Control::Server {
   kj::Promise<void> removeProject(RemoveProjectContext context) override;
   kj::Promise<void> strategy(StrategyContext context) override;
   kj::Promise<void> setStrategy(SetStrategyContext context) override;
+  kj::Promise<void> setAuthority(SetAuthorityContext context) override;
   kj::Promise<void> addMirror(AddMirrorContext context) override;
   kj::Promise<void> mirrors(MirrorsContext context) override;
   kj::Promise<void> removeMirror(RemoveMirrorContext context) override;

@@ -62,6 +62,12 @@ absl::StatusOr<PeerRow> NodeCore::FindPeer(const std::string& id) const {
   return *std::move(found);
 }
 
+absl::StatusOr<DeviceId> NodeCore::FindDevice(const std::string& id) const {
+  if (IsStartOf(id, self_->identity.id())) return self_->identity.id();
+  SYNCLINE_ASSIGN_OR_RETURN(const PeerRow row, FindPeer(id));
+  return row.id;
+}
+
 void NodeCore::RemoveDevice(const std::string& id, StatusCallback done) {
   const absl::StatusOr<PeerRow> row = FindPeer(id);
   if (!row.ok()) return done(row.status());

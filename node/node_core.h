@@ -71,8 +71,6 @@ class NodeCore final : public PeerHost,
       const std::vector<std::string>& names);
   void CreateProject(const std::string& name, StatusCallback done);
   void RemoveProject(const std::string& name, StatusCallback done);
-  void SetStrategy(const std::string& name, Strategy strategy,
-                   StatusCallback done);
 
   // ---- mirrors (node/mirrors.cc)
   void AddMirror(const std::string& project, const std::string& dir,
@@ -100,6 +98,9 @@ class NodeCore final : public PeerHost,
   void Join(const std::string& code, const std::vector<std::string>& dirs,
             Callback<JoinReport> done);
   [[nodiscard]] std::vector<PeerReport> Peers() const;
+  // This device or one that it knows, by its id or the start of it.
+  [[nodiscard]] absl::StatusOr<DeviceId> FindDevice(
+      const std::string& id) const;
 
   // ---- the whole node
   void Report(const std::vector<std::string>& names, bool with_peers,

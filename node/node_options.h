@@ -6,6 +6,8 @@
 #include <string>
 #include <string_view>
 
+#include "replication/content_merge.h"
+
 namespace syncline {
 
 // How a node is opened.
@@ -20,6 +22,9 @@ struct NodeOptions {
   bool run_mirrors = true;
   // How often logs with a retention policy are looked at.
   std::int64_t retention_period_ms = 30'000;
+  // Tried under the strategy `merge` before Syncline's own merge
+  // (replication/content_merge.h). On worker threads.
+  MergeFunction merge = {};
   // Hears of each step of Close(), in order: "accepting", "sessions",
   // "mirrors", "views", "commits", "store".
   std::function<void(std::string_view)> on_close_step;

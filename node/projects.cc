@@ -5,16 +5,22 @@
 #include "base/status.h"
 #include "node/log_keeper.h"
 #include "node/node_core.h"
+#include "replication/peer/loop_timer.h"
 
 namespace syncline {
 
 absl::Status NodeCore::OpenProject(const ProjectRow& row) {
-  Replica::Environment environment{*store_, *commits_, *chunks_, random_,
-                                   time_};
+  Replica::Environment environment{*store_,
+                                   *commits_,
+                                   *chunks_,
+                                   random_,
+                                   time_,
+                                   pool_->get_executor(),
+                                   LoopTimers(io_.get_executor())};
+  Replica::Options options;
+  options.merge = options_.merge;
   Replica::Identity identity{row.id, row.number, settings_->origin(),
                              self_->identity.public_key()};
-  Replica::Options options;
-  options.strategy = row.strategy;
   absl::StatusOr<std::unique_ptr<Replica>> replica =
       Replica::Open(environment, identity, options);
   if (!replica.ok()) {
@@ -134,16 +140,6 @@ void NodeCore::ForgetProject(ProjectNumber number,
         if (!forgotten.ok() || !self) return done(forgotten.status());
         self->settings_->RemoveProject(number, done);
       });
-}
-
-void NodeCore::SetStrategy(const std::string& name, Strategy strategy,
-                           StatusCallback done) {
-  const absl::StatusOr<ProjectRuntime*> found = Find(name);
-  if (!found.ok()) return done(found.status());
-  ProjectRow row = settings_->projects().at((*found)->number);
-  row.strategy = strategy;
-  (*found)->replica->SetStrategy(strategy);
-  settings_->PutProject(row, std::move(done));
 }
 
 }  // namespace syncline

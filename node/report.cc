@@ -93,7 +93,7 @@ absl::StatusOr<ProjectReport> NodeCore::ReportProject(
   ProjectReport report;
   report.name = row.name;
   report.id = row.id;
-  report.strategy = replica.strategy();
+  report.strategy = replica.settings().strategy;
   report.mirrors = Mirrors(project);
   report.log = replica.log().id();
   report.head = replica.log().head();
@@ -141,7 +141,6 @@ void NodeCore::Report(const std::vector<std::string>& names, bool with_peers,
       ProjectReport damaged;
       damaged.name = row.name;
       damaged.id = row.id;
-      damaged.strategy = row.strategy;
       damaged.error = FromAbsl(why.message());
       report.projects.push_back(std::move(damaged));
     }

@@ -204,14 +204,6 @@ absl::StatusOr<ProjectNumber> Settings::AddProject(std::string_view name,
   return number;
 }
 
-void Settings::PutProject(const ProjectRow& row, Done done) {
-  projects_[row.number] = row;
-  WriteBatch batch;
-  batch.Put(Column::kMeta, NumberKey(kProjectPrefix, row.number.value),
-            EncodeProjectRow(row));
-  Write(std::move(batch), std::move(done));
-}
-
 void Settings::RemoveProject(ProjectNumber number, Done done) {
   WriteBatch batch;
   const auto found = projects_.find(number);

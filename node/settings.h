@@ -72,8 +72,6 @@ class Settings {
   absl::StatusOr<ProjectNumber> AddProject(std::string_view name,
                                            const ProjectId& id, Done done,
                                            const AddRows& add_rows = nullptr);
-  // Requires: `row` has the name and the id that it had.
-  void PutProject(const ProjectRow& row, Done done);
   // Deletes every row of the project in every column, its mirrors, and its
   // place in peers and invitations. Its replica must be gone.
   void RemoveProject(ProjectNumber number, Done done);

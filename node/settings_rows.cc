@@ -11,6 +11,10 @@
 namespace syncline {
 namespace {
 
+// The strategy was a setting of the device once. What stands there now is a
+// setting of the project; this keeps earlier programs reading.
+constexpr std::string_view kNoStrategy = "merge";
+
 void AppendIds(std::string& out, const std::vector<ProjectId>& ids) {
   AppendVarint(out, ids.size());
   for (const ProjectId& id : ids) AppendSized(out, id.bytes);
@@ -52,7 +56,7 @@ std::string EncodeProjectRow(const ProjectRow& row) {
   AppendU32(out, row.number.value);
   AppendSized(out, row.id.bytes);
   AppendSized(out, row.name);
-  AppendSized(out, StrategyName(row.strategy));
+  AppendSized(out, kNoStrategy);
   return out;
 }
 
@@ -62,11 +66,10 @@ absl::StatusOr<ProjectRow> DecodeProjectRow(std::string_view bytes) {
   row.number.value = reader.U32();
   row.id.bytes = reader.Sized();
   row.name = reader.Sized();
-  const std::optional<Strategy> strategy = StrategyFromName(reader.Sized());
-  if (!reader.AtEnd() || row.id.bytes.size() != kProjectIdBytes || !strategy) {
+  reader.Sized();
+  if (!reader.AtEnd() || row.id.bytes.size() != kProjectIdBytes) {
     return DataLoss("a project row cannot be read");
   }
-  row.strategy = *strategy;
   return row;
 }
 

@@ -12,7 +12,6 @@
 #include "log/retention.h"
 #include "replication/peer/device_identity.h"
 #include "replication/project_id.h"
-#include "replication/state/strategy.h"
 
 // The rows of a node's settings and their bytes (node/FORMAT.md). Plain
 // values. Decode functions take bytes that may be anything and give kDataLoss.
@@ -23,7 +22,6 @@ struct ProjectRow {
   ProjectNumber number;
   ProjectId id;
   std::string name;
-  Strategy strategy = Strategy::kMerge;
   friend bool operator==(const ProjectRow&, const ProjectRow&) = default;
 };
 

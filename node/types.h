@@ -15,6 +15,7 @@
 #include "log/entry.h"
 #include "log/path_change.h"
 #include "replication/project_id.h"
+#include "replication/project_settings.h"
 #include "replication/state/strategy.h"
 
 // What a node tells and is told: plain values. Paths are below the project's
@@ -109,6 +110,14 @@ struct LogEnd {
 };
 
 // ---- conflicts
+
+// How the devices of a project resolve its conflicts.
+struct StrategyReport {
+  Strategy strategy = Strategy::kMerge;      // Where no rule says another.
+  std::vector<ProjectSettings::Rule> rules;  // The most specific first.
+  // Device id, or origin in hex, of the one who alone resolves; or empty.
+  std::string authority;
+};
 
 struct SiblingInfo {
   Dot version;

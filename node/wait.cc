@@ -89,6 +89,7 @@ class NodeCore::Waiter : public std::enable_shared_from_this<Waiter> {
       return std::to_string(replica.wants().size()) +
              " pieces of content are missing";
     }
+    if (replica.resolving()) return "conflicts are being resolved";
     for (const auto& [id, why] : project.mirror_errors) return why;
     for (const auto& [id, mirror] : project.mirrors) {
       const Mirror::Status status = mirror->status();

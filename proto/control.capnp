@@ -72,7 +72,7 @@ struct Project {
   bytes @7 :UInt64;              # Size of the visible files together.
   conflicts @8 :UInt64;          # Open conflicts.
   missingChunks @9 :UInt64;      # Pieces of content still to be fetched.
-  strategy @10 :Text;            # How this node resolves conflicts.
+  strategy @10 :Text;            # How conflicts are resolved.
   error @11 :Text;               # Why changes are refused; else empty.
 }
 
@@ -157,8 +157,17 @@ struct ScanResult {
   problems @1 :List(Problem);      # By path.
 }
 
-struct StrategyName {
-  name @0 :Text;    # local-wins, remote-wins, newest-wins, ...
+struct Strategies {
+  # Settings of the project, the same on all devices.
+  struct Rule {
+    path @0 :Text;          # Glob; the most specific that matches counts.
+    strategy @1 :Text;      # For what matches.
+  }
+  strategy @0 :Text;        # local-wins, remote-wins, newest-wins, ...: where
+                            # no rule says another.
+  rules @1 :List(Rule);     # The most specific first.
+  authority @2 :Text;       # Device id, or origin in hex, of the one who alone
+                            # resolves; empty: everybody does.
 }
 
 interface ProjectControl {
@@ -180,12 +189,13 @@ interface ProjectControl {
 
   strategy @4 (
     project :Text           # Name of the project.
-  ) -> (result :Result(StrategyName));
+  ) -> (result :Result(Strategies));
 
   setStrategy @5 (
     project :Text,          # Name of the project.
-    strategy :Text          # One of StrategyName.
-  ) -> (result :Result(Done));
+    strategy :Text,         # See Strategies; empty: takes the setting away.
+    path :Text              # Glob of a rule; empty: the one for all else.
+  ) -> (result :Result(Written));
 
   addMirror @6 (
     project :Text,          # Name of the project.
@@ -214,6 +224,12 @@ interface ProjectControl {
     project :Text,          # Name of the project.
     dir :Text               # Absolute path; empty for all its mirrors.
   ) -> (result :Result(ScanResult));
+
+  setAuthority @11 (
+    project :Text,          # Name of the project.
+    device :Text            # Id of a device that is known here, or the start
+                            # of it; empty: everybody resolves.
+  ) -> (result :Result(Written));
 }
 
 # ---- devices

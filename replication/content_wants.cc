@@ -178,6 +178,10 @@ absl::Status ContentWants::Arrived(const Hash& hash, WriteBatch& rows) {
   return result;
 }
 
+bool ContentWants::Awaits(std::string_view payload) const {
+  return !impl_->payloads.empty() && impl_->payloads.contains(Sha256(payload));
+}
+
 std::size_t ContentWants::size() const { return impl_->wanted.size(); }
 
 std::uint64_t ContentWants::bytes() const { return impl_->bytes; }

@@ -54,6 +54,9 @@ class ContentWants {
   // are ignored.
   absl::Status Arrived(const Hash& hash, WriteBatch& rows);
 
+  // Whether `payload` was named by AddPayload() and some of it has not arrived.
+  [[nodiscard]] bool Awaits(std::string_view payload) const;
+
   [[nodiscard]] std::size_t size() const;
   [[nodiscard]] std::uint64_t bytes() const;
 

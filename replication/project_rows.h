@@ -13,6 +13,10 @@ enum class ProjectRow : char {
   kDevice = 'd',  // Origin -> Ed25519 public key of its device.
   kState = 's',   // Another node's state on its way in: state_intake.cc.
   kWant = 'w',    // SHA-256 of a payload that lacks chunks -> the payload.
+  // Conflicts (replication/conflict_records.cc). Seq u64 and path of a record
+  // that made one -> it; of one that ended one -> the rest of that row's key.
+  kConflict = 'c',
+  kConflictEnd = 'v',
 };
 
 inline std::string ProjectRowPrefix(ProjectNumber project, ProjectRow row) {

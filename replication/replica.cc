@@ -2,14 +2,12 @@
 
 #include <algorithm>
 #include <map>
-#include <set>
 #include <utility>
-
-#include <boost/asio/post.hpp>
 
 #include "base/status.h"
 #include "log/frame.h"
 #include "proto/entry_codec.h"
+#include "replication/conflict_resolver.h"
 #include "replication/project_rows.h"
 #include "replication/replica_impl.h"
 
@@ -26,6 +24,13 @@ std::vector<std::string_view> FilePayloads(const Entry& entry) {
     }
   }
   return payloads;
+}
+
+// Whether what is below a path may be elsewhere now.
+bool MovesPaths(const PathChange& change) {
+  return change.type == PathChange::Type::kSubtree ||
+         (change.type == PathChange::Type::kRename && change.item &&
+          change.item->IsDirectory());
 }
 
 AppendLog::AppendDone Answer(Replica::CommitDone done) {
@@ -61,9 +66,10 @@ absl::Status Replica::Impl::OpenParts() {
       wants, ContentWants::Open(env.store, env.chunks, identity.number));
   SYNCLINE_RETURN_IF_ERROR(LoadDevices());
   SYNCLINE_RETURN_IF_ERROR(ReplayTail());
-  SYNCLINE_ASSIGN_OR_RETURN(const std::vector<std::string> conflicts,
-                            state->Conflicts());
-  NoteConflicts(conflicts);
+  SYNCLINE_ASSIGN_OR_RETURN(
+      records, ConflictRecords::Open(env.store, identity.number, *state));
+  OpenResolver();
+  SYNCLINE_RETURN_IF_ERROR(ReadSettings(nullptr));
   intake = std::make_unique<StateIntake>(
       StateIntake::Environment{env.store, *log, *state, identity.number,
                                env.commits.executor(), env.time},
@@ -71,6 +77,28 @@ absl::Status Replica::Impl::OpenParts() {
   SYNCLINE_RETURN_IF_ERROR(intake->Load());
   intake->Resume();
   return absl::OkStatus();
+}
+
+void Replica::Impl::OpenResolver() {
+  ConflictResolver::Environment environment{
+      *state,      *log,         *wants,
+      env.chunks,  env.time,     env.commits.executor(),
+      env.workers, env.timers,   identity.project,
+      own_device,  options.merge};
+  if (!environment.workers) environment.workers = env.commits.executor();
+  environment.strategy = [this](std::string_view path) {
+    return StrategyFor(path);
+  };
+  environment.commit = [this](std::vector<Effect> effects, std::string cause) {
+    // A failed write stops the log, which says so at every later call.
+    Commit(std::move(effects), std::move(cause), Durability::kDurable, {}, {})
+        .status()
+        .IgnoreError();
+  };
+  environment.broken = [this](const absl::Status& why) {
+    Break(why).IgnoreError();
+  };
+  resolver = std::make_unique<ConflictResolver>(std::move(environment));
 }
 
 absl::Status Replica::Impl::LoadDevices() {
@@ -128,15 +156,17 @@ absl::StatusOr<Replica::Committed> Replica::Impl::Commit(
   if (applied->outcome != ApplyOutcome::kApplied) {
     return Break(Internal("an own entry did not apply"));
   }
+  WriteBatch rows;
+  const absl::Status noted =
+      NoteApplied(*applied, {seq, entry.dot, entry.cause}, rows);
+  if (!noted.ok()) return Break(noted);
   Committed committed{entry.dot, seq, std::move(applied->changes)};
   const std::string changes = EncodePathChanges(committed.changes);
   const Draft draft{entry.dot, encoded, changes};
-  WriteBatch rows;
   if (entry.dot.counter == 1)
     NoteDevice(entry.dot.origin, identity.device_key, rows);
   if (add_rows) add_rows(committed, rows);
   log->Append({&draft, 1}, rows, durability, Answer(std::move(done)));
-  NoteConflicts(applied->open_conflicts);
   FlushIfLarge();
   return committed;
 }
@@ -215,7 +245,8 @@ absl::StatusOr<std::vector<std::string>> Replica::Impl::ApplyAll(
         SYNCLINE_RETURN_IF_ERROR(wants->AddPayload(payload, rows));
       }
     }
-    NoteConflicts(applied.open_conflicts);
+    SYNCLINE_RETURN_IF_ERROR(NoteApplied(
+        applied, {seq, checked.entry.dot, checked.entry.cause}, rows));
   }
   return changes;
 }
@@ -228,38 +259,42 @@ void Replica::Impl::NoteDevice(const Origin& origin, const std::string& key,
            key);
 }
 
-// Strategies run in a turn of their own: the caller's state is settled then,
-// and a segment is resolved as a whole.
-void Replica::Impl::NoteConflicts(const std::vector<std::string>& paths) {
-  unresolved.insert(paths.begin(), paths.end());
-  if (unresolved.empty() || resolving) return;
-  resolving = true;
-  boost::asio::post(env.commits.executor(),
-                    [this, token = std::weak_ptr<char>(alive)] {
-                      if (!token.expired()) ResolvePending();
-                    });
+absl::Status Replica::Impl::NoteApplied(const CausalState::Applied& applied,
+                                        const ConflictRecords::Cause& cause,
+                                        WriteBatch& rows) {
+  SYNCLINE_RETURN_IF_ERROR(records->Note(*state, cause, applied.changes,
+                                         applied.open_conflicts, rows));
+  resolver->Note(applied.open_conflicts);
+  SYNCLINE_RETURN_IF_ERROR(ReadSettings(&applied.changes));
+  // Conflicts that wait have other paths now.
+  if (!resolver->pending() || std::none_of(applied.changes.begin(),
+                                           applied.changes.end(), MovesPaths)) {
+    return absl::OkStatus();
+  }
+  SYNCLINE_ASSIGN_OR_RETURN(const std::vector<std::string> conflicts,
+                            state->Conflicts());
+  resolver->LookAgain(conflicts);
+  return absl::OkStatus();
 }
 
-void Replica::Impl::ResolvePending() {
-  const std::set<std::string> paths = std::exchange(unresolved, {});
-  const std::string cause =
-      "auto:" + std::string(StrategyName(options.strategy));
-  for (const std::string& path : paths) {
-    absl::StatusOr<std::vector<Effect>> effects =
-        ResolveEffects(*state, path, options.strategy, nullptr);
-    if (!effects.ok()) {
-      Break(effects.status()).IgnoreError();
-      break;
-    }
-    if (effects->empty()) continue;
-    // A failed write stops the log, which says so at every later call.
-    Commit(*std::move(effects), cause, Durability::kDurable, {}, {})
-        .status()
-        .IgnoreError();
+absl::Status Replica::Impl::ReadSettings(
+    const std::vector<PathChange>* changes) {
+  if (changes != nullptr &&
+      std::none_of(changes->begin(), changes->end(), TouchesSettings)) {
+    return absl::OkStatus();
   }
-  resolving = false;
-  // A row that an entry of ours left open waits for a human one.
-  unresolved.clear();
+  SYNCLINE_ASSIGN_OR_RETURN(ProjectSettings now, ProjectSettings::Read(*state));
+  if (changes != nullptr && now == settings) return absl::OkStatus();
+  settings = std::move(now);
+  // They may say something else about what is open.
+  SYNCLINE_ASSIGN_OR_RETURN(const std::vector<std::string> conflicts,
+                            state->Conflicts());
+  resolver->LookAgain(conflicts);
+  return absl::OkStatus();
+}
+
+Strategy Replica::Impl::StrategyFor(std::string_view path) const {
+  return options.strategy.value_or(settings.For(path));
 }
 
 absl::Status Replica::Impl::Break(const absl::Status& why) {
@@ -334,14 +369,18 @@ void Replica::Ingest(std::string_view frames,
   impl_->FlushIfLarge();
 }
 
-void Replica::SetStrategy(Strategy strategy) {
+void Replica::SetStrategy(std::optional<Strategy> strategy) {
   impl_->options.strategy = strategy;
   const absl::StatusOr<std::vector<std::string>> open =
       impl_->state->Conflicts();
-  if (open.ok()) impl_->NoteConflicts(*open);
+  if (open.ok()) impl_->resolver->LookAgain(*open);
 }
 
-Strategy Replica::strategy() const { return impl_->options.strategy; }
+const ProjectSettings& Replica::settings() const { return impl_->settings; }
+
+Strategy Replica::StrategyFor(std::string_view path) const {
+  return impl_->StrategyFor(path);
+}
 
 void Replica::Flush(std::function<void(absl::Status)> done) {
   impl_->Flush(std::move(done));
@@ -357,7 +396,13 @@ const CausalState& Replica::state() const { return *impl_->state; }
 
 AppendLog& Replica::log() { return *impl_->log; }
 
+const AppendLog& Replica::log() const { return *impl_->log; }
+
 ContentWants& Replica::wants() { return *impl_->wants; }
+
+const ConflictRecords& Replica::conflicts() const { return *impl_->records; }
+
+bool Replica::resolving() const { return impl_->resolver->busy(); }
 
 ChunkStore& Replica::chunks() { return impl_->env.chunks; }
 

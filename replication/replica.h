@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -13,13 +14,17 @@
 #include "base/hash.h"
 #include "base/random.h"
 #include "base/time_source.h"
+#include "base/timer.h"
 #include "kv/chunk_store.h"
 #include "kv/store.h"
 #include "log/append_log.h"
 #include "log/commit_queue.h"
 #include "proto/event_reader.h"
+#include "replication/conflict_records.h"
+#include "replication/content_merge.h"
 #include "replication/content_wants.h"
 #include "replication/project_id.h"
+#include "replication/project_settings.h"
 #include "replication/segment_check.h"
 #include "replication/state/causal_state.h"
 #include "replication/state/strategy.h"
@@ -48,6 +53,10 @@ class Replica {
     ChunkStore& chunks;
     RandomSource& random;
     const TimeSource& time;
+    // Merges content; empty: the executor of `commits` does. Its threads end
+    // before what is borrowed here.
+    boost::asio::any_io_executor workers = {};
+    MakeTimer timers = {};  // See ConflictResolver::Environment.
   };
 
   struct Identity {
@@ -58,7 +67,11 @@ class Replica {
   };
 
   struct Options {
-    Strategy strategy = Strategy::kKeepBoth;
+    // Instead of the project's settings: a device that goes its own way, as a
+    // test may want. The devices end equal all the same.
+    std::optional<Strategy> strategy = {};
+    // Tried before Syncline's own merge, under the strategy `merge`.
+    MergeFunction merge = {};
     // Changed view rows are written back beyond this much memory.
     std::size_t dirty_bytes_max = 8u << 20;
   };
@@ -114,9 +127,12 @@ class Replica {
   void Ingest(std::string_view frames, const std::vector<ChainHead>& heads,
               std::function<void(absl::StatusOr<Ingested>)> done);
 
-  // Changes the strategy and proposes anew for all open conflicts.
-  void SetStrategy(Strategy strategy);
-  [[nodiscard]] Strategy strategy() const;
+  // Changes Options::strategy and proposes anew for all open conflicts.
+  void SetStrategy(std::optional<Strategy> strategy);
+  // The project's settings, of which Options::strategy is none.
+  [[nodiscard]] const ProjectSettings& settings() const;
+  // What happens to an open conflict at `path` here.
+  [[nodiscard]] Strategy StrategyFor(std::string_view path) const;
 
   // Writes changed view rows back; `done` when they are written.
   void Flush(std::function<void(absl::Status)> done);
@@ -147,7 +163,12 @@ class Replica {
   [[nodiscard]] const Identity& identity() const;
   [[nodiscard]] const CausalState& state() const;
   [[nodiscard]] AppendLog& log();
+  [[nodiscard]] const AppendLog& log() const;
   [[nodiscard]] ContentWants& wants();
+  [[nodiscard]] const ConflictRecords& conflicts() const;
+  // Whether open conflicts are being looked at or merged now. Those whose
+  // content is on its way are not among them.
+  [[nodiscard]] bool resolving() const;
   [[nodiscard]] ChunkStore& chunks();
   // The device of an origin, if its first entry was seen: a public key.
   [[nodiscard]] std::string DeviceOf(const Origin& origin) const;

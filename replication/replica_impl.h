@@ -4,12 +4,16 @@
 #include <map>
 #include <memory>
 #include <optional>
-#include <set>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
+#include "base/hash.h"
 #include "proto/event_writer.h"
+#include "replication/conflict_records.h"
+#include "replication/conflict_resolver.h"
+#include "replication/project_settings.h"
 #include "replication/replica.h"
 #include "replication/state_intake.h"
 #include "replication/state_pins.h"
@@ -20,7 +24,10 @@ namespace syncline {
 // writes the view back, pins it and takes in others' states.
 struct Replica::Impl final : StateIntake::Host {
   Impl(const Environment& environment, const Identity& id, const Options& opts)
-      : env(environment), identity(id), options(opts) {}
+      : env(environment),
+        identity(id),
+        options(opts),
+        own_device(Sha256(id.device_key).ToHex()) {}
 
   absl::Status OpenParts();
   absl::Status LoadDevices();
@@ -39,8 +46,14 @@ struct Replica::Impl final : StateIntake::Host {
       const CheckedSegment& segment, WriteBatch& rows);
   void NoteDevice(const Origin& origin, const std::string& key,
                   WriteBatch& rows);
-  void NoteConflicts(const std::vector<std::string>& paths);
-  void ResolvePending();
+  // What an entry did, after it was applied: `rows` go with its record.
+  absl::Status NoteApplied(const CausalState::Applied& applied,
+                           const ConflictRecords::Cause& cause,
+                           WriteBatch& rows);
+  // Reads the settings anew if one of `changes` is about them, or nullptr.
+  absl::Status ReadSettings(const std::vector<PathChange>* changes);
+  void OpenResolver();
+  Strategy StrategyFor(std::string_view path) const;
   void FlushIfLarge();
   void Flush(std::function<void(absl::Status)> done);
   // Writes `drafts` (without entries), `rows` and the changed view rows in one
@@ -50,6 +63,7 @@ struct Replica::Impl final : StateIntake::Host {
   void OnWrittenBack(Seq through, const absl::Status& written,
                      const std::function<void(absl::Status)>& done);
   void Truncate(Seq through, std::function<void(absl::Status)> done);
+  void PruneConflicts();
   // The state no longer matches the log: nothing may be added to either.
   absl::Status Break(const absl::Status& why);
   absl::Status Health() const;
@@ -67,6 +81,8 @@ struct Replica::Impl final : StateIntake::Host {
   void BeginInstall(StateIntake::Done ready) override;
   void EndInstall() override;
   absl::Status WantContent(std::string_view payload, WriteBatch& rows) override;
+  absl::Status NoteJoined(const CausalState::Applied& joined,
+                          WriteBatch& rows) override;
   void Failed(const absl::Status& why) override;
 
   Environment env;
@@ -75,14 +91,16 @@ struct Replica::Impl final : StateIntake::Host {
   std::unique_ptr<AppendLog> log;
   std::unique_ptr<CausalState> state;
   std::unique_ptr<ContentWants> wants;
+  std::unique_ptr<ConflictRecords> records;
+  std::unique_ptr<ConflictResolver> resolver;
+  ProjectSettings settings;
+  std::string own_device;  // As the setting "authority" may name it.
   std::map<Origin, std::string> devices;
   // For the frontier as it is; nothing once others' entries came in.
   std::optional<EventWriter> event_writer;
   // Of the events being appended; kept for its memory.
   std::string event_entries;
   std::vector<Draft> event_drafts;
-  std::set<std::string> unresolved;  // Rows that await the strategy.
-  bool resolving = false;            // ResolvePending is posted.
   bool flushing = false;
   Seq flushed;  // The rows in the store cover the log up to there.
   std::vector<std::function<void(absl::Status)>> flush_waiters;
@@ -91,8 +109,6 @@ struct Replica::Impl final : StateIntake::Host {
   std::unique_ptr<StateIntake> intake;
   bool installing = false;
   std::vector<std::function<void()>> ready_waiters;
-  // Held weakly by what is posted, so that it finds out.
-  std::shared_ptr<char> alive = std::make_shared<char>();
 };
 
 }  // namespace syncline

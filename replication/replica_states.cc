@@ -55,7 +55,9 @@ void Replica::Impl::Truncate(Seq through,
     return;
   }
   if (through <= flushed || through > log->durable()) {
-    return done(log->TruncateThrough(through));
+    absl::Status truncated = log->TruncateThrough(through);
+    if (truncated.ok()) PruneConflicts();
+    return done(std::move(truncated));
   }
   if (const absl::Status health = Health(); !health.ok()) return done(health);
   auto again = [this, through, done = std::move(done)](absl::Status status) {
@@ -68,6 +70,14 @@ void Replica::Impl::Truncate(Seq through,
   } else {
     Flush(std::move(again));
   }
+}
+
+// What is left after a crash goes with the next truncation.
+void Replica::Impl::PruneConflicts() {
+  WriteBatch rows;
+  const absl::Status pruned = records->Prune(log->horizon(), rows);
+  if (!pruned.ok()) Break(pruned).IgnoreError();
+  if (!rows.empty()) log->Append({}, rows, Durability::kBuffered, {});
 }
 
 absl::Status Replica::Impl::Ready() const {
@@ -163,14 +173,21 @@ void Replica::Impl::BeginInstall(StateIntake::Done ready) {
 void Replica::Impl::EndInstall() {
   installing = false;
   event_writer.reset();
-  const absl::StatusOr<std::vector<std::string>> conflicts = state->Conflicts();
-  if (conflicts.ok()) NoteConflicts(*conflicts);
+  if (const absl::Status read = ReadSettings(nullptr); !read.ok()) {
+    Break(read).IgnoreError();
+  }
   for (const auto& waiter : std::exchange(ready_waiters, {})) waiter();
 }
 
 absl::Status Replica::Impl::WantContent(std::string_view payload,
                                         WriteBatch& rows) {
   return wants->AddPayload(payload, rows);
+}
+
+absl::Status Replica::Impl::NoteJoined(const CausalState::Applied& joined,
+                                       WriteBatch& rows) {
+  return records->Note(*state, {log->head().next(), Dot{}, "state"},
+                       joined.changes, joined.open_conflicts, rows);
 }
 
 void Replica::Impl::Failed(const absl::Status& why) {

@@ -309,6 +309,9 @@ void StateIntake::Step() {
   const absl::StatusOr<CausalState::Applied> joined =
       env_.state.JoinPart(*part, header_.frontier, arrival_, env_.time.NowMs());
   if (!joined.ok()) return Fail(joined.status());
+  if (const absl::Status noted = host_.NoteJoined(*joined, rows); !noted.ok()) {
+    return Fail(noted);
+  }
   Write(joined->changes, std::move(rows), part->end);
 }
 

@@ -56,6 +56,9 @@ class StateIntake {
     // `payload` is content that is wanted from now on.
     virtual absl::Status WantContent(std::string_view payload,
                                      WriteBatch& rows) = 0;
+    // What is about to be written with WriteJoined(), `rows` with it.
+    virtual absl::Status NoteJoined(const CausalState::Applied& joined,
+                                    WriteBatch& rows) = 0;
     // Nothing can go on.
     virtual void Failed(const absl::Status& why) = 0;
   };

@@ -100,6 +100,7 @@ std::unique_ptr<CLI::App> MakeApp(Invocation& in) {
   AddServeCommand(*app, in);
   AddVerifyCommand(*app, in);
   AddProjectCommands(*app, in);
+  AddStrategyCommand(*app, in);
   AddMirrorCommands(*app, in);
   AddDeviceCommands(*app, in);
   AddFileCommands(*app, in);

@@ -33,6 +33,7 @@ void AddNodeCommands(CLI::App& app, Invocation& in);
 void AddServeCommand(CLI::App& app, Invocation& in);
 void AddVerifyCommand(CLI::App& app, Invocation& in);
 void AddProjectCommands(CLI::App& app, Invocation& in);
+void AddStrategyCommand(CLI::App& app, Invocation& in);
 void AddMirrorCommands(CLI::App& app, Invocation& in);
 void AddDeviceCommands(CLI::App& app, Invocation& in);
 void AddFileCommands(CLI::App& app, Invocation& in);

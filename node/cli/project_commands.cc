@@ -1,4 +1,4 @@
-// project, add, strategy.
+// project, add.
 
 #include <fmt/format.h>
 
@@ -159,34 +159,6 @@ absl::StatusOr<ExitCode> AddDir(const Invocation& in, const std::string& dir,
   return ExitCode::kDone;
 }
 
-absl::StatusOr<ExitCode> ShowOrSetStrategy(const Invocation& in,
-                                           const std::string& project,
-                                           const std::string& strategy) {
-  SYNCLINE_ASSIGN_OR_RETURN(std::unique_ptr<Session> session, in.Open());
-  if (!strategy.empty()) {
-    SYNCLINE_RETURN_IF_ERROR(session
-                                 ->Call([&](auto& client) {
-                                   auto request = client.setStrategyRequest();
-                                   request.setProject(ToKj(project));
-                                   request.setStrategy(ToKj(strategy));
-                                   return request.send();
-                                 })
-                                 .status());
-  }
-  SYNCLINE_ASSIGN_OR_RETURN(auto answer, session->Call([&](auto& client) {
-    auto request = client.strategyRequest();
-    request.setProject(ToKj(project));
-    return request.send();
-  }));
-  const std::string name = FromKj(answer->getResult().getValue().getName());
-  if (in.json) {
-    PrintJson({{"project", project}, {"strategy", name}});
-  } else {
-    PrintLine(name);
-  }
-  return ExitCode::kDone;
-}
-
 using NameCommand = absl::StatusOr<ExitCode> (*)(const Invocation&,
                                                  const std::string&);
 
@@ -199,25 +171,6 @@ void AddNamed(CLI::App& parent, Invocation& in, const std::string& command,
   sub->callback([&in, command, name, run] {
     in.what = "project " + command + " " + *name;
     in.run = [&in, name, run] { return run(in, *name); };
-  });
-}
-
-void AddStrategy(CLI::App& app, Invocation& in) {
-  CLI::App* sub = AddCommand(app, "strategy",
-                             "How this device resolves conflicts of a project",
-                             "syncline strategy notes\n"
-                             "syncline strategy notes newest-wins");
-  auto project = std::make_shared<std::string>();
-  auto strategy = std::make_shared<std::string>();
-  sub->add_option("PROJECT", *project, "The project")->required();
-  sub->add_option("STRATEGY", *strategy, "The new strategy")
-      ->check(CLI::IsMember({"local-wins", "remote-wins", "newest-wins",
-                             "keep-both", "merge", "manual", "skip"}));
-  sub->callback([&in, project, strategy] {
-    in.what = "strategy " + *project;
-    in.run = [&in, project, strategy] {
-      return ShowOrSetStrategy(in, *project, *strategy);
-    };
   });
 }
 
@@ -250,7 +203,6 @@ void AddProjectCommands(CLI::App& app, Invocation& in) {
     in.what = "add " + *dir;
     in.run = [&in, dir, name] { return AddDir(in, *dir, *name); };
   });
-  AddStrategy(app, in);
 }
 
 }  // namespace syncline::cli

@@ -97,6 +97,7 @@ struct Mirror::Impl {
   void LoadPending();
   bool TakeRecords();
   void TakeChanges(const std::vector<PathChange>& changes);
+  void LookAtSkipped();
   void Follow(const std::string& from, const std::string& to);
   void MakeDirty(const std::string& path, bool whole);
   void StartOver();

@@ -83,6 +83,8 @@ void Mirror::Impl::TakeChanges(const std::vector<PathChange>& changes) {
   for (const PathChange& change : changes) {
     switch (change.type) {
       case PathChange::Type::kDoc:
+        if (TouchesSettings(change)) LookAtSkipped();
+        continue;
       case PathChange::Type::kEvent:
         continue;
       case PathChange::Type::kSubtree:
@@ -102,6 +104,13 @@ void Mirror::Impl::TakeChanges(const std::vector<PathChange>& changes) {
         break;
     }
     dirty.try_emplace(change.path, false);
+  }
+}
+
+// Another strategy may have another mind about them.
+void Mirror::Impl::LookAtSkipped() {
+  for (const auto& [path, at] : owed) {
+    if (at.why == Owed::Why::kSkipped) MakeDirty(path, at.whole);
   }
 }
 
@@ -190,8 +199,10 @@ bool Mirror::Impl::PlanSlice() {
   while (slice.size() < kSliceMax && !dirty.empty()) {
     take(std::string(dirty.begin()->first));
   }
-  auto plan = PlanTarget(env.replica.state(), *base, slice,
-                         env.replica.strategy() == Strategy::kSkip);
+  auto plan = PlanTarget(
+      env.replica.state(), *base, slice, [this](std::string_view path) {
+        return env.replica.StrategyFor(path) == Strategy::kSkip;
+      });
   if (!plan.ok()) {
     Fail(plan.status());
     return false;

@@ -163,12 +163,9 @@ class Gatherer {
 
 class OpMaker {
  public:
-  OpMaker(const CausalState& state, const BaseTable& base, bool skip_conflicts,
-          TargetPlan& plan)
-      : state_(state),
-        base_(base),
-        skip_conflicts_(skip_conflicts),
-        plan_(plan) {}
+  OpMaker(const CausalState& state, const BaseTable& base,
+          absl::FunctionRef<bool(std::string_view)> skip, TargetPlan& plan)
+      : state_(state), base_(base), skip_(skip), plan_(plan) {}
 
   absl::Status Add(const TreeStep& step) {
     switch (step.type) {
@@ -197,7 +194,7 @@ class OpMaker {
     SYNCLINE_ASSIGN_OR_RETURN(const std::optional<Row> row,
                               state_.Lookup(path));
     if (!row || row->kind != kind) return std::optional<BaseEntry>();
-    if (skip_conflicts_ && row->conflict()) {
+    if (row->conflict() && skip_(path)) {
       plan_.skipped.push_back(path);
       return std::optional<BaseEntry>();
     }
@@ -331,22 +328,22 @@ class OpMaker {
 
   const CausalState& state_;
   const BaseTable& base_;
-  const bool skip_conflicts_;
+  const absl::FunctionRef<bool(std::string_view)> skip_;
   TargetPlan& plan_;
 };
 
 }  // namespace
 
-absl::StatusOr<TargetPlan> PlanTarget(const CausalState& state,
-                                      const BaseTable& base,
-                                      const std::map<std::string, bool>& dirty,
-                                      bool skip_conflicts) {
+absl::StatusOr<TargetPlan> PlanTarget(
+    const CausalState& state, const BaseTable& base,
+    const std::map<std::string, bool>& dirty,
+    absl::FunctionRef<bool(std::string_view path)> skip) {
   TargetPlan plan;
   Gatherer gatherer(state, base, plan);
   SYNCLINE_RETURN_IF_ERROR(gatherer.Add(dirty));
   TreePlanOptions options;
   options.sure = true;
-  OpMaker maker(state, base, skip_conflicts, plan);
+  OpMaker maker(state, base, skip, plan);
   for (const TreeStep& step :
        PlanTree(gatherer.before(), gatherer.after(), options)) {
     SYNCLINE_RETURN_IF_ERROR(maker.Add(step));

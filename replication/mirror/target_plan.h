@@ -5,8 +5,10 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <string_view>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/statusor.h"
 #include "replication/mirror/base_table.h"
 #include "replication/mirror/tree_plan.h"
@@ -51,11 +53,11 @@ struct TargetPlan {
 // both their old and their new path are dirty. Only reads; the tokens in the
 // ops are those of now.
 //
-// `skip_conflicts`: open conflicts are left as they are on the disk.
+// `skip`: whether an open conflict at a path is left as it is on the disk.
 //   kDataLoss  Base or state cannot be read
-absl::StatusOr<TargetPlan> PlanTarget(const CausalState& state,
-                                      const BaseTable& base,
-                                      const std::map<std::string, bool>& dirty,
-                                      bool skip_conflicts);
+absl::StatusOr<TargetPlan> PlanTarget(
+    const CausalState& state, const BaseTable& base,
+    const std::map<std::string, bool>& dirty,
+    absl::FunctionRef<bool(std::string_view path)> skip);
 
 }  // namespace syncline

@@ -97,7 +97,7 @@ TEST_CASE("two devices: edits made apart end equal on both sides", "[e2e]") {
   const bool manual = GENERATE(false, true);
   if (manual) {
     Pair::Must(pair.home_a(), {"strategy", "tree", "manual"});
-    Pair::Must(pair.home_b(), {"strategy", "tree", "manual"});
+    REQUIRE(pair.Settle());
   }
   pair.StopB();
   WriteFile(pair.dir_a() / "note.txt", "from A\n");

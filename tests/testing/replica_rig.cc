@@ -30,14 +30,16 @@ T Must(absl::StatusOr<T> result) {
 }  // namespace
 
 ReplicaRig::ReplicaRig(boost::asio::io_context& io, Store& store,
-                       std::string_view name, Replica::Options options)
+                       std::string_view name, Replica::Options options,
+                       MakeTimer timers)
     : io_(io), random_(std::make_unique<SeededRandom>(name.size())) {
   chunks_ = Must(ChunkStore::Open(store, temp_ / "chunks"));
   sync_thread_ = std::make_unique<SyncThread>();
   commits_ =
       std::make_unique<CommitQueue>(store, *sync_thread_, io_.get_executor());
-  replica_ = Must(Replica::Open({store, *commits_, *chunks_, *random_, time_},
-                                IdentityOf(name), options));
+  replica_ = Must(Replica::Open(
+      {store, *commits_, *chunks_, *random_, time_, {}, std::move(timers)},
+      IdentityOf(name), options));
 }
 
 ReplicaRig::~ReplicaRig() = default;

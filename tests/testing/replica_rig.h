@@ -32,7 +32,7 @@ class ReplicaRig {
  public:
   // `name` decides origin and device key. Requires the replica to open.
   ReplicaRig(boost::asio::io_context& io, Store& store, std::string_view name,
-             Replica::Options options = {});
+             Replica::Options options = {}, MakeTimer timers = {});
   ~ReplicaRig();
 
   Replica& operator*() { return *replica_; }
