@@ -1,65 +1,67 @@
 #include "node/conflict_ops.h"
 
 #include <algorithm>
+#include <map>
 #include <tuple>
 #include <utility>
 
 #include "base/status.h"
-#include "node/file_info.h"
 #include "node/file_ops.h"
+#include "replication/ancestry.h"
 #include "replication/peer/device_identity.h"
 #include "replication/state/edits.h"
+#include "replication/state/strategy.h"
 
 namespace syncline {
 namespace {
 
-constexpr std::string_view kDocPrefix = "doc:";
-
-// The namespace and key of "doc:<namespace>/<key>".
-std::pair<std::string, std::string> DocName(std::string_view path) {
-  path.remove_prefix(kDocPrefix.size());
-  const std::size_t slash = path.find('/');
-  if (slash == std::string_view::npos) return {std::string(path), ""};
-  return {std::string(path.substr(0, slash)),
-          std::string(path.substr(slash + 1))};
+std::string DeviceOf(const Replica& replica, const Origin& origin) {
+  const std::string key = replica.DeviceOf(origin);
+  return key.empty() ? std::string() : DeviceId::Of(key).ToText();
 }
 
-bool IsDoc(std::string_view path) { return path.starts_with(kDocPrefix); }
-
-absl::StatusOr<Row> ConflictAt(const CausalState& state,
-                               const std::string& path) {
-  std::optional<Row> row;
-  if (IsDoc(path)) {
-    const auto [name_space, key] = DocName(path);
-    SYNCLINE_ASSIGN_OR_RETURN(row, state.LookupDoc(name_space, key));
-  } else {
-    SYNCLINE_ASSIGN_OR_RETURN(row, state.Lookup(path));
+// The ancestor of two values, not looked for very far.
+absl::StatusOr<std::optional<SiblingInfo>> AncestorOf(
+    const Replica& replica, const RegisterId& reg,
+    const std::vector<ConflictSide>& sides) {
+  constexpr std::size_t kRecordsMax = 256;
+  std::map<std::tuple<std::optional<ItemKind>, std::uint64_t, Hash>, Dots>
+      values;
+  for (const ConflictSide& side : sides) {
+    values[{side.kind, side.size, side.hash}].push_back(side.version);
   }
-  if (!row || row->IsDirectory() || !row->conflict()) {
-    return NotFound("no open conflict is at '" + path + "'");
-  }
-  return *std::move(row);
+  std::optional<SiblingInfo> ancestor;
+  if (values.size() != 2) return ancestor;
+  AncestorSearch search(replica.log(), reg);
+  SYNCLINE_RETURN_IF_ERROR(
+      search.Begin(values.begin()->second, values.rbegin()->second));
+  SYNCLINE_RETURN_IF_ERROR(
+      search.Step(kRecordsMax, [](std::string_view) { return true; }).status());
+  if (!search.found()) return ancestor;
+  ancestor = DescribeSide(replica, DescribeSide(ValueOf(reg, *search.found())));
+  return ancestor;
 }
 
-SiblingInfo Describe(const Replica& replica, const Row& row,
-                     std::size_t index) {
-  const Sibling& sibling = row.siblings[index];
-  SiblingInfo info;
-  info.version = sibling.head.order.dot();
-  const std::string key = replica.DeviceOf(info.version.origin);
-  if (!key.empty()) info.device = DeviceId::Of(key).ToText();
-  info.time_ms =
-      static_cast<std::int64_t>(sibling.head.order.hlc.milliseconds());
-  info.shown = index == row.shown;
-  info.automatic = sibling.head.generation > 0;
-  if (row.kind) {
-    info.kind = sibling.reg.item.kind;
-    DescribePayload(sibling.payload(), *info.kind, info.size, info.hash);
-  } else {
-    info.size = sibling.payload().size();
-    info.hash = Sha256(sibling.payload());
+absl::StatusOr<ConflictInfo> OpenConflict(const Replica& replica,
+                                          const std::string& project,
+                                          const std::string& path) {
+  SYNCLINE_ASSIGN_OR_RETURN(const Row row, ConflictAt(replica.state(), path));
+  ConflictInfo conflict{project, path};
+  std::vector<ConflictSide> sides;
+  for (std::size_t i = 0; i < row.siblings.size(); ++i) {
+    sides.push_back(DescribeSide(row.siblings[i]));
+    conflict.siblings.push_back(DescribeSide(replica, sides.back()));
+    conflict.siblings.back().shown = i == row.shown;
   }
-  return info;
+  SYNCLINE_ASSIGN_OR_RETURN(
+      conflict.ancestor, AncestorOf(replica, row.shown_sibling().reg, sides));
+  std::sort(conflict.siblings.begin(), conflict.siblings.end(),
+            [](const SiblingInfo& a, const SiblingInfo& b) {
+              return a.version < b.version;
+            });
+  const ConflictRecord* record = replica.conflicts().OpenAt(path);
+  if (record != nullptr) conflict.seq = record->seq;
+  return conflict;
 }
 
 absl::StatusOr<const Sibling*> Choose(const Row& row, std::string_view take) {
@@ -85,30 +87,78 @@ absl::StatusOr<const Sibling*> Choose(const Row& row, std::string_view take) {
 absl::StatusOr<std::vector<Effect>> EffectsOfChoice(const CausalState& state,
                                                     const std::string& path,
                                                     std::string_view take) {
-  SYNCLINE_ASSIGN_OR_RETURN(Row row, ConflictAt(state, path));
+  SYNCLINE_ASSIGN_OR_RETURN(const Row row, ConflictAt(state, path));
   SYNCLINE_ASSIGN_OR_RETURN(const Sibling* chosen, Choose(row, take));
   return ChooseEffects(state, path, chosen->payload());
 }
 
 }  // namespace
 
+absl::StatusOr<Row> ConflictAt(const CausalState& state,
+                               const std::string& path) {
+  SYNCLINE_ASSIGN_OR_RETURN(std::optional<Row> row, ConflictRow(state, path));
+  if (!row) return NotFound("no open conflict is at '" + path + "'");
+  return *std::move(row);
+}
+
+SiblingInfo DescribeSide(const Replica& replica, const ConflictSide& side) {
+  SiblingInfo info;
+  info.version = side.version;
+  info.device = DeviceOf(replica, side.version.origin);
+  info.time_ms = side.time_ms;
+  info.kind = side.kind;
+  info.size = side.size;
+  info.hash = side.hash;
+  info.automatic = side.automatic;
+  return info;
+}
+
+absl::StatusOr<ConflictInfo> DescribeConflict(const Replica& replica,
+                                              const std::string& project,
+                                              const ConflictRecord& record) {
+  ConflictInfo conflict{project, record.path};
+  conflict.seq = record.seq;
+  SYNCLINE_ASSIGN_OR_RETURN(conflict.ancestor,
+                            AncestorOf(replica, record.reg, record.sides));
+  for (const ConflictSide& side : record.sides) {
+    conflict.siblings.push_back(DescribeSide(replica, side));
+  }
+  if (record.resolution) {
+    ConflictInfo::Resolution& end = conflict.resolution.emplace();
+    end.seq = record.resolution->seq;
+    end.device = DeviceOf(replica, record.resolution->by.origin);
+    end.by = record.resolution->by;
+    end.cause = record.resolution->cause;
+    end.version = record.resolution->version;
+  }
+  return conflict;
+}
+
 absl::StatusOr<std::vector<ConflictInfo>> ListConflicts(
-    Replica& replica, const std::string& project, const std::string& path) {
-  std::vector<std::string> paths = {path};
-  if (path.empty()) {
+    const Replica& replica, const std::string& project,
+    const ConflictQuery& query) {
+  constexpr std::size_t kResolvedAtOnce = 1000;
+  std::vector<ConflictInfo> conflicts;
+  if (query.resolved) {
+    SYNCLINE_ASSIGN_OR_RETURN(
+        const std::vector<ConflictRecord> records,
+        replica.conflicts().Resolved(replica.log().horizon(), query.after,
+                                     kResolvedAtOnce));
+    for (const ConflictRecord& record : records) {
+      if (!query.path.empty() && record.path != query.path) continue;
+      SYNCLINE_ASSIGN_OR_RETURN(ConflictInfo conflict,
+                                DescribeConflict(replica, project, record));
+      conflicts.push_back(std::move(conflict));
+    }
+    return conflicts;
+  }
+  std::vector<std::string> paths = {query.path};
+  if (query.path.empty()) {
     SYNCLINE_ASSIGN_OR_RETURN(paths, replica.state().Conflicts());
   }
-  std::vector<ConflictInfo> conflicts;
-  for (const std::string& each : paths) {
-    SYNCLINE_ASSIGN_OR_RETURN(Row row, ConflictAt(replica.state(), each));
-    ConflictInfo conflict{project, each, {}};
-    for (std::size_t i = 0; i < row.siblings.size(); ++i) {
-      conflict.siblings.push_back(Describe(replica, row, i));
-    }
-    std::sort(conflict.siblings.begin(), conflict.siblings.end(),
-              [](const SiblingInfo& a, const SiblingInfo& b) {
-                return a.version < b.version;
-              });
+  for (const std::string& path : paths) {
+    SYNCLINE_ASSIGN_OR_RETURN(ConflictInfo conflict,
+                              OpenConflict(replica, project, path));
     conflicts.push_back(std::move(conflict));
   }
   return conflicts;

@@ -114,6 +114,12 @@ inline kj::StringPtr ToKj(const std::string& text) {
 inline std::string FromKj(capnp::Text::Reader text) {
   return {text.cStr(), text.size()};
 }
+inline std::string FromKj(capnp::Data::Reader bytes) {
+  return {reinterpret_cast<const char*>(bytes.begin()), bytes.size()};
+}
+inline capnp::Data::Reader ToData(std::string_view bytes) {
+  return {reinterpret_cast<const kj::byte*>(bytes.data()), bytes.size()};
+}
 
 inline void FillFailure(control::Failure::Builder failure,
                         const absl::Status& status) {

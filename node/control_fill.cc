@@ -24,8 +24,7 @@ void FillChange(control::Change::Builder out, const PathChange& in) {
   out.setFrom(ToKj(in.from));
   if (in.version) out.setVersion(ToKj(in.version->ToText()));
   if (in.type == PathChange::Type::kEvent) {
-    out.setPayload({reinterpret_cast<const kj::byte*>(in.payload.data()),
-                    in.payload.size()});
+    out.setPayload(ToData(in.payload));
   }
   if (!in.item) return;
   out.setItem(ToKj(in.item->ToText()));
@@ -95,6 +94,8 @@ void Fill(control::Record::Builder out, const LogRecord& in) {
   for (unsigned i = 0; i < changes.size(); ++i) {
     FillChange(changes[i], in.changes[i]);
   }
+  FillList(out.initConflicts(static_cast<unsigned>(in.conflicts.size())),
+           in.conflicts);
 }
 
 void Fill(control::LogEnd::Builder out, const LogEnd& in) {
@@ -109,10 +110,43 @@ void Fill(control::LogEnd::Builder out, const LogEnd& in) {
 void Fill(control::Conflict::Builder out, const ConflictInfo& in) {
   out.setProject(ToKj(in.project));
   out.setPath(ToKj(in.path));
+  out.setSeq(in.seq.value);
   auto siblings = out.initSiblings(static_cast<unsigned>(in.siblings.size()));
   for (unsigned i = 0; i < siblings.size(); ++i) {
     FillSibling(siblings[i], in.siblings[i]);
   }
+  if (in.ancestor) FillSibling(out.initAncestor(1)[0], *in.ancestor);
+  if (!in.resolution) return;
+  auto resolution = out.initResolution(1)[0];
+  resolution.setSeq(in.resolution->seq.value);
+  resolution.setDevice(ToKj(in.resolution->device));
+  resolution.setBy(ToKj(in.resolution->by.ToText()));
+  resolution.setCause(ToKj(in.resolution->cause));
+  if (in.resolution->version) {
+    resolution.setVersion(ToKj(in.resolution->version->ToText()));
+  }
+}
+
+void Fill(control::ConflictDetail::Builder out, const ConflictDetail& in) {
+  Fill(out.initConflict(), in.conflict);
+  auto diffs = out.initDiffs(static_cast<unsigned>(in.diffs.size()));
+  for (unsigned i = 0; i < diffs.size(); ++i) {
+    const ConflictDiff& diff = in.diffs[i];
+    if (diff.from) diffs[i].setFrom(ToKj(diff.from->ToText()));
+    diffs[i].setTo(ToKj(diff.to.ToText()));
+    diffs[i].setKnown(diff.text.has_value());
+    if (diff.text) diffs[i].setText(ToData(*diff.text));
+  }
+}
+
+void Fill(control::Document::Builder out, const DocumentInfo& in) {
+  out.setNameSpace(ToKj(in.name_space));
+  out.setKey(ToKj(in.key));
+  out.setVersion(ToKj(in.version.ToText()));
+  out.setDevice(ToKj(in.device));
+  out.setTimeMs(in.time_ms);
+  out.setValue(ToData(in.value));
+  out.setConflict(in.conflict);
 }
 
 void Fill(control::Strategies::Builder out, const StrategyReport& in) {

@@ -16,6 +16,8 @@ void Fill(control::Written::Builder out, const Written& in);
 void Fill(control::Record::Builder out, const LogRecord& in);
 void Fill(control::LogEnd::Builder out, const LogEnd& in);
 void Fill(control::Conflict::Builder out, const ConflictInfo& in);
+void Fill(control::ConflictDetail::Builder out, const ConflictDetail& in);
+void Fill(control::Document::Builder out, const DocumentInfo& in);
 void Fill(control::Strategies::Builder out, const StrategyReport& in);
 void Fill(control::Mirror::Builder out, const MirrorReport& in);
 void Fill(control::ScanResult::Builder out, const ScanReport& in);

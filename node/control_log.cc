@@ -1,11 +1,10 @@
-// The log as a stream, and open conflicts.
+// The log as a stream.
 
 #include <memory>
 #include <utility>
 
 #include "base/bytes.h"
 #include "base/status.h"
-#include "node/conflict_ops.h"
 #include "node/control_fill.h"
 #include "node/control_service.h"
 #include "node/control_texts.h"
@@ -110,42 +109,6 @@ kj::Promise<void> ControlService::readLog(ReadLogContext context) {
          }),
                      [](auto out, const LogEnd& in) { Fill(out, in); })
       .attach(kj::mv(delivery));
-}
-
-kj::Promise<void> ControlService::conflicts(ConflictsContext context) {
-  const std::string name = FromKj(context.getParams().getProject());
-  const std::string path = FromKj(context.getParams().getPath());
-  const auto collect = [&]() -> absl::StatusOr<std::vector<ConflictInfo>> {
-    std::vector<std::string> names;
-    if (!name.empty()) names.push_back(name);
-    SYNCLINE_ASSIGN_OR_RETURN(std::vector<ProjectRuntime*> selected,
-                              core_.Select(names));
-    std::vector<ConflictInfo> all;
-    for (ProjectRuntime* runtime : selected) {
-      SYNCLINE_ASSIGN_OR_RETURN(
-          std::vector<ConflictInfo> some,
-          ListConflicts(*runtime->replica, core_.NameOf(*runtime), path));
-      for (ConflictInfo& one : some) all.push_back(std::move(one));
-    }
-    return all;
-  };
-  Answer(context, collect(), [](auto out, const auto& in) {
-    auto list = out.initConflicts(static_cast<unsigned>(in.size()));
-    for (unsigned i = 0; i < list.size(); ++i) Fill(list[i], in[i]);
-  });
-  return kj::READY_NOW;
-}
-
-kj::Promise<void> ControlService::resolve(ResolveContext context) {
-  const auto params = context.getParams();
-  return AnswerLater(context,
-                     Change(params.getProject(),
-                            [&](Replica& replica, Callback<Written> done) {
-                              ResolveConflict(replica, FromKj(params.getPath()),
-                                              FromKj(params.getTake()),
-                                              std::move(done));
-                            }),
-                     [](auto out, const Written& in) { Fill(out, in); });
 }
 
 }  // namespace syncline

@@ -64,8 +64,16 @@ class ControlService final : public control::Control::Server {
 
   // node/control_log.cc
   kj::Promise<void> readLog(ReadLogContext context) override;
+
+  // node/control_conflicts.cc
   kj::Promise<void> conflicts(ConflictsContext context) override;
   kj::Promise<void> resolve(ResolveContext context) override;
+  kj::Promise<void> showConflict(ShowConflictContext context) override;
+
+  // node/control_documents.cc
+  kj::Promise<void> getDocument(GetDocumentContext context) override;
+  kj::Promise<void> listDocuments(ListDocumentsContext context) override;
+  kj::Promise<void> putDocument(PutDocumentContext context) override;
 
   // node/control_retention.cc
   kj::Promise<void> truncateLog(TruncateLogContext context) override;

@@ -4,11 +4,12 @@
 #include <utility>
 
 #include "base/status.h"
+#include "node/conflict_ops.h"
 #include "node/device_match.h"
 #include "node/log_keeper.h"
 #include "node/node_core.h"
-#include "replication/path_glob.h"
 #include "proto/entry_codec.h"
+#include "replication/path_glob.h"
 #include "replication/peer/device_identity.h"
 
 namespace syncline {
@@ -64,6 +65,24 @@ absl::StatusOr<LogRecord> DescribeRecord(const Replica& replica,
   const std::string key = replica.DeviceOf(view.dot.origin);
   if (!key.empty()) record.device = DeviceId::Of(key).ToText();
   return record;
+}
+
+// Those that the changes which were asked for are about.
+absl::Status LogStream::AddConflicts(const Replica& replica,
+                                     LogRecord& record) {
+  for (const PathChange& change : record.changes) {
+    if (change.type != PathChange::Type::kConflict &&
+        change.type != PathChange::Type::kResolve) {
+      continue;
+    }
+    SYNCLINE_ASSIGN_OR_RETURN(const std::optional<ConflictRecord> conflict,
+                              replica.conflicts().At(record.seq, change.path));
+    if (!conflict) continue;
+    SYNCLINE_ASSIGN_OR_RETURN(ConflictInfo info,
+                              DescribeConflict(replica, {}, *conflict));
+    record.conflicts.push_back(std::move(info));
+  }
+  return absl::OkStatus();
 }
 
 LogStream::LogStream(NodeCore& core, ProjectNumber project, LogQuery query,
@@ -174,6 +193,7 @@ absl::StatusOr<bool> LogStream::ReadBatch(Replica& replica, Batch& batch) {
                               DescribeRecord(replica, reader->record()));
     SYNCLINE_ASSIGN_OR_RETURN(bool wanted, Matches(record));
     if (!wanted) continue;
+    SYNCLINE_RETURN_IF_ERROR(AddConflicts(replica, record));
     bytes += BytesOf(record);
     batch.push_back(std::move(record));
     if (query_.limit != 0 && ++delivered_ == query_.limit) return false;

@@ -51,6 +51,7 @@ class LogStream : public std::enable_shared_from_this<LogStream> {
   // Reads one batch from behind `last_`; true if there may be more now.
   absl::StatusOr<bool> ReadBatch(Replica& replica, Batch& batch);
   absl::StatusOr<bool> Matches(LogRecord& record) const;
+  static absl::Status AddConflicts(const Replica& replica, LogRecord& record);
   bool IsFrom(const Replica& replica, const Origin& origin);
   // Takes the position of the cursor that the query names.
   absl::Status ResolveCursor(NodeCore& core);

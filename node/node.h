@@ -16,6 +16,8 @@
 #include "node/feed.h"
 #include "node/node_options.h"
 #include "node/project.h"
+#include "node/project_conflicts.h"
+#include "node/project_documents.h"
 #include "node/project_files.h"
 #include "node/project_log.h"
 #include "node/types.h"

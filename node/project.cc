@@ -4,29 +4,16 @@
 #include <utility>
 
 #include "base/status.h"
-#include "node/conflict_ops.h"
-#include "node/file_ops.h"
 #include "node/log_stream.h"
 #include "node/node_core.h"
 #include "node/node_feed.h"
 #include "node/project_calls.h"
+#include "node/project_conflicts.h"
+#include "node/project_documents.h"
 #include "node/project_files.h"
-#include "replication/state/edits.h"
 
 namespace syncline {
 namespace {
-
-absl::Status PutDoc(Replica& replica, const std::string& name_space,
-                    const std::string& key, std::optional<std::string> value,
-                    Callback<Written> done) {
-  SYNCLINE_ASSIGN_OR_RETURN(
-      std::vector<Effect> effects,
-      DocEffects(replica.state(), name_space, key, std::move(value)));
-  std::vector<std::vector<Effect>> entries;
-  entries.push_back(std::move(effects));
-  CommitAll(replica, std::move(entries), std::move(done));
-  return absl::OkStatus();
-}
 
 // Gathers the batches of a stream for one answer.
 void ReadPage(NodeCore& core, ProjectNumber project, LogQuery query,
@@ -60,34 +47,6 @@ Project::Documents Project::documents() const { return Documents(*this); }
 Project::Log Project::log() const { return Log(*this); }
 Project::Conflicts Project::conflicts() const { return Conflicts(*this); }
 Project::Sync Project::sync() const { return Sync(*this); }
-
-Starter<absl::StatusOr<std::string>> Project::Documents::GetOf(
-    std::string name_space, std::string key) const {
-  return OnProject<std::string>(
-      core_, name_,
-      [name_space = std::move(name_space), key = std::move(key)](
-          NodeCore&, ProjectRuntime& project,
-          const Callback<std::string>& done) {
-        const auto row = project.replica->state().LookupDoc(name_space, key);
-        if (!row.ok()) return done(row.status());
-        if (!*row) return done(NotFound("no document '" + key + "'"));
-        done((*row)->shown_sibling().payload());
-      });
-}
-
-Starter<absl::StatusOr<Written>> Project::Documents::PutOf(
-    std::string name_space, std::string key,
-    std::optional<std::string> value) const {
-  return OnProject<Written>(
-      core_, name_,
-      [name_space = std::move(name_space), key = std::move(key),
-       value = std::move(value)](NodeCore&, ProjectRuntime& project,
-                                 const Callback<Written>& done) {
-        const absl::Status status =
-            PutDoc(*project.replica, name_space, key, value, done);
-        if (!status.ok()) done(status);
-      });
-}
 
 Starter<absl::StatusOr<Project::Log::Page>> Project::Log::ReadOf(
     LogQuery query) const {
@@ -132,26 +91,6 @@ std::unique_ptr<FeedSubscription> Project::Log::Subscribe(
   sources.push_back(std::move(from));
   return SubscribeHere(*io_, core_, std::move(sources), visibility,
                        std::move(handlers));
-}
-
-Starter<absl::StatusOr<std::vector<ConflictInfo>>> Project::Conflicts::ListAll()
-    const {
-  return OnProject<std::vector<ConflictInfo>>(
-      core_, name_,
-      [name = name_](NodeCore&, ProjectRuntime& project,
-                     const Callback<std::vector<ConflictInfo>>& done) {
-        done(ListConflicts(*project.replica, name, ""));
-      });
-}
-
-Starter<absl::StatusOr<Written>> Project::Conflicts::ResolveOf(
-    std::string path, std::string take) const {
-  return OnProject<Written>(
-      core_, name_,
-      [path = std::move(path), take = std::move(take)](
-          NodeCore&, ProjectRuntime& project, const Callback<Written>& done) {
-        ResolveConflict(*project.replica, path, take, done);
-      });
 }
 
 Starter<absl::StatusOr<MirrorReport>> Project::Sync::AddMirrorOf(

@@ -26,11 +26,11 @@ class LogStream;
 // changes answer when they are durable.
 class Project {
  public:
-  class Files;
-  class Documents;
-  class Events;  // node/project_events.h
+  class Files;      // node/project_files.h
+  class Documents;  // node/project_documents.h
+  class Events;     // node/project_events.h
   class Log;
-  class Conflicts;
+  class Conflicts;  // node/project_conflicts.h
   class Sync;
   class Cursors;    // node/project_log.h
   class Retention;  // node/project_log.h
@@ -63,42 +63,6 @@ class Project {
   boost::asio::io_context* io_;
   std::weak_ptr<NodeCore> core_;
   std::string name_;
-};
-
-// Values under (namespace, key), replicated without a place in the tree.
-class Project::Documents : private Project {
- public:
-  explicit Documents(const Project& project) : Project(project) {}
-
-  template <typename Token>
-  auto AsyncGet(std::string name_space, std::string key, Token&& token) const {
-    return Async(GetOf(std::move(name_space), std::move(key)),
-                 std::forward<Token>(token));
-  }
-  absl::StatusOr<std::string> Get(std::string name_space,
-                                  std::string key) const {
-    return Block(GetOf(std::move(name_space), std::move(key)));
-  }
-
-  // Nothing: removes it.
-  template <typename Token>
-  auto AsyncPut(std::string name_space, std::string key,
-                std::optional<std::string> value, Token&& token) const {
-    return Async(PutOf(std::move(name_space), std::move(key), std::move(value)),
-                 std::forward<Token>(token));
-  }
-  absl::StatusOr<Written> Put(std::string name_space, std::string key,
-                              std::optional<std::string> value) const {
-    return Block(
-        PutOf(std::move(name_space), std::move(key), std::move(value)));
-  }
-
- private:
-  Starter<absl::StatusOr<std::string>> GetOf(std::string name_space,
-                                             std::string key) const;
-  Starter<absl::StatusOr<Written>> PutOf(
-      std::string name_space, std::string key,
-      std::optional<std::string> value) const;
 };
 
 // What changed, in this node's order.
@@ -150,37 +114,6 @@ class Project::Log : private Project {
 
  private:
   Starter<absl::StatusOr<Page>> ReadOf(LogQuery query) const;
-};
-
-class Project::Conflicts : private Project {
- public:
-  explicit Conflicts(const Project& project) : Project(project) {}
-
-  // All open ones, by path.
-  template <typename Token>
-  auto AsyncList(Token&& token) const {
-    return Async(ListAll(), std::forward<Token>(token));
-  }
-  absl::StatusOr<std::vector<ConflictInfo>> List() const {
-    return Block(ListAll());
-  }
-
-  // Settles one with "local" (first to arrive here), "remote" (last) or the
-  // version of a sibling. To settle one with other content, put it with
-  // PutOptions::resolve.
-  template <typename Token>
-  auto AsyncResolve(std::string path, std::string take, Token&& token) const {
-    return Async(ResolveOf(std::move(path), std::move(take)),
-                 std::forward<Token>(token));
-  }
-  absl::StatusOr<Written> Resolve(std::string path, std::string take) const {
-    return Block(ResolveOf(std::move(path), std::move(take)));
-  }
-
- private:
-  Starter<absl::StatusOr<std::vector<ConflictInfo>>> ListAll() const;
-  Starter<absl::StatusOr<Written>> ResolveOf(std::string path,
-                                             std::string take) const;
 };
 
 // Folders and peers.

@@ -91,17 +91,6 @@ struct LogQuery {
   std::string cursor;        // Behind this one, instead of `since`.
 };
 
-// What came with another node's state has no entry: counter 0, cause "state",
-// and the time is when it came.
-struct LogRecord {
-  Seq seq;
-  Dot dot;
-  std::int64_t time_ms = 0;  // The author's clock.
-  std::string device;        // Device id; empty if unknown.
-  std::string cause;
-  std::vector<PathChange> changes;  // Those asked for.
-};
-
 struct LogEnd {
   CursorState state = CursorState::kValid;
   Seq last;     // kValid: the last record looked at.
@@ -131,9 +120,87 @@ struct SiblingInfo {
 };
 
 struct ConflictInfo {
+  // How it ended.
+  struct Resolution {
+    Seq seq;
+    std::string device;          // Device id; empty if unknown.
+    Dot by;                      // The entry that did it.
+    std::string cause;           // "user", or "auto:<strategy>...".
+    std::optional<Dot> version;  // Shown from then on; nothing: removed.
+  };
+
   std::string project;
-  std::string path;                   // Or "doc:<namespace>/<key>".
-  std::vector<SiblingInfo> siblings;  // By version.
+  std::string path;                        // Or "doc:<namespace>/<key>".
+  std::vector<SiblingInfo> siblings = {};  // By version.
+  // The last value that the authors of two siblings had both seen, if the log
+  // still knows it.
+  std::optional<SiblingInfo> ancestor = {};
+  Seq seq = {};  // The record with which it came up; 0 if not known.
+  std::optional<Resolution> resolution = {};  // Nothing: open.
+};
+
+// A record of the log. What came with another node's state has no entry:
+// counter 0, cause "state", and the time is when it came.
+struct LogRecord {
+  Seq seq;
+  Dot dot;
+  std::int64_t time_ms = 0;  // The author's clock.
+  std::string device;        // Device id; empty if unknown.
+  std::string cause;
+  std::vector<PathChange> changes;  // Those asked for.
+  // Of the changes `conflict` and `resolve`, in their order.
+  std::vector<ConflictInfo> conflicts;
+};
+
+// What tells one value from the one before it.
+struct ConflictDiff {
+  std::optional<Dot> from;  // The ancestor; nothing: another sibling.
+  Dot to;
+  // As `diff -u` without its first two lines; nothing: no text, or its content
+  // is not here.
+  std::optional<std::string> text;
+};
+
+struct ConflictDetail {
+  ConflictInfo conflict;
+  // Of each sibling against the ancestor; without one, against the first.
+  std::vector<ConflictDiff> diffs;
+};
+
+struct ConflictQuery {
+  std::string path;       // Only this one; empty: all.
+  bool resolved = false;  // Those that ended, oldest first, instead.
+  Seq after;              // Resolved ones that came up behind it.
+};
+
+// ---- documents
+
+struct DocumentInfo {
+  std::string name_space;
+  std::string key;
+  Dot version;
+  std::string device;  // Device id of its author; empty if unknown.
+  std::int64_t time_ms = 0;
+  std::string value;
+  bool conflict = false;  // Has open siblings.
+};
+
+struct DocumentList {
+  std::vector<DocumentInfo> documents;  // By namespace and key.
+  bool more = false;                    // Ask again behind the last.
+};
+
+struct DocumentQuery {
+  std::string name_space;  // Empty: all but the settings.
+  std::string key_prefix;  // Of keys of `name_space`.
+  // Behind this one, which an earlier answer ended with.
+  std::string after_name_space;
+  std::string after_key;
+};
+
+struct DocumentPut {
+  IfMatch if_match;
+  bool resolve = false;  // Supersede all siblings of an open conflict.
 };
 
 // ---- the node

@@ -428,6 +428,7 @@ struct Record {
   counter @4 :UInt64;          # With `origin`, the entry's dot.
   cause @5 :Text;              # user, or auto:<strategy>.
   changes @6 :List(Change);    # What it changed here; those asked for.
+  conflicts @7 :List(Conflict);    # Of changes `conflict` and `resolve`.
 }
 
 struct LogQuery {
@@ -667,26 +668,52 @@ struct Sibling {
   origin @2 :Text;       # 32 hex digits.
   timeMs @3 :Int64;      # The author's clock.
   size @4 :UInt64;       # Bytes.
-  hash @5 :Text;         # SHA-256 of a file's content in hex.
+  hash @5 :Text;         # SHA-256 of the content in hex; empty for symlinks.
   shown @6 :Bool;        # The one that mirrors and readers get.
   kind @7 :Text;         # file or symlink; empty for a document.
   automatic @8 :Bool;    # Made by a strategy, not by a person.
 }
 
+struct Resolution {
+  seq @0 :UInt64;        # The record that ended it.
+  device @1 :Text;       # Id of the device that did it; empty if unknown.
+  by @2 :Text;           # Dot of its entry.
+  cause @3 :Text;        # user, or auto:<strategy>...
+  version @4 :Text;      # Dot of what is shown since; empty: removed.
+}
+
 struct Conflict {
   path @0 :Text;                  # Or "doc:<namespace>/<key>".
   siblings @1 :List(Sibling);     # By version.
-  project @2 :Text;               # Name of the project.
+  project @2 :Text;               # Name of the project; empty in a Record.
+  seq @3 :UInt64;                 # The record with which it came up.
+  ancestor @4 :List(Sibling);     # The last value that the authors of both had
+                                  # seen; empty if the log does not know.
+  resolution @5 :List(Resolution);    # Empty: it is open.
 }
 
 struct ConflictList {
-  conflicts @0 :List(Conflict);    # By project and path.
+  conflicts @0 :List(Conflict);    # By project and path; resolved ones by seq.
+}
+
+struct ConflictDetail {
+  struct Diff {
+    from @0 :Text;       # Dot of the ancestor; empty: of the first sibling.
+    to @1 :Text;         # Dot of the sibling.
+    text @2 :Data;       # As `diff -u`, without its first two lines.
+    known @3 :Bool;      # False: no text, or the content is not here.
+  }
+  conflict @0 :Conflict;         # What `conflicts` gives.
+  diffs @1 :List(Diff);          # Of each sibling.
 }
 
 interface ConflictControl {
   conflicts @0 (
     project :Text,       # Name of the project; empty for all.
-    path :Text           # Only this one, kNotFound if it is none; or empty.
+    path :Text,          # Only this one, kNotFound if it is none; or empty.
+    resolved :Bool,      # Those that ended instead, as long as the log has the
+                         # record: up to 1000 or a few more, of each project.
+    after :UInt64        # Resolved ones that came up behind this seq.
   ) -> (result :Result(ConflictList));
 
   # Settles an open conflict with one of its values.
@@ -696,10 +723,60 @@ interface ConflictControl {
     take :Text           # local (first to arrive here), remote (last to
                          # arrive here) or the version of a sibling.
   ) -> (result :Result(Written));
+
+  showConflict @2 (
+    project :Text,       # Name of the project.
+    path :Text           # Of the conflict.
+  ) -> (result :Result(ConflictDetail));
+}
+
+# ---- documents
+
+struct Document {
+  nameSpace @0 :Text;    # Without '/'.
+  key @1 :Text;          # Any text.
+  version @2 :Text;      # Dot of the shown value.
+  device @3 :Text;       # Id of its author's device; empty if unknown.
+  timeMs @4 :Int64;      # The author's clock.
+  value @5 :Data;        # JSON or any bytes, at most 1 MiB.
+  conflict @6 :Bool;     # Has open siblings.
+}
+
+struct DocumentList {
+  documents @0 :List(Document);    # By namespace and key.
+  more @1 :Bool;                   # Ask again behind the last one.
+}
+
+interface DocumentControl {
+  getDocument @0 (
+    project :Text,       # Name of the project.
+    nameSpace :Text,     # Of the document.
+    key :Text,           # Of the document.
+    version :Text        # Dot of a sibling; empty for the shown one.
+  ) -> (result :Result(Document));
+
+  listDocuments @1 (
+    project :Text,           # Name of the project.
+    nameSpace :Text,         # Empty for all but `sys`.
+    prefix :Text,            # Of their keys; with a namespace only.
+    afterNameSpace :Text,    # Continue behind this one; empty to begin.
+    afterKey :Text           # Its key.
+  ) -> (result :Result(DocumentList));
+
+  # Refused in `sys`, which only settings write.
+  putDocument @2 (
+    project :Text,       # Name of the project.
+    nameSpace :Text,     # Of the document.
+    key :Text,           # Of the document.
+    value :Data,         # At most 1 MiB.
+    remove :Bool,        # Take the document away instead.
+    ifMatch :Text,       # As FileControl.put has it.
+    resolve :Bool        # Supersede all siblings of an open conflict.
+  ) -> (result :Result(Written));
 }
 
 interface Control extends (NodeControl, ProjectControl, DeviceControl,
     FileControl, LogControl, RetentionControl, ConflictControl,
-    EventControl) {
+    DocumentControl, EventControl) {
   # All of it: what the socket offers.
 }

@@ -106,6 +106,7 @@ std::unique_ptr<CLI::App> MakeApp(Invocation& in) {
   AddFileCommands(*app, in);
   AddPutCommand(*app, in);
   AddTreeCommands(*app, in);
+  AddDocCommands(*app, in);
   AddEventCommands(*app, in);
   AddLogCommand(*app, in);
   AddConflictCommands(*app, in);

@@ -39,6 +39,7 @@ void AddDeviceCommands(CLI::App& app, Invocation& in);
 void AddFileCommands(CLI::App& app, Invocation& in);
 void AddPutCommand(CLI::App& app, Invocation& in);
 void AddTreeCommands(CLI::App& app, Invocation& in);
+void AddDocCommands(CLI::App& app, Invocation& in);
 void AddEventCommands(CLI::App& app, Invocation& in);
 void AddLogCommand(CLI::App& app, Invocation& in);
 void AddConflictCommands(CLI::App& app, Invocation& in);

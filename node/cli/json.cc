@@ -199,17 +199,54 @@ object ToJson(control::Record::Reader in) {
     changes.push_back(ChangeToJson(change));
   }
   out["changes"] = std::move(changes);
+  if (in.getConflicts().size() > 0) {
+    out["conflicts"] = ToJsonList(in.getConflicts());
+  }
   return out;
 }
 
 object ToJson(control::Conflict::Reader in) {
   object out;
   SetText(out, "path", in.getPath());
+  out["seq"] = in.getSeq();
   boost::json::array siblings;
   for (const auto sibling : in.getSiblings()) {
     siblings.push_back(SiblingToJson(sibling));
   }
   out["siblings"] = std::move(siblings);
+  out["ancestor"] = nullptr;
+  for (const auto ancestor : in.getAncestor()) {
+    object value = SiblingToJson(ancestor);
+    value.erase("shown");
+    out["ancestor"] = std::move(value);
+  }
+  for (const auto resolution : in.getResolution()) {
+    object value;
+    value["seq"] = resolution.getSeq();
+    SetText(value, "device", resolution.getDevice());
+    SetText(value, "by", resolution.getBy());
+    SetText(value, "cause", resolution.getCause());
+    SetText(value, "version", resolution.getVersion());
+    out["resolution"] = std::move(value);
+  }
+  return out;
+}
+
+object ToJson(control::ConflictDetail::Reader in) {
+  object out = ToJson(in.getConflict());
+  boost::json::array diffs;
+  for (const auto diff : in.getDiffs()) {
+    object each;
+    SetText(each, "from", diff.getFrom());
+    SetText(each, "to", diff.getTo());
+    if (diff.getKnown()) {
+      SetText(each, "diff", FromKj(diff.getText()));
+    } else {
+      each["diff"] = nullptr;
+    }
+    diffs.push_back(std::move(each));
+  }
+  out["diffs"] = std::move(diffs);
   return out;
 }
 

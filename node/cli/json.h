@@ -34,6 +34,7 @@ boost::json::object ToJson(control::FileInfo::Reader in);
 boost::json::object ToJson(control::Written::Reader in);
 boost::json::object ToJson(control::Record::Reader in);
 boost::json::object ToJson(control::Conflict::Reader in);
+boost::json::object ToJson(control::ConflictDetail::Reader in);
 
 template <typename List>
 boost::json::array ToJsonList(const List& list) {

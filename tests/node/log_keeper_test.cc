@@ -228,7 +228,7 @@ TEST_CASE("log_keeper: serving gives back what a crash left", "[node][fault]") {
     std::vector<std::future<absl::StatusOr<Written>>> puts;
     for (std::uint64_t i = 0; i < kRecords; ++i) {
       puts.push_back(project.documents().AsyncPut(
-          "ns", "key", random.Bytes(1000), boost::asio::use_future));
+          "ns", "key", random.Bytes(1000), {}, boost::asio::use_future));
     }
     for (auto& put : puts) REQUIRE(put.get().ok());
     REQUIRE(node->Close().ok());

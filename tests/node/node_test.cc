@@ -44,7 +44,7 @@ TEST_CASE("node: a home is private and keeps what was put", "[node]") {
   CHECK(node->device_id() == id);
   const Project project = node->project("notes");
   CHECK(project.files().Read("a.txt").value() == "hello");
-  CHECK(project.documents().Get("app", "key").value() == "value");
+  CHECK(project.documents().Get("app", "key").value().value == "value");
   const ProjectReport after = project.sync().Report().value();
   CHECK(after.digest == before.digest);
   CHECK(after.frontier == before.frontier);
