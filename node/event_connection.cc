@@ -250,16 +250,18 @@ void EventConnection::Feed(const capnp::rpc::Call::Reader& call) {
                             feeds_count_, capabilities[0].getSenderHosted(),
                             params.getWritten() ? Visibility::kWritten
                                                 : Visibility::kDurable,
-                            [this, id] { PushLater(id); }))
+                            [this, id] { PushSoon(id); }))
            .first->second;
   feed.Open(sources);
   feed.Push();
   if (feed.ended() != nullptr) EndFeed(id);
 }
 
-// Of all feeds that a group of records makes ready, one handler.
-void EventConnection::PushLater(PlainRpc::Id feed) {
+// Of all feeds that a group of records makes ready, one handler; a lone feed
+// does not wait for it.
+void EventConnection::PushSoon(PlainRpc::Id feed) {
   ready_.push_back(feed);
+  if (feeds_.size() == 1) return PushReady();
   if (ready_.size() > 1) return;
   boost::asio::post(core_.io(), [this, alive = std::weak_ptr(alive_)] {
     if (!alive.expired() && !lost_) PushReady();
