@@ -204,7 +204,8 @@ void EventConnection::Append(const capnp::rpc::Call::Reader& call) {
       });
 }
 
-// A lone answer leaves at once, others together.
+// A lone answer leaves at once, others together; behind the records, where
+// somebody follows.
 void EventConnection::AnswerAppend(
     PlainRpc::Id question, const absl::StatusOr<AppendOutcome>& outcome) {
   constexpr std::size_t kRefusedWords = 64;
@@ -220,7 +221,7 @@ void EventConnection::AnswerAppend(
     FillOutcome(result.initValue(), *outcome);
   });
   if (reading_) return;
-  if (unanswered_ == 0) {
+  if (unanswered_ == 0 && *feeds_count_ == 0) {
     socket_->Flush();
   } else {
     socket_->FlushLater();
