@@ -204,7 +204,8 @@ void EventConnection::Append(const capnp::rpc::Call::Reader& call) {
       });
 }
 
-// A lone answer leaves at once, others together.
+// A lone answer leaves at once, others together; behind the records, where
+// somebody follows.
 void EventConnection::AnswerAppend(
     PlainRpc::Id question, const absl::StatusOr<AppendOutcome>& outcome) {
   constexpr std::size_t kRefusedWords = 64;
@@ -220,7 +221,7 @@ void EventConnection::AnswerAppend(
     FillOutcome(result.initValue(), *outcome);
   });
   if (reading_) return;
-  if (unanswered_ == 0) {
+  if (unanswered_ == 0 && *feeds_count_ == 0) {
     socket_->Flush();
   } else {
     socket_->FlushLater();
@@ -250,16 +251,18 @@ void EventConnection::Feed(const capnp::rpc::Call::Reader& call) {
                             feeds_count_, capabilities[0].getSenderHosted(),
                             params.getWritten() ? Visibility::kWritten
                                                 : Visibility::kDurable,
-                            [this, id] { PushLater(id); }))
+                            [this, id] { PushSoon(id); }))
            .first->second;
   feed.Open(sources);
   feed.Push();
   if (feed.ended() != nullptr) EndFeed(id);
 }
 
-// Of all feeds that a group of records makes ready, one handler.
-void EventConnection::PushLater(PlainRpc::Id feed) {
+// Of all feeds that a group of records makes ready, one handler; a lone feed
+// does not wait for it.
+void EventConnection::PushSoon(PlainRpc::Id feed) {
   ready_.push_back(feed);
+  if (feeds_.size() == 1) return PushReady();
   if (ready_.size() > 1) return;
   boost::asio::post(core_.io(), [this, alive = std::weak_ptr(alive_)] {
     if (!alive.expired() && !lost_) PushReady();

@@ -55,7 +55,7 @@ class EventConnection final : private PlainRpc::Handler {
   void AnswerAppend(PlainRpc::Id question,
                     const absl::StatusOr<AppendOutcome>& outcome);
   void Feed(const capnp::rpc::Call::Reader& call);
-  void PushLater(PlainRpc::Id feed);
+  void PushSoon(PlainRpc::Id feed);
   void PushReady();
   // Answers the call of a feed that ended.
   void EndFeed(PlainRpc::Id feed);

@@ -155,21 +155,31 @@ void MessageSocket::AddShared(std::string_view bytes,
 
 void MessageSocket::Add(capnp::MessageBuilder& message) {
   const auto segments = message.getSegmentsForOutput();
-  // {number of segments - 1, size of each}, padded to a word.
-  std::array<std::uint32_t, 2> one = {
+  AddTable(segments);
+  for (const auto& segment : segments) AddBytes(ViewOf(segment));
+}
+
+void MessageSocket::Add(const std::shared_ptr<capnp::MessageBuilder>& message) {
+  const auto segments = message->getSegmentsForOutput();
+  AddTable(segments);
+  for (const auto& segment : segments) AddShared(ViewOf(segment), message);
+}
+
+// {number of segments - 1, size of each}, padded to a word.
+void MessageSocket::AddTable(
+    kj::ArrayPtr<const kj::ArrayPtr<const capnp::word>> segments) {
+  const std::array<std::uint32_t, 2> first = {
       static_cast<std::uint32_t>(segments.size() - 1),
       static_cast<std::uint32_t>(segments[0].size())};
-  AddBytes({reinterpret_cast<const char*>(one.data()), sizeof one});
-  if (segments.size() > 1) {
-    std::string rest;
-    for (std::size_t i = 1; i < segments.size(); ++i) {
-      const auto size = static_cast<std::uint32_t>(segments[i].size());
-      rest.append(reinterpret_cast<const char*>(&size), sizeof size);
-    }
-    rest.resize((rest.size() + kWord - 1) / kWord * kWord);
-    AddBytes(rest);
+  AddBytes({reinterpret_cast<const char*>(first.data()), sizeof first});
+  if (segments.size() == 1) return;
+  std::string rest;
+  for (std::size_t i = 1; i < segments.size(); ++i) {
+    const auto size = static_cast<std::uint32_t>(segments[i].size());
+    rest.append(reinterpret_cast<const char*>(&size), sizeof size);
   }
-  for (const auto& segment : segments) AddBytes(ViewOf(segment));
+  rest.resize((rest.size() + kWord - 1) / kWord * kWord);
+  AddBytes(rest);
 }
 
 void MessageSocket::Flush() {

@@ -49,9 +49,11 @@ class MessageSocket final {
   Input Next(Words& message);
   void WaitReadable();
 
-  // Add to what leaves with the next Flush(): a message; bytes, which are
-  // copied; bytes that stay where they are, as long as `owner` keeps them.
+  // Add to what leaves with the next Flush(): a message, which is copied, or
+  // one that is kept and stays as it is; bytes, which are copied; bytes that
+  // stay where they are, as long as `owner` keeps them.
   void Add(capnp::MessageBuilder& message);
+  void Add(const std::shared_ptr<capnp::MessageBuilder>& message);
   void AddBytes(std::string_view bytes);
   void AddShared(std::string_view bytes, std::shared_ptr<const void> owner);
 
@@ -79,6 +81,7 @@ class MessageSocket final {
   [[nodiscard]] std::size_t BytesNeeded() const;
   void MakeRoom(std::size_t bytes_needed);
   Piece& LastPiece();
+  void AddTable(kj::ArrayPtr<const kj::ArrayPtr<const capnp::word>> segments);
   bool SendSome();
   void Sent(std::size_t bytes);
   void Break();

@@ -93,9 +93,9 @@ void PlainRpc::Send(std::size_t words,
                     absl::FunctionRef<void(Message::Builder)> fill) {
   if (!finishes_.empty()) SendFinishes();
   if (words + kEnvelopeWords > scratch_.size()) {
-    capnp::MallocMessageBuilder message(
+    const auto message = std::make_shared<capnp::MallocMessageBuilder>(
         static_cast<unsigned>(words + kEnvelopeWords));
-    fill(message.initRoot<Message>());
+    fill(message->initRoot<Message>());
     return socket_.Add(message);
   }
   capnp::MallocMessageBuilder message(

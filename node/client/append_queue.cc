@@ -13,6 +13,7 @@ namespace syncline {
 namespace {
 
 constexpr std::size_t kProjectBytesMax = 4096;
+constexpr std::size_t kSpareMax = 2;
 
 }  // namespace
 
@@ -41,8 +42,7 @@ absl::Status AppendQueue::Gather(std::string_view project,
   // In order: only the last batch takes more.
   if (waiting_.empty() || waiting_.back()->durability != durability ||
       IsFull(*waiting_.back())) {
-    waiting_.push_back(std::make_shared<Batch>());
-    waiting_.back()->durability = durability;
+    waiting_.push_back(NewBatch(durability));
   }
   Batch& batch = *waiting_.back();
   if (batch.runs.empty() || batch.runs.back().channel != channel ||
@@ -52,7 +52,10 @@ absl::Status AppendQueue::Gather(std::string_view project,
       status = NotFound("no project of a name that long");
     }
     if (!status.ok()) {
-      if (batch.runs.empty()) waiting_.pop_back();
+      if (batch.runs.empty()) {
+        spare_.push_back(std::move(waiting_.back()));
+        waiting_.pop_back();
+      }
       return status;
     }
     batch.runs.push_back({std::string(project), std::string(channel), 0});
@@ -65,6 +68,19 @@ absl::Status AppendQueue::Gather(std::string_view project,
   unanswered_bytes_.fetch_add(payload.size(), std::memory_order_relaxed);
   if (MaySend()) Schedule();
   return absl::OkStatus();
+}
+
+std::shared_ptr<AppendQueue::Batch> AppendQueue::NewBatch(
+    Durability durability) {
+  std::shared_ptr<Batch> batch;
+  if (spare_.empty()) {
+    batch = std::make_shared<Batch>();
+  } else {
+    batch = std::move(spare_.back());
+    spare_.pop_back();
+  }
+  batch->durability = durability;
+  return batch;
 }
 
 // A further message sets out only where it is worth one: the smaller the
@@ -134,9 +150,17 @@ void AppendQueue::Answer(const std::shared_ptr<Batch>& batch,
   AnswerRest(batch);
 }
 
+void AppendQueue::AnswerRest(const std::shared_ptr<Batch>& batch) {
+  CallDones(batch);
+  if (closed_) return;
+  batch->Reset();
+  const std::scoped_lock lock(mutex_);
+  if (spare_.size() < kSpareMax) spare_.push_back(batch);
+}
+
 // Callbacks may do anything. If one throws, the exception is the executor's,
 // and the others are called in a handler of their own.
-void AppendQueue::AnswerRest(const std::shared_ptr<Batch>& batch) {
+void AppendQueue::CallDones(const std::shared_ptr<Batch>& batch) {
   struct Rest {
     AppendQueue& queue;
     const std::shared_ptr<Batch>& batch;
@@ -157,6 +181,15 @@ void AppendQueue::AnswerRest(const std::shared_ptr<Batch>& batch) {
     unanswered_events_.fetch_sub(1, std::memory_order_relaxed);
     if (batch->dones[event]) batch->dones[event](std::move(answer));
   }
+}
+
+void AppendQueue::Batch::Reset() {
+  runs.clear();
+  sizes.clear();
+  payloads.clear();
+  dones.clear();
+  outcome = absl::UnknownError("none yet");
+  answered = run = in_run = refused = 0;
 }
 
 absl::StatusOr<Seq> AppendQueue::Batch::Next(std::size_t event) {

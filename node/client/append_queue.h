@@ -64,6 +64,8 @@ class AppendQueue : public std::enable_shared_from_this<AppendQueue> {
   struct Batch : AppendBatch {
     // The answer for `event`, which comes behind those asked for before.
     absl::StatusOr<Seq> Next(std::size_t event);
+    // Empties it; large memory stays.
+    void Reset();
 
     std::vector<Done> dones;  // For each event.
     std::size_t answered = 0;
@@ -81,12 +83,15 @@ class AppendQueue : public std::enable_shared_from_this<AppendQueue> {
   // Both under `mutex_`.
   [[nodiscard]] bool MaySend() const;
   void Schedule();
+  // A new batch, where there is one in the memory of an old one.
+  std::shared_ptr<Batch> NewBatch(Durability durability);
   // The next batch, if it may be sent now.
   std::shared_ptr<Batch> Take();
   void Send(const std::shared_ptr<Batch>& batch);
   void Answer(const std::shared_ptr<Batch>& batch,
               absl::StatusOr<AppendOutcome> outcome);
   void AnswerRest(const std::shared_ptr<Batch>& batch);
+  void CallDones(const std::shared_ptr<Batch>& batch);
 
   const boost::asio::any_io_executor executor_;
   const Options options_;
@@ -98,6 +103,7 @@ class AppendQueue : public std::enable_shared_from_this<AppendQueue> {
 
   std::mutex mutex_;
   std::deque<std::shared_ptr<Batch>> waiting_;  // Guarded by `mutex_`.
+  std::vector<std::shared_ptr<Batch>> spare_;   // Guarded by `mutex_`.
   std::size_t in_flight_ = 0;                   // Guarded by `mutex_`.
   bool scheduled_ = false;                      // Guarded by `mutex_`.
   absl::Status failed_;                         // Guarded by `mutex_`.

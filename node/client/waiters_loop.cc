@@ -8,7 +8,19 @@ void WaitersLoop::Await(absl::FunctionRef<bool()> there) {
   std::unique_lock lock(mutex_);
   if (there()) return;
   Waiter self{there, {}};
-  const auto place = waiters_.insert(waiters_.end(), &self);
+  // Also when a handler throws, somebody else may run.
+  struct Place {
+    WaitersLoop& loop;
+    const std::list<Waiter*>::iterator at;
+    ~Place() {
+      std::list<Waiter*>& waiters = loop.waiters_;
+      waiters.erase(at);
+      if (!loop.running_ && !waiters.empty()) {
+        waiters.front()->woken.notify_one();
+      }
+    }
+  };
+  const Place place{*this, waiters_.insert(waiters_.end(), &self)};
   while (!there()) {
     if (running_) {
       self.woken.wait(lock);
@@ -16,11 +28,8 @@ void WaitersLoop::Await(absl::FunctionRef<bool()> there) {
       RunSome(lock);
     }
   }
-  waiters_.erase(place);
-  if (!running_ && !waiters_.empty()) waiters_.front()->woken.notify_one();
 }
 
-// Also when a handler throws, somebody else may run.
 void WaitersLoop::RunSome(std::unique_lock<std::mutex>& lock) {
   struct Running {
     WaitersLoop& loop;
