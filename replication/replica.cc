@@ -59,9 +59,11 @@ std::size_t EventsAtOnce(std::span<const EventView> events) {
 absl::Status Replica::Impl::OpenParts() {
   SYNCLINE_ASSIGN_OR_RETURN(
       log, AppendLog::Open(env.commits, identity.number, env.random, {}));
+  CausalState::Options state_options;
+  state_options.head_bytes_max = options.head_bytes_max;
   SYNCLINE_ASSIGN_OR_RETURN(
       state, CausalState::Open(env.store, identity.number, identity.self,
-                               log->frontier(), {}));
+                               log->frontier(), state_options));
   SYNCLINE_ASSIGN_OR_RETURN(
       wants, ContentWants::Open(env.store, env.chunks, identity.number));
   SYNCLINE_RETURN_IF_ERROR(LoadDevices());
@@ -151,7 +153,7 @@ absl::StatusOr<Replica::Committed> Replica::Impl::Commit(
           entry, entry.dot.counter == 1 ? identity.device_key : std::string()));
   const Seq seq = log->head().next();
   absl::StatusOr<CausalState::Applied> applied =
-      state->Apply(entry, seq.value, now);
+      state->ApplyValid(entry, seq.value, now);
   if (!applied.ok()) return Break(applied.status());
   if (applied->outcome != ApplyOutcome::kApplied) {
     return Break(Internal("an own entry did not apply"));

@@ -74,6 +74,8 @@ class Replica {
     MergeFunction merge = {};
     // Changed view rows are written back beyond this much memory.
     std::size_t dirty_bytes_max = 8u << 20;
+    // Those that did not change are remembered in as much, if they are used.
+    std::size_t head_bytes_max = 16u << 20;
   };
 
   struct Committed {

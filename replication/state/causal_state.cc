@@ -17,7 +17,7 @@ class CausalStateImpl final : public CausalState {
  public:
   CausalStateImpl(Store& store, ProjectNumber project, const Origin& self,
                   VersionVector frontier, const Options& options)
-      : core_(store, project),
+      : core_(store, project, options.head_bytes_max),
         project_(project),
         self_(self),
         frontier_(std::move(frontier)),
@@ -29,6 +29,8 @@ class CausalStateImpl final : public CausalState {
 
   absl::StatusOr<Applied> Apply(const Entry& entry, std::uint64_t arrival,
                                 std::int64_t now_ms) override;
+  absl::StatusOr<Applied> ApplyValid(const Entry& entry, std::uint64_t arrival,
+                                     std::int64_t now_ms) override;
   absl::Status Replay(const Entry& entry, std::uint64_t arrival,
                       std::int64_t now_ms) override;
   absl::StatusOr<Applied> Join(const Snapshot& theirs, std::uint64_t arrival,
@@ -130,15 +132,20 @@ ApplyOutcome CausalStateImpl::Arrival(const Entry& entry) const {
 
 absl::StatusOr<CausalState::Applied> CausalStateImpl::Apply(
     const Entry& entry, std::uint64_t arrival, std::int64_t now_ms) {
+  if (Arrival(entry) == ApplyOutcome::kApplied) {
+    if (std::optional<std::string> fault = Violation(entry)) {
+      frontier_.Raise(entry.dot.origin, entry.dot.counter);
+      return Applied{ApplyOutcome::kVoid, *std::move(fault), {}, {}};
+    }
+  }
+  return ApplyValid(entry, arrival, now_ms);
+}
+
+absl::StatusOr<CausalState::Applied> CausalStateImpl::ApplyValid(
+    const Entry& entry, std::uint64_t arrival, std::int64_t now_ms) {
   Applied applied;
   applied.outcome = Arrival(entry);
   if (applied.outcome != ApplyOutcome::kApplied) return applied;
-  if (std::optional<std::string> fault = Violation(entry)) {
-    applied.outcome = ApplyOutcome::kVoid;
-    applied.void_reason = *std::move(fault);
-    frontier_.Raise(entry.dot.origin, entry.dot.counter);
-    return applied;
-  }
   SYNCLINE_ASSIGN_OR_RETURN(PathDiff diff, ApplyEffects(core_, entry, arrival));
   applied.changes = std::move(diff.changes);
   applied.open_conflicts = std::move(diff.open_conflicts);

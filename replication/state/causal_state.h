@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -51,6 +52,8 @@ class CausalState {
   struct Options {
     bool check_rebuild = false;    // Compare with a full rebuild every time.
     bool check_short_way = false;  // Go the long way too, and compare.
+    // Bounds the unchanged heads of items and documents that are remembered.
+    std::size_t head_bytes_max = 16u << 20;
   };
 
   struct Applied {
@@ -87,6 +90,10 @@ class CausalState {
   virtual absl::StatusOr<Applied> Apply(const Entry& entry,
                                         std::uint64_t arrival,
                                         std::int64_t now_ms) = 0;
+  // The same for an entry of which Violation() found nothing.
+  virtual absl::StatusOr<Applied> ApplyValid(const Entry& entry,
+                                             std::uint64_t arrival,
+                                             std::int64_t now_ms) = 0;
   // An entry of the log's tail after a crash: the frontier covers it already.
   // `now_ms` says which stamps the clock believes, as in Apply().
   //   kInvalidArgument  the frontier does not cover it

@@ -1,6 +1,7 @@
 #include "replication/state/plain_row.h"
 
-#include <algorithm>
+#include <cstring>
+#include <utility>
 
 #include "base/bytes.h"
 #include "base/roomy_writer.h"
@@ -10,67 +11,95 @@ namespace {
 
 constexpr std::size_t kOriginsMax = 4;  // Of two heads and two parents.
 
+// As ByteReader, in one piece: a change reads its row more than once.
 class PlainParser {
  public:
-  explicit PlainParser(std::string_view row) : reader_(row) {
-    ok_ = reader_.U8() == kHeadRowFormat;
-    origin_count_ = reader_.Varint();
+  explicit PlainParser(std::string_view row)
+      : at_(row.data()), end_(row.data() + row.size()) {
+    ok_ = U8() == kHeadRowFormat;
+    origin_count_ = Number();
     ok_ = ok_ && origin_count_ <= kOriginsMax;
-    if (ok_) origins_ = reader_.Bytes(origin_count_ * Origin::kBytes);
+    if (ok_) origins_ = Bytes(origin_count_ * Origin::kBytes);
   }
 
-  void Expect(std::uint64_t number) { ok_ = ok_ && reader_.Varint() == number; }
+  std::uint8_t U8() {
+    if (!Has(1)) return 0;
+    return static_cast<std::uint8_t>(*at_++);
+  }
 
-  std::uint64_t Number() { return reader_.Varint(); }
+  std::uint64_t Number() {
+    if (at_ != end_ && static_cast<signed char>(*at_) >= 0) return U8();
+    ByteReader reader({at_, left()});
+    const std::uint64_t number = reader.Varint();
+    ok_ = ok_ && reader.ok();
+    at_ = end_ - reader.rest().size();
+    return number;
+  }
+
+  std::string_view Bytes(std::size_t count) {
+    if (!Has(count)) return {};
+    return {std::exchange(at_, at_ + count), count};
+  }
+  std::string_view Sized() { return Bytes(Number()); }
+
+  void Expect(std::uint64_t number) {
+    const std::uint64_t found = Number();
+    ok_ = ok_ && found == number;
+  }
 
   void OriginTo(Origin& origin) {
-    const std::uint64_t number = reader_.Varint();
-    ok_ = ok_ && reader_.ok() && number < origin_count_;
+    const std::uint64_t number = Number();
+    ok_ = ok_ && number < origin_count_;
     if (!ok_) return;
-    std::copy_n(origins_.data() + number * Origin::kBytes, Origin::kBytes,
-                reinterpret_cast<char*>(origin.bytes.data()));
+    std::memcpy(origin.bytes.data(), origins_.data() + number * Origin::kBytes,
+                Origin::kBytes);
   }
 
   void HeadTo(PlainHead& head) {
-    head.order.hlc.packed = reader_.U64();
+    const std::string_view hlc = Bytes(sizeof head.order.hlc.packed);
+    if (ok_) head.order.hlc.packed = ByteReader(hlc).U64();
     OriginTo(head.order.origin);
-    head.order.counter = reader_.Varint();
-    head.order.index = static_cast<std::uint32_t>(reader_.Varint());
-    head.generation = static_cast<int>(reader_.Varint());
-    head.arrival = reader_.Varint();
+    head.order.counter = Number();
+    head.order.index = static_cast<std::uint32_t>(Number());
+    head.generation = static_cast<int>(Number());
+    head.arrival = Number();
   }
 
   void LocationTo(PlainLocation& at) {
     at = {};
     OriginTo(at.parent.origin);
-    at.parent.counter = reader_.Varint();
-    at.parent.index = static_cast<std::uint32_t>(reader_.Varint());
-    at.parent.kind = static_cast<ItemKind>(reader_.U8());
+    at.parent.counter = Number();
+    at.parent.index = static_cast<std::uint32_t>(Number());
+    at.parent.kind = static_cast<ItemKind>(U8());
     ok_ = ok_ && at.parent.kind == ItemKind::kDirectory;
-    at.name = reader_.Sized();
-    at.chain.length = static_cast<std::uint32_t>(reader_.Varint());
+    at.name = Sized();
+    at.chain.length = static_cast<std::uint32_t>(Number());
     if (at.chain.length == 0) return;
-    const std::string_view hash = reader_.Bytes(Hash::kBytes);
-    ok_ = ok_ && hash.size() == Hash::kBytes;
-    if (ok_) std::copy(hash.begin(), hash.end(), at.chain.hash.bytes.begin());
+    const std::string_view hash = Bytes(Hash::kBytes);
+    if (ok_) std::memcpy(at.chain.hash.bytes.data(), hash.data(), Hash::kBytes);
   }
 
   std::string_view AttrsView() {
-    const char* const begin = reader_.rest().data();
-    const std::uint64_t count = reader_.Varint();
-    for (std::uint64_t i = 0; i < count && reader_.ok(); ++i) {
-      reader_.Sized();
-      reader_.Sized();
+    const char* const begin = at_;
+    const std::uint64_t count = Number();
+    for (std::uint64_t i = 0; i < count && ok_; ++i) {
+      Sized();
+      Sized();
     }
-    return {begin, static_cast<std::size_t>(reader_.rest().data() - begin)};
+    return {begin, static_cast<std::size_t>(at_ - begin)};
   }
 
-  std::string_view Sized() { return reader_.Sized(); }
-  [[nodiscard]] bool AtEnd() const { return ok_ && reader_.AtEnd(); }
-  [[nodiscard]] bool ok() const { return ok_ && reader_.ok(); }
+  [[nodiscard]] bool AtEnd() const { return ok_ && at_ == end_; }
+  [[nodiscard]] bool ok() const { return ok_; }
 
  private:
-  ByteReader reader_;
+  [[nodiscard]] std::size_t left() const {
+    return static_cast<std::size_t>(end_ - at_);
+  }
+  bool Has(std::size_t count) { return ok_ = ok_ && count <= left(); }
+
+  const char* at_;
+  const char* const end_;
   std::string_view origins_;
   std::uint64_t origin_count_ = 0;
   bool ok_ = true;

@@ -20,10 +20,14 @@ constexpr char kEscaped = '\xff';
 
 // NUL becomes NUL ff, and NUL NUL ends the text: sorts as the text does.
 void AppendOrdered(std::string& out, std::string_view text) {
-  for (const char c : text) {
-    out.push_back(c);
-    if (c == '\0') out.push_back(kEscaped);
+  for (;;) {
+    const std::size_t end = text.find('\0');
+    if (end == std::string_view::npos) break;
+    out.append(text.substr(0, end + 1));
+    out.push_back(kEscaped);
+    text.remove_prefix(end + 1);
   }
+  out.append(text);
 }
 
 void AppendOrderedEnd(std::string& out) { out.append(2, '\0'); }

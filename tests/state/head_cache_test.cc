@@ -3,10 +3,13 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "base/random.h"
 #include "kv/memory_store.h"
 #include "replication/state/head_cache.h"
+#include "replication/state/placement.h"
 #include "tests/state/probe_store.h"
 #include "tests/testing/faulty_store.h"
 
@@ -82,6 +85,125 @@ TEST_CASE("head cache: rows are those of a map whatever is flushed when",
     }
     RowReader rows(overlay);
     REQUIRE(Scan(rows) == model);
+  }
+}
+
+using Names = std::map<std::string, std::string>;  // Item's key -> value.
+
+Names Read(RowReader& rows, const std::string& group, bool scan) {
+  Names found;
+  const auto take = [&found](std::string_view rest, std::string_view value) {
+    found.emplace(rest, value);
+    return true;
+  };
+  if (scan) {
+    rows.ForEach(Column::kTree, group, take);
+  } else {
+    rows.ForEachOf(group, take);
+  }
+  REQUIRE(rows.status().ok());
+  return found;
+}
+
+// Files of the usual form that come, move and go in two directories, staged or
+// by the short way.
+class Files {
+ public:
+  Files(OverlayRows& overlay, std::uint64_t seed)
+      : overlay_(overlay), random_(seed) {}
+
+  void Step() {
+    const ItemId item = Item(1 + random_.Below(20));
+    const auto known = places_.find(item);
+    const auto [parent, name] = SomePlace();
+    if (known == places_.end() && ItemsAt(parent, name).empty() &&
+        random_.Below(2) == 0) {
+      HeadRow& row =
+          overlay_.heads().Change(kKeys.Item(item), Row(parent, name), {});
+      overlay_.CommitFirst(kKeys.Child(parent, name, item), kChildPlain);
+      overlay_.heads().SetAlone(row, parent, name);
+      places_[item] = {parent, name};
+      return;
+    }
+    RowWriter writer(overlay_);
+    if (known != places_.end()) {
+      const auto& [old_parent, old_name] = known->second;
+      writer.Delete(Column::kTree, kKeys.Child(old_parent, old_name, item));
+      writer.Delete(Column::kHeads, kKeys.Item(item));
+      places_.erase(known);
+    }
+    if (random_.Below(4) > 0) {
+      writer.Put(Column::kTree, kKeys.Child(parent, name, item),
+                 std::string(kChildPlain));
+      writer.Put(Column::kHeads, kKeys.Item(item), Row(parent, name));
+      places_[item] = {parent, name};
+    }
+    writer.Commit();
+  }
+
+  void Check() {
+    const auto [parent, name] = SomePlace();
+    RowReader rows(overlay_);
+    const std::string group = kKeys.Named(parent, name);
+    REQUIRE(Read(rows, group, false) == Read(rows, group, true));
+    const HeadRow* alone = rows.FindAlone(parent, name);
+    if (alone == nullptr) return;
+    REQUIRE(ItemsAt(parent, name).size() == 1);
+    REQUIRE(alone->value() == Row(parent, name));
+  }
+
+ private:
+  using Place = std::pair<ItemId, std::string>;
+
+  Place SomePlace() {
+    ItemId parent = Item(100 + random_.Below(2));
+    parent.kind = ItemKind::kDirectory;
+    return {parent, "name" + std::to_string(random_.Below(8))};
+  }
+
+  std::vector<ItemId> ItemsAt(const ItemId& parent, const std::string& name) {
+    std::vector<ItemId> items;
+    for (const auto& [item, place] : places_) {
+      if (place == Place{parent, name}) items.push_back(item);
+    }
+    return items;
+  }
+
+  static std::string Row(const ItemId& parent, const std::string& name) {
+    PlainFile file;
+    file.at.parent = parent;
+    file.at.name = name;
+    file.hint = file.at;
+    file.attrs = kNoAttrs;
+    std::string row;
+    EncodePlainFile(file, row);
+    return row;
+  }
+
+  OverlayRows& overlay_;
+  SeededRandom random_;
+  std::map<ItemId, Place> places_;
+};
+
+TEST_CASE("head cache: names have the rows of a scan whatever is forgotten",
+          "[state][law]") {
+  for (std::uint64_t seed = 1; seed <= 40; ++seed) {
+    INFO("seed " << seed);
+    MemoryStore store;
+    OverlayRows overlay(store, seed % 2 == 0 ? 1500 : 100'000);
+    Files files(overlay, seed);
+    SeededRandom random(seed);
+    for (int step = 0; step < 400; ++step) {
+      files.Step();
+      files.Check();
+      if (random.Below(4) > 0) continue;
+      REQUIRE(store.Write(overlay.TakeFlush(), false).ok());
+      overlay.FlushWritten();
+      // Reading others makes it forget what is not used.
+      for (std::uint64_t number = 200; number < 210; ++number) {
+        RowReader(overlay).Heads(kKeys.Item(Item(number)));
+      }
+    }
   }
 }
 

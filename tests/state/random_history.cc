@@ -53,6 +53,7 @@ RandomHistory::RandomHistory(std::uint64_t seed, const Options& options)
   CausalState::Options state_options;
   state_options.check_rebuild = options.check_rebuild;
   state_options.check_short_way = true;
+  if (seed % 2 == 1) state_options.head_bytes_max = 2000;  // Forgets soon.
   for (std::size_t i = 0; i < options.replicas; ++i) {
     replicas_.push_back(std::make_unique<TestReplica>(
         NumberedOrigin(seed, i), options.disturb ? seed * 16 + i + 1 : 0,
