@@ -118,6 +118,16 @@ absl::StatusOr<std::string> Emitter::ViewPath(const std::string& path) {
   return found;
 }
 
+absl::StatusOr<std::string> Emitter::AccountedAt(
+    const std::string& path, const std::optional<std::string>& where) const {
+  if (!where || *where == path) return where.value_or("");
+  SYNCLINE_ASSIGN_OR_RETURN(const std::string view_path, FindViewPath(path));
+  if (view_path != *where) return std::string();
+  SYNCLINE_ASSIGN_OR_RETURN(const std::optional<BaseEntry> other,
+                            base_.Get(*where));
+  return other ? std::string() : *where;
+}
+
 absl::StatusOr<bool> Emitter::Shows(std::string_view view_path, ItemKind kind,
                                     const std::string& payload) const {
   SYNCLINE_ASSIGN_OR_RETURN(const std::optional<Row> row,
@@ -206,8 +216,10 @@ absl::Status Emitter::Edit(const LocalOp& op, const BaseEntry& base) {
   }
   SYNCLINE_ASSIGN_OR_RETURN(std::vector<Effect> effects,
                             EditEffects(state, seen, disk.payload, changed));
+  SYNCLINE_ASSIGN_OR_RETURN(const std::string expected,
+                            AccountedAt(op.step.path, where));
   return Commit(
-      op.step.path, std::move(effects), where.value_or(""),
+      op.step.path, std::move(effects), expected,
       [&](const Replica::Committed& committed, WriteBatch& rows) {
         row_error_.Update(Accept(op, seen.item, disk, committed.dot, rows));
       });
@@ -238,8 +250,10 @@ absl::Status Emitter::Attributes(const LocalOp& op, BaseEntry base) {
   base.attrs = now;
   SYNCLINE_ASSIGN_OR_RETURN(const std::optional<std::string> where,
                             replica_.state().PathOf(seen.item));
+  SYNCLINE_ASSIGN_OR_RETURN(const std::string expected,
+                            AccountedAt(op.step.path, where));
   return Commit(
-      op.step.path, std::move(effects), where.value_or(""),
+      op.step.path, std::move(effects), expected,
       [&](const Replica::Committed& committed, WriteBatch& rows) {
         row_error_.Update(Accept(op, seen.item, base, committed.dot, rows));
       });

@@ -81,6 +81,11 @@ class Emitter {
   // ... where a parent that is gone from the view is made anew: its new child
   // keeps it.
   absl::StatusOr<std::string> ViewPath(const std::string& path);
+  // `where`, the view's path of the item that the disk has at `path`, if a
+  // change of it concerns nothing but what stands there; "" if it has moved in
+  // the view: the disk may have it there too by now, as it was before.
+  absl::StatusOr<std::string> AccountedAt(
+      const std::string& path, const std::optional<std::string>& where) const;
   absl::StatusOr<bool> Shows(std::string_view view_path, ItemKind kind,
                              const std::string& payload) const;
   // `expected`: the one path that the entry may change; "" if any.
