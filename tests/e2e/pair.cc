@@ -49,6 +49,10 @@ void Pair::StartB() {
 
 void Pair::Share() {
   Must(home_a(), {"add", dir_a(), "--project", "tree"});
+  Join();
+}
+
+void Pair::Join() {
   const std::string code = Trimmed(
       Must(home_a(), {"device", "invite", "tree", "--address", address_a_}));
   Must(home_b(), {"device", "join", code, "--dir", dir_b()});

@@ -27,6 +27,8 @@ class Pair {
 
   // Attaches dir_a to A, invites B, and joins it with dir_b.
   void Share();
+  // The second half of that.
+  void Join();
   void StartA();
   void StartB();
   void StopB() { b_->Stop(); }
