@@ -6,6 +6,7 @@
 
 #include "kv/file_content.h"
 #include "proto/entry_codec.h"
+#include "tests/state/live_heads.h"
 #include "tests/state/naive_view.h"
 
 namespace syncline::testing {
@@ -85,72 +86,15 @@ std::string FillLedger(const Nodes& nodes, Ledger& ledger) {
   return {};
 }
 
-// Heads by register as the entries define them: every head that was ever
-// added, without those that any entry supersedes. No order of entries.
-class LiveHeads {
- public:
-  explicit LiveHeads(const std::vector<Entry>& entries) {
-    for (const Entry& entry : entries) {
-      if (CausalState::Violation(entry)) continue;
-      for (const Effect& effect : entry.effects) {
-        std::visit([&](const auto& e) { Do(entry.dot, e); }, effect);
-      }
-    }
-    for (const auto& name : dead_) added_.erase(name);
-  }
-  [[nodiscard]] const std::set<std::pair<RegisterId, Dot>>& names() const {
-    return added_;
-  }
-
- private:
-  using Field = RegisterId::Field;
-  void Add(const Dot& dot, const RegisterId& reg, const Dots& supersedes) {
-    added_.emplace(reg, dot);
-    Kill(reg, supersedes);
-  }
-  void Kill(const RegisterId& reg, const Dots& dots) {
-    for (const Dot& dot : dots) dead_.emplace(reg, dot);
-  }
-  void Do(const Dot&, const CreateEffect&) {}
-  void Do(const Dot&, const EventEffect&) {}
-  void Do(const Dot& dot, const PlaceEffect& e) {
-    Add(dot, {Field::kPlace, e.item, {}, {}}, e.supersedes);
-  }
-  void Do(const Dot& dot, const ContentEffect& e) {
-    Add(dot, {Field::kContent, e.item, {}, {}}, e.supersedes);
-  }
-  void Do(const Dot& dot, const AttrEffect& e) {
-    Add(dot, {Field::kAttr, e.item, {}, e.key}, e.supersedes);
-  }
-  void Do(const Dot&, const RemoveEffect& e) {
-    Kill({Field::kPlace, e.item, {}, {}}, e.place);
-    Kill({Field::kContent, e.item, {}, {}}, e.content);
-    for (const auto& [key, dot] : e.attrs) {
-      Kill({Field::kAttr, e.item, {}, key}, {dot});
-    }
-  }
-  void Do(const Dot& dot, const DocEffect& e) {
-    const RegisterId reg{Field::kDoc, {}, e.name_space, e.key};
-    Kill(reg, e.supersedes);
-    if (e.payload) added_.emplace(reg, dot);
-  }
-
-  std::set<std::pair<RegisterId, Dot>> added_;
-  std::set<std::pair<RegisterId, Dot>> dead_;
-};
-
 std::string CheckRegisters(SimNode& node, const std::vector<Entry>& entries) {
-  const auto snapshot = node.replica().state().TakeSnapshot();
-  if (!snapshot.ok()) return "registers: " + snapshot.status().ToString();
-  std::set<std::pair<RegisterId, Dot>> live;
-  for (const auto& [reg, head] : snapshot->heads) {
-    live.emplace(reg, head.order.dot());
+  LiveHeads heads;
+  for (const Entry& entry : entries) {
+    if (!CausalState::Violation(entry)) heads.Add(entry);
   }
-  if (live != LiveHeads(entries).names()) {
-    return "registers: node " + std::to_string(node.number()) + " has " +
-           std::to_string(live.size()) + " heads";
-  }
-  return {};
+  const CausalState& state = node.replica().state();
+  const std::string fault = CompareHeads(state, heads.Under(state.frontier()));
+  if (fault.empty()) return {};
+  return "registers: node " + std::to_string(node.number()) + " " + fault;
 }
 
 std::string CheckContent(SimNode& node) {

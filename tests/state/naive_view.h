@@ -21,7 +21,9 @@ std::map<std::string, Row> ListAll(const CausalState& state);
 
 // One line that names everything a row shows.
 std::string Describe(const Row& row);
-// Empty, or the first difference between the two.
+// Empty, or the first difference between what the engine shows and `expected`.
+std::string CompareView(const CausalState& state, const NaiveView& expected);
+// The same with what its own heads define.
 std::string CompareWithNaive(const CausalState& state);
 
 }  // namespace syncline::testing

@@ -65,7 +65,7 @@ absl::StatusOr<CausalState::Applied> TestReplica::Join(
   if (!joined.ok()) return joined;
   ++arrivals_;
   changes_ = joined->changes;
-  Flush();
+  joined_ = true;
   Disturb(now_ms);
   return joined;
 }
@@ -150,6 +150,7 @@ void TestReplica::WriteTaken() {
 }
 
 void TestReplica::Flush() {
+  joined_ = false;
   WriteTaken();
   taken_ = state_->TakeFlush(arrivals_);
   taken_through_ = arrivals_;
@@ -157,6 +158,8 @@ void TestReplica::Flush() {
 }
 
 void TestReplica::Crash(std::int64_t now_ms) {
+  // No record would bring back what came with a state.
+  if (joined_) Flush();
   const Hash digest = state_->Digest();
   const Hlc clock = state_->hlc();
   const std::uint64_t items = state_->item_count();

@@ -31,7 +31,7 @@ class TestReplica {
   // Makes an entry of `effects` and applies it; nothing without effects.
   std::optional<Entry> Commit(std::vector<Effect> effects, std::int64_t now_ms,
                               const std::string& cause = "user");
-  // Forces a flush: a log holds no record that stands for a join.
+  // Flushed before a crash at the latest: no record stands for a join here.
   absl::StatusOr<CausalState::Applied> Join(const CausalState::Snapshot& theirs,
                                             std::int64_t now_ms);
   // The same as it comes from a peer: in pieces that are staged, then joined
@@ -75,6 +75,7 @@ class TestReplica {
   std::uint64_t arrivals_ = 0;
   std::optional<WriteBatch> taken_;  // A flush that is not written yet.
   std::uint64_t taken_through_ = 0;
+  bool joined_ = false;  // Since the last flush.
   std::vector<PathChange> changes_;
   std::string fault_;
   std::uint64_t crashes_ = 0;
