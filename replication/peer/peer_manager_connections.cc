@@ -176,7 +176,15 @@ void PeerManager::Impl::Remember(const PeerRecord& record) {
   Peer& peer = PeerOf(record.id);
   peer.record.device_key = record.device_key;
   peer.record.name = record.name;
-  if (!record.addresses.empty()) peer.record.addresses = record.addresses;
+  // The address that answered stays the first to try, whatever the peer says
+  // of itself: behind a forwarder it knows only its own.
+  std::vector<std::string> addresses = record.addresses;
+  const Connection* by = peer.connected ? Find(*peer.connected) : nullptr;
+  if (by != nullptr && by->connection->dialled()) {
+    std::erase(addresses, by->address);
+    addresses.insert(addresses.begin(), by->address);
+  }
+  if (!addresses.empty()) peer.record.addresses = std::move(addresses);
   env.host.RememberPeer(peer.record);
 }
 

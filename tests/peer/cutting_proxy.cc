@@ -37,7 +37,6 @@ struct CuttingProxy::Pipe : std::enable_shared_from_this<Pipe> {
   void Cut() {
     if (owner && near.is_open()) {
       ++owner->cuts_;
-      if (owner->on_cut) owner->on_cut();
     }
     Close();
   }

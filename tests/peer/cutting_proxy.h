@@ -21,8 +21,6 @@ class CuttingProxy {
 
   [[nodiscard]] std::string address() const;
   [[nodiscard]] int cuts() const { return cuts_; }
-  // Called when a connection is cut, before either side can know.
-  std::function<void()> on_cut;
 
  private:
   struct Pipe;

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "replication/peer/endpoint.h"
+#include "tests/peer/cutting_proxy.h"
 #include "tests/peer/peer_rig.h"
 
 namespace syncline::testing {
@@ -225,7 +226,9 @@ TEST_CASE("peer_manager: an invitation pairs both sides and syncs",
   PeerNode b(world, "beta");
   a.Listen();
   a.rig().Put("file", "bytes");
+  CuttingProxy through(world.io, a.address(), [] { return ~0ull; });
   Invitation invitation = a.Invite();
+  invitation.addresses = {through.address()};
   // The first address is dead.
   invitation.addresses.insert(invitation.addresses.begin(), "127.0.0.1:1");
   const auto read = Invitation::Decode(*invitation.Encode());
@@ -238,6 +241,9 @@ TEST_CASE("peer_manager: an invitation pairs both sides and syncs",
   CHECK(joined.value->inviter.id == a.id());
   CHECK(a.remembered.at(b.id()).device_key == b.self().identity.public_key());
   CHECK(a.remembered.at(b.id()).name == "beta");
+  // Where it was reached comes before what it says of itself.
+  CHECK(b.remembered.at(a.id()).addresses ==
+        std::vector<std::string>{through.address(), a.address()});
   world.RunUntil([&] { return a.InSyncWith(b) && b.LinkTo(a).in_sync; });
   RequireEqual(a, b);
   // For good: without the invitation, after a restart.
