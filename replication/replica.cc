@@ -423,6 +423,8 @@ void Replica::ExpirePins() { impl_->pins.Expire(impl_->env.time.SteadyMs()); }
 
 StateIntake& Replica::intake() { return *impl_->intake; }
 
+Inflow& Replica::inflow() { return impl_->inflow; }
+
 bool Replica::installing() const { return impl_->installing; }
 
 void Replica::WhenReady(std::function<void()> ready) {

@@ -31,6 +31,7 @@
 
 namespace syncline {
 
+class Inflow;
 class PinnedState;
 class StateIntake;
 
@@ -156,6 +157,8 @@ class Replica {
   // Lets go of pins that are too old. From time to time.
   void ExpirePins();
   [[nodiscard]] StateIntake& intake();
+  // Who of the peers that send segments leads.
+  [[nodiscard]] Inflow& inflow();
   // A peer's state is being installed: changes are refused with kUnavailable,
   // and what state() shows is between the two.
   [[nodiscard]] bool installing() const;

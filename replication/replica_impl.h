@@ -13,6 +13,7 @@
 #include "proto/event_writer.h"
 #include "replication/conflict_records.h"
 #include "replication/conflict_resolver.h"
+#include "replication/inflow.h"
 #include "replication/project_settings.h"
 #include "replication/replica.h"
 #include "replication/state_intake.h"
@@ -107,6 +108,7 @@ struct Replica::Impl final : StateIntake::Host {
   absl::Status broken;
   StatePins pins;
   std::unique_ptr<StateIntake> intake;
+  Inflow inflow;
   bool installing = false;
   std::vector<std::function<void()>> ready_waiters;
 };

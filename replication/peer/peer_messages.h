@@ -26,6 +26,7 @@ inline constexpr std::size_t kChunksAskedMax = 256;
 inline constexpr std::size_t kChunkAnswerBytesMax = 1u << 20;
 inline constexpr std::size_t kInlineChunkBytesMax = 16u << 10;
 inline constexpr std::size_t kSegmentBytes = 256u << 10;
+inline constexpr std::uint32_t kWindowBytesLeast = 1;  // One entry at a time.
 inline constexpr std::uint32_t kWindowBytesStart = 1u << 20;
 inline constexpr std::uint32_t kWindowBytesMax = 8u << 20;
 // Frontiers with more slots are left out where they are only hints.

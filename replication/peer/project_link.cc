@@ -152,7 +152,7 @@ void ProjectLink::Pull() {
     request.state_key = part->key;
   }
   receiver_ = std::make_unique<SegmentReceiver>(
-      replica_, env_.loop, env_.worker, stream_, theirs_,
+      replica_, env_.loop, env_.worker, stream_, theirs_, env_.time,
       SegmentReceiver::Hooks{env_.broken,
                              [this](const Stop& stop) { Rest(stop, false); }});
   env_.peer.Pull(

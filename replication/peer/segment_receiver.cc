@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/status.h"
+#include "replication/inflow.h"
 
 namespace syncline {
 namespace {
@@ -35,15 +36,16 @@ SegmentReceiver::SegmentReceiver(Replica& replica,
                                  boost::asio::any_io_executor loop,
                                  boost::asio::any_io_executor worker,
                                  std::uint32_t stream, VersionVector& theirs,
-                                 Hooks hooks)
+                                 const TimeSource& time, Hooks hooks)
     : replica_(replica),
       loop_(std::move(loop)),
       worker_(std::move(worker)),
       stream_(stream),
       theirs_(theirs),
+      time_(time),
       hooks_(std::move(hooks)) {}
 
-SegmentReceiver::~SegmentReceiver() = default;
+SegmentReceiver::~SegmentReceiver() { replica_.inflow().Leave(this); }
 
 void SegmentReceiver::OnPush(Segment segment,
                              PeerCalls::Done<PushAnswer> done) {
@@ -132,7 +134,9 @@ PushDurable SegmentReceiver::Answer(const Item& item) {
     window_ = std::min<std::size_t>(window_ * 2, kWindowBytesMax);
   }
   PushDurable answer;
-  answer.window_bytes = static_cast<std::uint32_t>(window_);
+  const bool leads = replica_.inflow().Leads(this, more, time_.SteadyMs());
+  answer.window_bytes =
+      leads ? static_cast<std::uint32_t>(window_) : kWindowBytesLeast;
   const VersionVector& durable = replica_.log().durable_frontier();
   if (durable.size() <= kHintSlotsMax) answer.frontier = durable;
   return answer;
@@ -168,6 +172,7 @@ void SegmentReceiver::Break(const std::string& why) {
 
 void SegmentReceiver::Refuse(Stop stop) {
   refusing_ = std::move(stop);
+  replica_.inflow().Leave(this);
   std::deque<std::shared_ptr<Item>> waiting = std::exchange(ingesting_, {});
   waiting.insert(waiting.end(), queue_.begin(), queue_.end());
   queue_.clear();

@@ -12,6 +12,7 @@
 #include <boost/asio/any_io_executor.hpp>
 
 #include "absl/status/status.h"
+#include "base/time_source.h"
 #include "clock/version_vector.h"
 #include "replication/peer/alive.h"
 #include "replication/peer/peer_messages.h"
@@ -22,7 +23,8 @@ namespace syncline {
 // Takes in the segments of one pull, in the order they come. Small content is
 // stored on the worker before its entries are taken in. A push is answered
 // when it is durable; once one fails, it and all behind it are answered with
-// the reason, and nothing of them is applied. Loop-bound.
+// the reason, and nothing of them is applied. Of several that receive for one
+// replica, one leads (replication/inflow.h). Loop-bound.
 class SegmentReceiver {
  public:
   // Called once at most, in a turn of their own: they may destroy this.
@@ -33,11 +35,11 @@ class SegmentReceiver {
     std::function<void(Stop)> stopped;
   };
 
-  // Borrows `replica` and `theirs`, what the peer is known to hold durably,
-  // which segments raise.
+  // Borrows `replica`, `time`, and `theirs`, what the peer is known to hold
+  // durably, which segments raise.
   SegmentReceiver(Replica& replica, boost::asio::any_io_executor loop,
                   boost::asio::any_io_executor worker, std::uint32_t stream,
-                  VersionVector& theirs, Hooks hooks);
+                  VersionVector& theirs, const TimeSource& time, Hooks hooks);
   ~SegmentReceiver();
   SegmentReceiver(const SegmentReceiver&) = delete;
   SegmentReceiver& operator=(const SegmentReceiver&) = delete;
@@ -72,6 +74,7 @@ class SegmentReceiver {
   boost::asio::any_io_executor worker_;
   std::uint32_t stream_;
   VersionVector& theirs_;
+  const TimeSource& time_;
   Hooks hooks_;
   std::deque<std::shared_ptr<Item>> queue_;      // Not taken in yet.
   std::deque<std::shared_ptr<Item>> ingesting_;  // Not durable yet.

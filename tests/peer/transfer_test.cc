@@ -170,6 +170,7 @@ struct Receiving {
   PeerNode node{world, "alpha"};
   PeerNode author{world, "beta"};
   VersionVector theirs;
+  ManualTime time;
   std::vector<absl::Status> broken;
   std::vector<Stop> stopped;
   std::vector<absl::StatusOr<PushAnswer>> answers;
@@ -179,6 +180,7 @@ struct Receiving {
       world.worker.get_executor(),
       1,
       theirs,
+      time,
       {[this](absl::Status why) { broken.push_back(why); },
        [this](const Stop& why) { stopped.push_back(why); }}};
 
@@ -220,6 +222,37 @@ TEST_CASE("segment_receiver: an answer means durable", "[peer]") {
   CHECK(receiving.theirs.Covers(dot));
   CHECK(receiving.node.rig().Show("one") == "1");
   CHECK(receiving.node.rig()->wants().size() == 0);
+}
+
+TEST_CASE("segment_receiver: only one of two senders gets the whole window",
+          "[peer]") {
+  Receiving receiving;
+  SegmentReceiver other{*receiving.node.rig(),
+                        receiving.world.io.get_executor(),
+                        receiving.world.worker.get_executor(),
+                        2,
+                        receiving.theirs,
+                        receiving.time,
+                        {[](const absl::Status&) {}, [](const Stop&) {}}};
+  const auto window = [&](SegmentReceiver& receiver, bool more) {
+    receiving.author.rig().Put("file", "");
+    Segment segment = receiving.Missing();
+    segment.head = more ? 100 : 1;
+    segment.last = 1;
+    std::uint32_t granted = 0;
+    bool answered = false;
+    receiver.OnPush(std::move(segment), [&](const auto& answer) {
+      granted = std::get<PushDurable>(*answer).window_bytes;
+      answered = true;
+    });
+    receiving.world.RunUntil([&] { return answered; });
+    return granted;
+  };
+  CHECK(window(receiving.receiver, true) == kWindowBytesStart);
+  CHECK(window(other, true) == kWindowBytesLeast);
+  CHECK(window(receiving.receiver, true) == kWindowBytesStart);
+  receiving.receiver.Refuse({Stop::Reason::kFailed, ""});
+  CHECK(window(other, true) == kWindowBytesStart);
 }
 
 TEST_CASE("segment_receiver: a broken segment is the peer's fault",
