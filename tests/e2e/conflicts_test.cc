@@ -1,129 +1,14 @@
 #include <boost/json.hpp>
 #include <catch2/catch.hpp>
-#include <deque>
-#include <map>
-#include <memory>
 #include <string>
 #include <vector>
 
-#include "tests/testing/process.h"
-#include "tests/testing/temporary_directory.h"
+#include "tests/e2e/devices.h"
 
-// Scenarios of concurrent changes with real processes. A partition is made by
-// nobody serving: the program changes the project in each home by itself.
+// Scenarios of concurrent changes with real processes.
 
 namespace syncline::testing {
 namespace {
-
-// Devices that share one project; the first knows all others.
-class Devices {
- public:
-  explicit Devices(std::size_t count) : count_(count) {
-    Must(0, {"project", "create", "p"});
-    Serve(0);
-    for (std::size_t i = 1; i < count; ++i) {
-      std::string code = Must(0, {"device", "invite", "p"});
-      code.pop_back();
-      Serve(i);
-      Must(i, {"device", "join", code});
-    }
-    Converge();
-  }
-
-  [[nodiscard]] std::filesystem::path Home(std::size_t device) const {
-    return temp_ / ("home-" + std::to_string(device));
-  }
-  CommandResult Run(std::size_t device, const std::vector<std::string>& args,
-                    std::string_view input = {}) const {
-    return RunSyncline(Home(device), args, input);
-  }
-  std::string Must(std::size_t device, const std::vector<std::string>& args,
-                   std::string_view input = {}) const {
-    const CommandResult result = Run(device, args, input);
-    INFO(device << " " << args[0] << ": " << result.out << result.err);
-    REQUIRE(result.exit_code == 0);
-    return result.out;
-  }
-  std::string Cat(std::size_t device, const std::string& path) const {
-    return Must(device, {"cat", "p", path});
-  }
-  // Paths and kinds of the whole tree.
-  std::string Tree(std::size_t device) const {
-    return Must(device, {"tree", "p"});
-  }
-  std::vector<std::string> Names(std::size_t device) const {
-    std::vector<std::string> names;
-    const boost::json::value list = Json(device, {"ls", "p"});
-    for (const auto& each : list.as_array()) {
-      names.emplace_back(each.at("path").as_string().c_str());
-    }
-    return names;
-  }
-  boost::json::value Json(std::size_t device,
-                          std::vector<std::string> args) const {
-    args.emplace_back("--json");
-    return boost::json::parse(Must(device, args));
-  }
-  // The types of changes at `path` in a device's log.
-  std::string Changes(std::size_t device, const std::string& path) const {
-    std::string types;
-    const std::string lines = Must(device, {"log", "p", "--json"});
-    for (std::size_t at = 0; at < lines.size();) {
-      const std::size_t end = lines.find('\n', at);
-      const auto record = boost::json::parse(lines.substr(at, end - at));
-      for (const auto& change : record.at("changes").as_array()) {
-        if (change.at("path").as_string() != path.c_str()) continue;
-        types += change.at("type").as_string().c_str();
-        types += " ";
-      }
-      at = end + 1;
-    }
-    return types;
-  }
-
-  // All devices lose one another.
-  void Part() {
-    for (std::size_t i = 0; i < count_; ++i) Stop(i);
-  }
-  void Stop(std::size_t device) { nodes_.erase(device); }
-  void Serve(std::size_t device) {
-    const std::string listen =
-        device > 0 || address_.empty() ? "127.0.0.1:0" : address_;
-    auto node = std::make_unique<ServingNode>(Home(device), listen);
-    REQUIRE(node->ready());
-    if (device == 0) address_ = node->address();
-    nodes_[device] = std::move(node);
-  }
-  // Those that serve end equal.
-  void Converge() {
-    CHECK(Eventually([&] {
-      std::string first;
-      for (const auto& [device, node] : nodes_) {
-        const CommandResult waited = Run(device, {"wait", "--timeout", "60"});
-        if (waited.exit_code > 1) return false;
-        const auto status = Json(device, {"status"});
-        const auto& project = status.at("projects").at(0).as_object();
-        const std::string now =
-            boost::json::serialize(project.at("digest")) +
-            boost::json::serialize(project.at("frontier")) +
-            boost::json::serialize(project.at("missing_chunks"));
-        if (first.empty()) first = now;
-        if (now != first) return false;
-      }
-      return true;
-    }));
-  }
-  void Heal() {
-    for (std::size_t i = 0; i < count_; ++i) Serve(i);
-    Converge();
-  }
-
- private:
-  TemporaryDirectory temp_;
-  std::size_t count_;
-  std::string address_;
-  std::map<std::size_t, std::unique_ptr<ServingNode>> nodes_;
-};
 
 const char kBase[] = "one\ntwo\nthree\nfour\nfive\nsix\nseven\n";
 const char kTop[] = "ONE\ntwo\nthree\nfour\nfive\nsix\nseven\n";
@@ -133,6 +18,7 @@ const char kBoth[] = "ONE\ntwo\nthree\nfour\nfive\nsix\nSEVEN\n";
 TEST_CASE("conflicts: disjoint edits merge and overlapping ones are kept",
           "[e2e]") {
   Devices devices(3);
+  devices.Share();
   devices.Must(0, {"put", "p", "f.txt"}, kBase);
   devices.Converge();
   devices.Part();
@@ -161,6 +47,7 @@ TEST_CASE("conflicts: disjoint edits merge and overlapping ones are kept",
 
 TEST_CASE("conflicts: without the ancestor both are kept", "[e2e]") {
   Devices devices(2);
+  devices.Share();
   devices.Must(0, {"put", "p", "f.txt"}, kBase);
   devices.Converge();
   devices.Part();
@@ -185,6 +72,7 @@ TEST_CASE("conflicts: delete and edit and rename and create made apart",
   const std::size_t x = GENERATE(std::size_t{0}, std::size_t{1});
   const std::size_t y = 1 - x;
   Devices devices(2);
+  devices.Share();
   for (const char* file : {"del-edit", "del-ren", "edit-ren"}) {
     devices.Must(0, {"put", "p", file}, "base of " + std::string(file));
   }
@@ -221,6 +109,7 @@ TEST_CASE("conflicts: delete and edit and rename and create made apart",
 TEST_CASE("conflicts: an overlap waits for a person where that is set",
           "[e2e]") {
   Devices devices(2);
+  devices.Share();
   devices.Must(0, {"strategy", "p", "manual", "--path", "contracts/**"});
   devices.Must(0, {"mkdir", "p", "contracts"});
   for (const char* file : {"contracts/a", "b"}) {

@@ -7,21 +7,16 @@
 #include <boost/json.hpp>
 #include <catch2/catch.hpp>
 #include <chrono>
-#include <cstdlib>
 #include <thread>
 
 #include "base/random.h"
 #include "tests/e2e/pair.h"
+#include "tests/testing/setting.h"
 
 namespace syncline::testing {
 namespace {
 
 namespace fs = std::filesystem;
-
-std::uint64_t Setting(const char* name, std::uint64_t fallback) {
-  const char* value = std::getenv(name);
-  return value ? std::strtoull(value, nullptr, 10) : fallback;
-}
 
 // Seqs as they were acknowledged (printed) before a kill must be there after.
 std::uint64_t DurableHead(const fs::path& home) {

@@ -7,7 +7,6 @@
 #include <boost/json.hpp>
 #include <catch2/catch.hpp>
 #include <chrono>
-#include <cstdlib>
 #include <map>
 #include <set>
 #include <sstream>
@@ -15,16 +14,12 @@
 
 #include "base/random.h"
 #include "tests/e2e/pair.h"
+#include "tests/testing/setting.h"
 
 namespace syncline::testing {
 namespace {
 
 namespace fs = std::filesystem;
-
-std::uint64_t Setting(const char* name, std::uint64_t fallback) {
-  const char* value = std::getenv(name);
-  return value ? std::strtoull(value, nullptr, 10) : fallback;
-}
 
 void TruncateAll(const fs::path& home) {
   Pair::Must(home, {"log", "truncate", "tree", "--through",

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -37,8 +38,10 @@ struct Pipe {
   int ends[2];
 };
 
-// Forks and executes; the descriptors become the child's 0, 1 and 2.
-pid_t Spawn(const std::vector<std::string>& command, int in, int out, int err) {
+// Forks and executes; the descriptors become the child's 0, 1 and 2. `space`:
+// the network namespace that it is in.
+pid_t Spawn(const std::vector<std::string>& command, int in, int out, int err,
+            int space = -1) {
   std::vector<char*> argv;
   for (const std::string& word : command) {
     argv.push_back(const_cast<char*>(word.c_str()));
@@ -50,6 +53,7 @@ pid_t Spawn(const std::vector<std::string>& command, int in, int out, int err) {
     if (in >= 0) dup2(in, 0);
     if (out >= 0) dup2(out, 1);
     if (err >= 0) dup2(err, 2);
+    if (space >= 0 && setns(space, CLONE_NEWNET) != 0) _exit(126);
     execvp(argv[0], argv.data());
     std::perror(argv[0]);
     _exit(127);
@@ -118,16 +122,13 @@ CommandResult RunSyncline(const fs::path& home,
   return RunCommand(command, input);
 }
 
-ServingNode::ServingNode(fs::path home, std::string_view listen)
+ServingNode::ServingNode(fs::path home, std::string_view listen, int space)
     : home_(std::move(home)) {
-  std::vector<std::string> command = {SYNCLINE_BINARY, "--home", home_,
-                                      "serve"};
-  if (!listen.empty()) {
-    command.push_back("--listen");
-    command.emplace_back(listen);
-  }
+  std::vector<std::string> command = {SYNCLINE_BINARY, "--home",
+                                      home_,           "serve",
+                                      "--listen",      std::string(listen)};
   Pipe out;
-  pid_ = Spawn(command, -1, out.ends[1], -1);
+  pid_ = Spawn(command, -1, out.ends[1], -1, space);
   out.Close(1);
   std::string text;
   char c = 0;

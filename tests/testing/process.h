@@ -36,8 +36,9 @@ CommandResult RunSyncline(const std::filesystem::path& home,
 class ServingNode {
  public:
   // Starts serving `home`; returns once it printed "ready" or ended. `listen`
-  // is "127.0.0.1:0" for a free port; empty: only dials.
-  ServingNode(std::filesystem::path home, std::string_view listen);
+  // is "127.0.0.1:0" for a free port. `space`: a network namespace to be in.
+  ServingNode(std::filesystem::path home, std::string_view listen,
+              int space = -1);
   ~ServingNode();
   ServingNode(const ServingNode&) = delete;
   ServingNode& operator=(const ServingNode&) = delete;
