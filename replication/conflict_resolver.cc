@@ -11,6 +11,7 @@
 #include "base/status.h"
 #include "kv/file_content.h"
 #include "replication/ancestry.h"
+#include "replication/resolve_turn.h"
 #include "replication/text_merge.h"
 
 namespace syncline {
@@ -101,6 +102,9 @@ struct ConflictResolver::Impl : std::enable_shared_from_this<Impl> {
   void Post(void (Impl::*step)());
   void Note(const std::vector<std::string>& paths);
   void Run();
+  // Whether it is another device's turn; this one looks later then.
+  bool Deferred(const std::string& path);
+  void TurnIsOver();
   void Look(const std::string& path);
   absl::StatusOr<std::optional<Candidate>> Plan(const std::string& path);
   void Propose(const std::string& path, Strategy strategy,
@@ -124,8 +128,10 @@ struct ConflictResolver::Impl : std::enable_shared_from_this<Impl> {
   void TimeIsUp();
 
   Environment env;
-  std::set<std::string> noted;   // To be looked at.
-  std::set<std::string> queued;  // To be merged.
+  std::set<std::string> noted;                   // To be looked at.
+  std::map<std::string, std::int64_t> deferred;  // Till when; steady.
+  std::unique_ptr<Timer> turns;                  // On while any is deferred.
+  std::set<std::string> queued;                  // To be merged.
   std::optional<Job> job;
   std::map<std::string, Waiting> waiting;
   std::map<std::string, std::int64_t> waits_since;  // Steady, by path.
@@ -139,7 +145,9 @@ struct ConflictResolver::Impl : std::enable_shared_from_this<Impl> {
 
 void ConflictResolver::Impl::Watch() {
   watch = env.wants.OnChange([this] { ContentArrived(); });
-  if (env.timers) timer = env.timers();
+  if (!env.timers) return;
+  timer = env.timers();
+  turns = env.timers();
 }
 
 void ConflictResolver::Impl::Post(void (Impl::*step)()) {
@@ -159,7 +167,41 @@ void ConflictResolver::Impl::Note(const std::vector<std::string>& paths) {
 // resolved as a whole.
 void ConflictResolver::Impl::Run() {
   run_posted = false;
-  for (const std::string& path : std::exchange(noted, {})) Look(path);
+  for (const std::string& path : std::exchange(noted, {})) {
+    if (!Deferred(path)) Look(path);
+  }
+  StartNext();
+}
+
+bool ConflictResolver::Impl::Deferred(const std::string& path) {
+  if (!turns) return false;
+  if (deferred.contains(path)) return true;
+  const Strategy strategy = env.strategy(path);
+  if (strategy == Strategy::kManual || strategy == Strategy::kSkip) {
+    return false;
+  }
+  const absl::StatusOr<std::optional<Row>> row = ConflictRow(env.state, path);
+  if (!row.ok() || !*row || !(*row)->conflict()) return false;  // Look() says.
+  const std::int64_t delay_ms = ResolveDelayMs(**row, env.state.self());
+  if (delay_ms == 0) return false;
+  if (deferred.empty()) turns->Start(kResolveTurnMs, [this] { TurnIsOver(); });
+  deferred.emplace(path, env.time.SteadyMs() + delay_ms);
+  return true;
+}
+
+void ConflictResolver::Impl::TurnIsOver() {
+  const std::int64_t now = env.time.SteadyMs();
+  for (auto at = deferred.begin(); at != deferred.end();) {
+    if (at->second > now) {
+      ++at;
+      continue;
+    }
+    Look(at->first);
+    at = deferred.erase(at);
+  }
+  if (!deferred.empty()) {
+    turns->Start(kResolveTurnMs, [this] { TurnIsOver(); });
+  }
   StartNext();
 }
 
@@ -413,7 +455,8 @@ void ConflictResolver::Note(const std::vector<std::string>& paths) {
 }
 
 bool ConflictResolver::busy() const {
-  return !impl_->noted.empty() || !impl_->queued.empty() || impl_->job;
+  return !impl_->noted.empty() || !impl_->deferred.empty() ||
+         !impl_->queued.empty() || impl_->job;
 }
 
 bool ConflictResolver::pending() const {

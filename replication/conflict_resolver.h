@@ -25,7 +25,8 @@ namespace syncline {
 // Proposes a resolution for each open conflict, as the project's settings
 // want it.
 //
-// Most proposals are made at once, in a turn of their own. A merge takes a
+// Devices take turns (replication/resolve_turn.h). When it is this one's, most
+// proposals are made at once. A merge takes a
 // while: what it starts from must be durable in the log and its content here;
 // the merge itself is done by a worker. Meanwhile the conflict is open like
 // any other. If the row has changed when the merge comes back, it is looked at
@@ -48,7 +49,8 @@ class ConflictResolver {
     const TimeSource& time;
     boost::asio::any_io_executor executor;
     boost::asio::any_io_executor workers;
-    MakeTimer timers;  // Empty: an ancestor is waited for without a limit.
+    // Empty: an ancestor is waited for without a limit, turns not at all.
+    MakeTimer timers;
     ProjectId project;
     std::string device;  // As the setting "authority" may name it.
     MergeFunction merge;

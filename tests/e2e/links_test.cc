@@ -33,6 +33,24 @@ std::string Events(std::uint64_t seed, int count) {
   return lines;
 }
 
+using Lines = std::vector<std::unique_ptr<Relay>>;
+
+// All others dial the first.
+Lines Star(Devices& devices) {
+  Lines lines;
+  for (std::size_t i = 1; i < kDevices; ++i) {
+    devices.Serve(i);
+    lines.push_back(devices.Line(i, 0));
+    devices.Join(i, 0, lines.back()->address());
+  }
+  return lines;
+}
+
+void Hold(Relay& line, bool held) {
+  line.Hold(Relay::Way::kForth, held);
+  line.Hold(Relay::Way::kBack, held);
+}
+
 TEST_CASE("links: a ring of one-way lines ends equal", "[e2e][fault]") {
   const std::uint64_t seed = Setting("SYNCLINE_SEED", 1);
   const std::uint64_t rounds = Setting("SYNCLINE_ROUNDS", 15);
@@ -42,7 +60,7 @@ TEST_CASE("links: a ring of one-way lines ends equal", "[e2e][fault]") {
   SeededRandom random(seed);
   Devices devices(kDevices, {.apart = true});
   devices.Found();
-  std::vector<std::unique_ptr<Relay>> lines;
+  Lines lines;
   for (std::size_t i = 1; i <= kDevices; ++i) {
     if (i < kDevices) devices.Serve(i);
     lines.push_back(devices.Line(i % kDevices, i - 1));
@@ -62,8 +80,7 @@ TEST_CASE("links: a ring of one-way lines ends equal", "[e2e][fault]") {
     std::this_thread::sleep_for(milliseconds(random.Below(500)));
   }
   for (const auto& line : lines) {
-    line->Hold(Relay::Way::kForth, false);
-    line->Hold(Relay::Way::kBack, false);
+    Hold(*line, false);
     line->Disturb(milliseconds(0), 0);
   }
   devices.Converge();
@@ -76,6 +93,55 @@ TEST_CASE("links: a ring of one-way lines ends equal", "[e2e][fault]") {
   }
   // Each must reach the four that did not make it.
   CHECK(bytes < 3 * entries * (kDevices - 1) * kBytesEach);
+}
+
+// Entries that no person made.
+std::uint64_t Automatic(const Devices& devices) {
+  std::uint64_t count = 0;
+  for (const auto& record : devices.Log(0)) {
+    count += record.at("cause").as_string().starts_with("auto:") ? 1 : 0;
+  }
+  return count;
+}
+
+TEST_CASE("links: all let their own edit win and yet come to rest",
+          "[e2e][fault]") {
+  const std::uint64_t seed = Setting("SYNCLINE_SEED", 1);
+  const std::uint64_t files = Setting("SYNCLINE_FILES", 40);
+  INFO("SYNCLINE_SEED=" << seed);
+  SeededRandom random(seed);
+  Devices devices(kDevices, {.folders = true, .apart = true});
+  const auto name = [](std::uint64_t i) { return std::to_string(i) + ".txt"; };
+  for (std::uint64_t i = 0; i < files; ++i) {
+    WriteFile(devices.Dir(0) / name(i), "first");
+  }
+  devices.Found();
+  const Lines lines = Star(devices);
+  devices.Must(0, {"strategy", "p", "local-wins"});
+  devices.Converge();
+  devices.Part();
+  for (std::size_t device = 0; device < kDevices; ++device) {
+    for (std::uint64_t i = 0; i < files; ++i) {
+      WriteFile(devices.Dir(device) / name(i),
+                "of device " + std::to_string(device));
+    }
+  }
+  for (std::size_t i = 0; i < kDevices; ++i) devices.Serve(i);
+  for (int i = 0; i < 20; ++i) {
+    for (const auto& line : lines) {
+      Hold(*line, random.Below(2) == 0);
+      if (random.Below(4) == 0) line->Cut();
+    }
+    std::this_thread::sleep_for(milliseconds(random.Below(500)));
+  }
+  for (const auto& line : lines) Hold(*line, false);
+  devices.Converge();
+  devices.RequireSound();
+  for (std::uint64_t i = 0; i < files; ++i) {
+    CHECK(ReadFile(devices.Dir(0) / name(i)).starts_with("of device "));
+  }
+  CHECK(Automatic(devices) >= 1);
+  CHECK(Automatic(devices) <= 5 * files);
 }
 
 }  // namespace

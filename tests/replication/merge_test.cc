@@ -6,6 +6,7 @@
 #include "replication/conflict_resolver.h"
 #include "replication/project_settings.h"
 #include "replication/replica.h"
+#include "replication/resolve_turn.h"
 #include "replication/state/edits.h"
 #include "tests/testing/replica_rig.h"
 
@@ -248,6 +249,7 @@ TEST_CASE("merge: an ancestor's content is not waited for without end",
   a.Put("x", kBase);
   REQUIRE(b.Ingest(a.Missing({})).ok());  // Without its content.
   a.Put("x", kTop);
+  b.time().now_ms += 1000;  // Its value is shown, so the first turn is its.
   b.Put("x", kEnd);
   REQUIRE(b.Ingest(a.Missing(b->log().frontier())).ok());
   b.Settle();
@@ -276,6 +278,36 @@ TEST_CASE("merge: an ancestor's content is not waited for without end",
   b.Settle();
   CHECK(Two::Causes(b) == std::vector<std::string>{"auto:merge"});
   CHECK(b.Names("").size() == 2);
+}
+
+TEST_CASE("merge: who is not first waits, and has nothing left to do",
+          "[replication]") {
+  ManualTimers timers;
+  boost::asio::io_context io;
+  MemoryStore store_a;
+  MemoryStore store_b;
+  const Replica::Options options{.strategy = Strategy::kLocalWins};
+  ReplicaRig a(io, store_a, "a", options);
+  ReplicaRig b(io, store_b, "b", options, timers.Maker());
+  a.time().now_ms += 1000;
+  a.Put("x", "of a");
+  b.Put("x", "of b");
+  REQUIRE(b.Ingest(a.Missing({})).ok());
+  b.Settle();
+  CHECK(b->resolving());
+  CHECK(Two::Causes(b).empty());
+  const bool comes = GENERATE(false, true);
+  if (comes) {
+    a.PullFrom(b);
+    a.Settle();
+    b.PullFrom(a);
+  }
+  b.time().now_ms += kResolveTurnMs;
+  timers.Fire();
+  b.Settle();
+  CHECK_FALSE(b->resolving());
+  CHECK(Two::Causes(b) == std::vector<std::string>{"auto:local-wins"});
+  CHECK(b.Show("x") == (comes ? "of a" : "of b"));
 }
 
 TEST_CASE("merge: an edit meanwhile is not lost", "[replication][fault]") {
