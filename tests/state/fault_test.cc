@@ -2,32 +2,20 @@
 
 #include <functional>
 
-#include "kv/memory_store.h"
 #include "replication/state/edits.h"
 #include "tests/state/naive_view.h"
-#include "tests/state/probe_store.h"
-#include "tests/state/random_history.h"
+#include "tests/state/opened_state.h"
 
 namespace syncline {
 namespace {
 
 using testing::CompareWithNaive;
 using testing::ListAll;
-using testing::ProbeStore;
-using testing::RandomHistory;
+using testing::OpenedState;
+using testing::SomeState;
 
-constexpr ProjectNumber kProject{3};
-constexpr std::int64_t kNow = 1'750'000'000'000;
-
-// The rows of a history with merged, revived and cycling directories.
-CausalState::Snapshot SomeState() {
-  RandomHistory::Options options;
-  options.wild = true;
-  options.disturb = false;
-  RandomHistory history(2003, options);
-  for (int k = 0; k < 120; ++k) history.Step();
-  return *history.replica(0).state().TakeSnapshot();
-}
+constexpr ProjectNumber kProject = OpenedState::kProject;
+constexpr std::int64_t kNow = OpenedState::kNow;
 
 std::string Everything(const CausalState& state) {
   std::string text = state.Digest().ToHex() + state.frontier().Encode() +
@@ -39,22 +27,6 @@ std::string Everything(const CausalState& state) {
   return text;
 }
 
-struct Opened {
-  MemoryStore memory;
-  ProbeStore probe{memory};
-  std::unique_ptr<CausalState> state;
-};
-
-// Written back and opened again, so that all is read from the store.
-void OpenOver(Opened& opened, const CausalState::Snapshot& snapshot) {
-  const Origin self = *Origin::FromHex("11111111111111111111111111111111");
-  auto first = *CausalState::Open(opened.memory, kProject, self, {}, {});
-  REQUIRE(first->Join(snapshot, 1, kNow).ok());
-  REQUIRE(opened.memory.Write(first->TakeFlush(1), false).ok());
-  opened.state =
-      *CausalState::Open(opened.probe, kProject, self, first->frontier(), {});
-}
-
 using Action = std::function<absl::Status(CausalState&)>;
 
 // Fails every read of an action in turn: nothing may have changed then, and
@@ -63,20 +35,18 @@ void RequireAllOrNothing(const CausalState::Snapshot& snapshot,
                          const Action& action) {
   std::string expected;
   {
-    Opened undisturbed;
-    OpenOver(undisturbed, snapshot);
+    OpenedState undisturbed;
+    undisturbed.Open(snapshot);
     REQUIRE(action(*undisturbed.state).ok());
     expected = Everything(*undisturbed.state);
   }
   bool failed = true;
   for (std::uint64_t nth = 1; failed; ++nth) {
     INFO("read " << nth);
-    Opened opened;
-    OpenOver(opened, snapshot);
+    OpenedState opened;
+    opened.Open(snapshot);
     const std::string before = Everything(*opened.state);
-    opened.state =
-        *CausalState::Open(opened.probe, kProject, opened.state->self(),
-                           opened.state->frontier(), {});
+    REQUIRE(opened.OpenAgain().ok());
     opened.probe.FailRead(nth);
     const absl::Status status = action(*opened.state);
     failed = opened.probe.failed();
@@ -94,8 +64,8 @@ void RequireAllOrNothing(const CausalState::Snapshot& snapshot,
 TEST_CASE("state: a change that cannot read a row changes nothing",
           "[state][fault]") {
   const CausalState::Snapshot snapshot = SomeState();
-  Opened opened;
-  OpenOver(opened, snapshot);
+  OpenedState opened;
+  opened.Open(snapshot);
   // An entry of another author that touches every third row.
   const auto rows = ListAll(*opened.state);
   std::vector<Effect> effects;
@@ -130,8 +100,8 @@ TEST_CASE("state: a join that cannot read a row changes nothing",
 
 TEST_CASE("state: rows that are damaged are reported as data loss",
           "[state][fault]") {
-  Opened opened;
-  OpenOver(opened, SomeState());
+  OpenedState opened;
+  opened.Open(SomeState());
   WriteBatch damage;
   for (const Column column : {Column::kHeads, Column::kTree}) {
     auto at = opened.memory.NewIterator(column);

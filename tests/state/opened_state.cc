@@ -1,0 +1,35 @@
+#include "tests/state/opened_state.h"
+
+#include <utility>
+
+#include "base/check.h"
+#include "tests/state/random_history.h"
+
+namespace syncline::testing {
+
+void OpenedState::Open(const CausalState::Snapshot& snapshot) {
+  const Origin self = *Origin::FromHex("11111111111111111111111111111111");
+  state = *CausalState::Open(memory, kProject, self, {}, {});
+  SYNCLINE_CHECK(state->Join(snapshot, 1, kNow).ok(), "a good snapshot");
+  SYNCLINE_CHECK(memory.Write(state->TakeFlush(1), false).ok(),
+                 "memory never fails");
+  SYNCLINE_CHECK(OpenAgain().ok(), "nothing is damaged yet");
+}
+
+absl::Status OpenedState::OpenAgain() {
+  auto opened =
+      CausalState::Open(probe, kProject, state->self(), state->frontier(), {});
+  if (opened.ok()) state = *std::move(opened);
+  return opened.status();
+}
+
+CausalState::Snapshot SomeState() {
+  RandomHistory::Options options;
+  options.wild = true;
+  options.disturb = false;
+  RandomHistory history(2003, options);
+  for (int k = 0; k < 120; ++k) history.Step();
+  return *history.replica(0).state().TakeSnapshot();
+}
+
+}  // namespace syncline::testing

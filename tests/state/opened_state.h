@@ -1,0 +1,31 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+
+#include "kv/memory_store.h"
+#include "replication/state/causal_state.h"
+#include "tests/state/probe_store.h"
+
+namespace syncline::testing {
+
+// A state that reads all it is asked for from its store, where each read can
+// fail.
+struct OpenedState {
+  static constexpr ProjectNumber kProject{3};
+  static constexpr std::int64_t kNow = 1'750'000'000'000;
+
+  MemoryStore memory;
+  ProbeStore probe{memory};
+  std::unique_ptr<CausalState> state;
+
+  // Joins `snapshot`, writes it back and opens it again.
+  void Open(const CausalState::Snapshot& snapshot);
+  // Forgets what was read.
+  absl::Status OpenAgain();
+};
+
+// Of a history with merged, revived and cycling directories.
+CausalState::Snapshot SomeState();
+
+}  // namespace syncline::testing
