@@ -15,6 +15,7 @@ struct Flags {
   std::uint64_t count = 1;
   int steps = 60;
   bool trace = false;
+  bool first = false;  // Ends with the first that fails.
 };
 
 Flags Parse(int argc, char** argv) {
@@ -24,6 +25,8 @@ Flags Parse(int argc, char** argv) {
     const bool more = i + 1 < argc;
     if (flag == "--trace") {
       flags.trace = true;
+    } else if (flag == "--first") {
+      flags.first = true;
     } else if (flag == "--seed" && more) {
       flags.seed = std::strtoull(argv[++i], nullptr, 10);
     } else if (flag == "--count" && more) {
@@ -32,7 +35,8 @@ Flags Parse(int argc, char** argv) {
       flags.steps = std::atoi(argv[++i]);
     } else {
       std::fprintf(stderr,
-                   "histories [--seed N] [--count N] [--steps N] [--trace]\n");
+                   "histories [--seed N] [--count N] [--steps N] [--trace] "
+                   "[--first]\n");
       std::exit(2);
     }
   }
@@ -70,6 +74,7 @@ int Main(const Flags& flags) {
     if (fault.empty()) continue;
     ++failed;
     std::printf("seed %llu: %s\n", number(flags.seed + i), fault.c_str());
+    if (flags.first) break;
   }
   std::printf("%llu entries, %llu refused, %llu joins, %llu resolutions\n",
               number(total.entries), number(total.refused), number(total.joins),

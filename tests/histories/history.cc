@@ -41,10 +41,12 @@ class History {
 
   HistoryOutcome Run(int steps) {
     const int looked_at = static_cast<int>(Below(steps));
+    Begin();
     for (int k = 0; k < steps && fault_.empty(); ++k) {
       HistoryReplica& replica = Step();
       Check(oracle_.AfterStep(replica.state()));
       if (k == looked_at || thorough_) Check(oracle_.CheckAll(replica.state()));
+      if (thorough_) LookCloser(replica);
     }
     if (fault_.empty()) Heal();
     outcome_.fault = fault_;
@@ -55,6 +57,16 @@ class History {
   }
 
  private:
+  void LookCloser(const HistoryReplica& replica) {
+    Check(HistoryOracle::CheckTokens(replica.state()));
+    Check(replica.feed.Compare(replica.state()));
+  }
+  void Follow(HistoryReplica& replica) {
+    if (!thorough_) return;
+    Check(replica.feed.Follow(replica.engine->last_changes(), replica.state()));
+    replica.engine->ForgetChanges();
+  }
+
   std::uint64_t Below(std::uint64_t bound) { return random_.Below(bound); }
   bool OneIn(std::uint64_t n) { return Below(n) == 0; }
   Origin NewOrigin() { return Origin::Random(random_); }
@@ -81,8 +93,20 @@ class History {
                       what);
   }
 
+  // What all have before they part.
+  void Begin() {
+    HistoryReplica& first = replicas_[0];
+    UserAction action = users_.Begin(first.state());
+    Note(first, action.what);
+    Commit(first, std::move(action.effects), "user");
+    for (HistoryReplica& replica : replicas_) {
+      if (&replica != &first) Pull(replica, first, entries_.size());
+    }
+  }
+
   HistoryReplica& Step() {
-    now_ms_ += static_cast<std::int64_t>(1 + Below(3'000));
+    // Now and then several things happen at one time.
+    if (!OneIn(3)) now_ms_ += static_cast<std::int64_t>(1 + Below(3'000));
     HistoryReplica& replica = replicas_[Below(replicas_.size())];
     HistoryReplica& other = replicas_[Below(replicas_.size())];
     const std::uint64_t dice = Below(100);
@@ -118,8 +142,10 @@ class History {
   void User(HistoryReplica& replica) {
     UserAction action = users_.Act(replica);
     Note(replica, action.what);
-    Check(HistoryOracle::Sees(action));
-    const bool judged = thorough_ && action.move && IsFresh(replica, action);
+    Check(HistoryOracle::Sees(action, replica.state()));
+    const bool judged = action.move &&
+                        (thorough_ || OnCycle(replica, action)) &&
+                        IsFresh(replica, action);
     HistoryOracle::Rows before;
     if (judged) before = ListAll(replica.state());
     Commit(replica, std::move(action.effects), "user");
@@ -127,6 +153,17 @@ class History {
     const std::string fault = HistoryOracle::ChangesNoMore(
         *action.move, before, ListAll(replica.state()));
     if (!fault.empty()) Check(action.what + ": " + fault);
+  }
+
+  // Whether T4 shows elsewhere what the user moves or removes, or what it is
+  // for: rare, and easy to get wrong.
+  static bool OnCycle(const HistoryReplica& replica, const UserAction& action) {
+    if (!action.move->token) return false;
+    const auto& items = action.move->token->items;
+    return std::any_of(items.begin(), items.end(), [&](const ItemId& item) {
+      const auto shown = replica.state().ShownAtRootFor(item);
+      return shown.ok() && shown->has_value();
+    });
   }
 
   // Whether what the user saw is still so.
@@ -170,6 +207,7 @@ class History {
       return Check("another outcome of " + arriving.entry.dot.ToText() + " " +
                    applied->void_reason);
     }
+    Follow(replica);
     if (expected == ApplyOutcome::kApplied || expected == ApplyOutcome::kVoid) {
       replica.log.push_back(number);
     } else if (stray) {
@@ -219,16 +257,24 @@ class History {
     ++outcome_.joins;
     const VersionVector before = replica.state().frontier();
     if (OneIn(8)) {
+      if (thorough_) FollowParts(replica);
       Check(replica.engine->JoinInPieces(*other.engine, Now(replica)));
     } else {
       const auto snapshot = other.state().TakeSnapshot();
       if (!snapshot.ok()) return Check(snapshot.status());
       Check(replica.engine->Join(*snapshot, Now(replica)).status());
     }
+    Follow(replica);
     for (const auto& slot : other.state().frontier().slots()) {
       if (slot.counter <= before.CounterOf(slot.origin)) continue;
       replica.truncated.Raise(slot.origin, slot.counter);
     }
+  }
+
+  void FollowParts(HistoryReplica& replica) {
+    replica.engine->on_part = [this, &replica](const auto& changes) {
+      Check(replica.feed.Follow(changes, replica.state()));
+    };
   }
 
   std::uint64_t Resolve(HistoryReplica& replica) {

@@ -9,6 +9,7 @@
 
 #include "base/random.h"
 #include "replication/state/strategy.h"
+#include "tests/state/feed_fold.h"
 #include "tests/state/live_heads.h"
 #include "tests/state/test_replica.h"
 
@@ -26,6 +27,7 @@ struct HistoryReplica {
     Token token;
   };
   std::vector<Seen> seen;  // What its user looked at last.
+  FeedFold feed;           // Who knows it by its path changes alone.
 
   [[nodiscard]] const CausalState& state() const { return engine->state(); }
 };

@@ -76,12 +76,73 @@ std::string HistoryOracle::AfterStep(const CausalState& state) {
   return at->second == digest ? "" : "equal frontiers, different states";
 }
 
-std::string HistoryOracle::Sees(const UserAction& action) {
-  if (!action.seen) return {};
-  SeenCheck check(*action.seen);
+namespace {
+
+// Rule P5.
+bool TakesTooMuch(const Effect& effect, const CausalState& state) {
+  const auto* removal = std::get_if<RemoveEffect>(&effect);
+  if (removal == nullptr || removal->place.empty()) return false;
+  const auto heads = state.Heads({Field::kContent, removal->item, {}, {}});
+  return heads.ok() &&
+         std::any_of(heads->begin(), heads->end(), [&](const Head& head) {
+           return std::find(removal->content.begin(), removal->content.end(),
+                            head.order.dot()) == removal->content.end();
+         });
+}
+
+}  // namespace
+
+std::string HistoryOracle::Sees(const UserAction& action,
+                                const CausalState& state) {
   for (const Effect& effect : action.effects) {
-    if (!check.Holds(effect)) {
+    if (TakesTooMuch(effect, state)) {
+      return action.what + " takes the place of what has other content";
+    }
+    if (action.seen && !SeenCheck(*action.seen).Holds(effect)) {
       return action.what + " supersedes what its author has not seen";
+    }
+  }
+  return {};
+}
+
+namespace {
+
+// What rule G4 puts into the token of a row.
+std::vector<LiveHeads::Name> TokenOf(const Row& row,
+                                     const CausalState::Snapshot& snapshot,
+                                     bool all) {
+  std::vector<LiveHeads::Name> heads;
+  for (const Sibling& sibling : row.siblings) {
+    const Sibling& shown = row.siblings[row.shown];
+    const bool same = sibling.reg.item.kind == shown.reg.item.kind &&
+                      sibling.payload() == shown.payload();
+    if (all || same || !row.conflict()) {
+      heads.emplace_back(sibling.reg, sibling.head.order.dot());
+    }
+  }
+  for (const auto& [reg, head] : snapshot.heads) {
+    const bool of_row = std::find(row.items.begin(), row.items.end(),
+                                  reg.item) != row.items.end();
+    if (of_row && (reg.field == Field::kPlace || reg.field == Field::kAttr)) {
+      heads.emplace_back(reg, head.order.dot());
+    }
+  }
+  std::sort(heads.begin(), heads.end());
+  return heads;
+}
+
+}  // namespace
+
+std::string HistoryOracle::CheckTokens(const CausalState& state) {
+  const auto snapshot = state.TakeSnapshot();
+  if (!snapshot.ok()) return snapshot.status().ToString();
+  for (const auto& [path, row] : ComputeNaiveView(*snapshot).rows) {
+    for (const bool all : {false, true}) {
+      const auto token = state.Read(path, all);
+      if (!token.ok() || !*token ||
+          (*token)->heads != TokenOf(row, *snapshot, all)) {
+        return "another token of " + path;
+      }
     }
   }
   return {};

@@ -22,8 +22,12 @@ class HistoryOracle {
 
   // Equal frontiers have equal registers, at any two times anywhere.
   std::string AfterStep(const CausalState& state);
-  // An action supersedes nothing that its author has not seen.
-  static std::string Sees(const UserAction& action);
+  // An action supersedes nothing that its author has not seen, and takes an
+  // item's place only with its last content.
+  static std::string Sees(const UserAction& action, const CausalState& state);
+  // Tokens have what the rules say: all places and attributes, and of the
+  // values all, or in an open conflict those that are shown.
+  static std::string CheckTokens(const CausalState& state);
   // An action on what is shown now changes nothing else in its author's own
   // view: `before` became what is in `state`. Not judged: made-up names, and
   // conflicts below the source, where siblings come to light.

@@ -9,6 +9,7 @@ namespace syncline::testing {
 namespace {
 
 constexpr std::size_t kSeenMax = 5;
+constexpr std::size_t kFolders = 1;  // A profile.
 constexpr std::array<std::string_view, 4> kNames = {"a", "b", "c.txt", "d"};
 
 // How often each verb comes, in the order of the verbs.
@@ -49,12 +50,23 @@ std::string HistoryUsers::NewPath(const CausalState& state) {
     const auto row = state.Lookup(path);
     path = row.ok() && *row && (*row)->IsDirectory() ? path + "/" : "";
   }
+  // Made-up names may be taken.
+  if (OneIn(8)) {
+    const auto page = state.List(path.substr(0, path.rfind('/')), "", 64);
+    for (std::size_t i = 0; page.ok() && i < page->size(); ++i) {
+      const std::string& name = (*page)[i].first;
+      if (name.find('~') != std::string::npos) return path + name;
+    }
+  }
   return path += kNames[Below(kNames.size())];
 }
 
 // A path that is there, if it finds one.
 std::string HistoryUsers::Pick(const CausalState& state) {
   if (paths_.empty()) return {};
+  if (profile_ == kFolders && !OneIn(3)) {
+    return directories_[Below(directories_.size())];
+  }
   if (!OneIn(3)) return paths_[Below(paths_.size())];
   std::string directory;
   for (int depth = 0; depth < 4; ++depth) {
@@ -85,6 +97,26 @@ bool HistoryUsers::Look(HistoryReplica& replica, HistoryReplica::Seen& seen) {
     return true;
   }
   return false;
+}
+
+// One entry for all: it costs less to pass on.
+UserAction HistoryUsers::Begin(const CausalState& empty) {
+  UserAction action;
+  action.what = "begins";
+  std::vector<Effect>& effects = action.effects;
+  const bool folders = profile_ == kFolders;
+  for (const std::string_view name : kNames) {
+    const bool directory = folders || name == "b";
+    if (!directory && OneIn(2)) continue;
+    for (Effect& effect : Unwrap(CreateEffects(
+             empty, name, directory ? ItemKind::kDirectory : ItemKind::kFile,
+             directory ? "" : Value(), {}, effects.size()))) {
+      effects.push_back(std::move(effect));
+    }
+    paths_.emplace_back(name);
+    if (directory) directories_.emplace_back(name);
+  }
+  return action;
 }
 
 UserAction HistoryUsers::Act(HistoryReplica& replica) {
@@ -215,7 +247,17 @@ void HistoryUsers::EditSeen(const CausalState& state, Verb verb,
 void HistoryUsers::Rename(const CausalState& state, Verb verb,
                           const HistoryReplica::Seen& seen,
                           UserAction& action) {
-  const std::string target = NewPath(state);
+  std::string target = NewPath(state);
+  // Often into each other, which makes cycles where two do it apart.
+  if (seen.token.item.IsDirectory() && !OneIn(3)) {
+    const auto page = state.List("", "", 64);
+    if (page.ok() && !page->empty()) {
+      const auto& [name, row] = (*page)[Below(page->size())];
+      if (row.IsDirectory()) {
+        target = name + "/" + std::string(kNames[Below(kNames.size())]);
+      }
+    }
+  }
   std::optional<Token> replaced;
   if (verb == Verb::kReplace) {
     auto token = state.Read(target, false);
@@ -248,6 +290,7 @@ Location AtRoot(std::string name) { return {kRoot, std::move(name), {}}; }
 // The effects of entry `dot` that break rule number `rule`.
 std::vector<Effect> IllegalEffects(const Dot& dot, std::uint64_t rule) {
   const ItemId file = NewItem(dot, 0, ItemKind::kFile);
+  const ItemId second = NewItem(dot, 1, ItemKind::kFile);
   const ItemId folder = NewItem(dot, 0, ItemKind::kDirectory);
   const ItemId unknown =
       NewItem({dot.origin, dot.counter + 9}, 0, ItemKind::kDirectory);
@@ -291,7 +334,7 @@ std::vector<Effect> IllegalEffects(const Dot& dot, std::uint64_t rule) {
               PlaceEffect{
                   folder, {folder, "a", {{folder, "b"}, {folder, "c"}}}, {}}};
     case 15:
-      return {PlaceEffect{file, AtRoot("a"), {}}, CreateEffect{file}};
+      return {PlaceEffect{second, AtRoot("a"), {}}, CreateEffect{second}};
     case 16:
       return {DocEffect{"app", "p", "v", ahead, {}}};
     case 17:

@@ -33,6 +33,8 @@ class HistoryUsers {
  public:
   explicit HistoryUsers(RandomSource& random);
 
+  // What all are to have first.
+  UserAction Begin(const CausalState& empty);
   // Empty effects: nothing to do, or refused.
   UserAction Act(HistoryReplica& replica);
   // An entry that breaks a rule of section 4 (A5), in one of many ways.
