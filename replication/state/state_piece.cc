@@ -239,8 +239,6 @@ bool IsAlive(const ItemId& item, const ItemHeads& heads) {
   return item.IsDirectory() ? !heads.places.empty() : !heads.contents.empty();
 }
 
-bool StateRow::IsAliveItem() const { return item && IsAlive(*item, heads); }
-
 absl::StatusOr<StatePiece> StateReader::Next(std::string_view after,
                                              std::size_t bytes_max) const {
   const std::string project = ProjectPrefix(project_);

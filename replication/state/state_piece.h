@@ -51,10 +51,8 @@ struct StateRow {
   DocKey doc;
   ItemHeads heads;        // Of an item.
   StoredHeads doc_heads;  // Of a document.
-
-  // By itself (rule T1).
-  [[nodiscard]] bool IsAliveItem() const;
 };
+// By itself (rule T1).
 bool IsAlive(const ItemId& item, const ItemHeads& heads);
 
 // What a piece holds; the bytes may be anything. Rows are ascending, behind
