@@ -12,6 +12,7 @@ namespace {
 using testing::CompareWithNaive;
 using testing::ListAll;
 using testing::OpenedState;
+using testing::PlainState;
 using testing::SomeState;
 
 constexpr ProjectNumber kProject = OpenedState::kProject;
@@ -96,6 +97,28 @@ TEST_CASE("state: a join that cannot read a row changes nothing",
   RequireAllOrNothing(SomeState(), [&theirs](CausalState& state) {
     return state.Join(theirs, 2, kNow).status();
   });
+}
+
+TEST_CASE("state: a usual entry that cannot read a row changes nothing",
+          "[state][fault]") {
+  const CausalState::Snapshot snapshot = PlainState();
+  OpenedState opened;
+  opened.Open(snapshot);
+  CausalState& s = *opened.state;
+  const std::vector<std::vector<Effect>> usual = {
+      *EditEffects(s, **s.Read("d/e/c", false), "2", {}),
+      *CreateEffects(s, "d/new", ItemKind::kFile, "2", {}, 0),
+      *CreateEffects(s, "new", ItemKind::kFile, "2", {}, 0),
+      *DocEffects(s, "app", "k", "2"),
+      *DocEffects(s, "app", "new", "2"),
+      *RemoveEffects(s, **s.Read("d/b", false)),
+      *RenameEffects(s, **s.Read("d/b", false), "d/e/b", std::nullopt)};
+  for (const std::vector<Effect>& effects : usual) {
+    const Entry entry = s.MakeEntry(effects, "user", kNow);
+    RequireAllOrNothing(snapshot, [&entry](CausalState& state) {
+      return state.Apply(entry, 2, kNow).status();
+    });
+  }
 }
 
 TEST_CASE("state: rows that are damaged are reported as data loss",

@@ -51,6 +51,16 @@ TEST_CASE("join: installing a state twice changes nothing more",
   REQUIRE(fresh.state().Digest() == history.replica(0).state().Digest());
 }
 
+TEST_CASE("join: content without sources is its own source", "[state]") {
+  TestReplica a(kA, 0);
+  a.Commit(*CreateEffects(a.state(), "x", ItemKind::kFile, "1", {}, 0), kNow);
+  auto snapshot = *a.state().TakeSnapshot();
+  for (auto& [reg, head] : snapshot.heads) head.sources.clear();
+  TestReplica b(kB, 0);
+  REQUIRE(b.Join(snapshot, kNow).ok());
+  REQUIRE(b.state().Digest() == a.state().Digest());
+}
+
 CausalState::Snapshot OneFile() {
   TestReplica a(kA, 0);
   a.Commit(*CreateEffects(a.state(), "x", ItemKind::kFile, "1", {}, 0), kNow);
@@ -104,6 +114,10 @@ const Damage kDamages[] = {
     {"an attribute twice",
      [](auto& s) {
        for (auto& [reg, head] : s.heads) head.attrs = {{"a", "1"}, {"a", "2"}};
+     }},
+    {"sources out of order",
+     [](auto& s) {
+       for (auto& [reg, head] : s.heads) head.sources = {{kA, 2}, {kA, 1}};
      }},
     {"an unknown generation",
      [](auto& s) { s.heads[0].second.generation = 2; }},

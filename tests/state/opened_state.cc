@@ -3,7 +3,9 @@
 #include <utility>
 
 #include "base/check.h"
+#include "replication/state/edits.h"
 #include "tests/state/random_history.h"
+#include "tests/state/test_replica.h"
 
 namespace syncline::testing {
 
@@ -30,6 +32,22 @@ CausalState::Snapshot SomeState() {
   RandomHistory history(2003, options);
   for (int k = 0; k < 120; ++k) history.Step();
   return *history.replica(0).state().TakeSnapshot();
+}
+
+CausalState::Snapshot PlainState() {
+  TestReplica replica(*Origin::FromHex("22222222222222222222222222222222"), 0);
+  const CausalState& state = replica.state();
+  const auto commit = [&replica](absl::StatusOr<std::vector<Effect>> effects) {
+    replica.Commit(*std::move(effects), OpenedState::kNow);
+  };
+  for (const char* path : {"d", "d/e"}) {
+    commit(CreateEffects(state, path, ItemKind::kDirectory, "", {}, 0));
+  }
+  for (const char* path : {"a", "d/b", "d/e/c"}) {
+    commit(CreateEffects(state, path, ItemKind::kFile, "1", {}, 0));
+  }
+  for (const char* key : {"k", "l"}) commit(DocEffects(state, "app", key, "1"));
+  return *state.TakeSnapshot();
 }
 
 }  // namespace syncline::testing

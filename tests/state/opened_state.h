@@ -27,5 +27,7 @@ struct OpenedState {
 
 // Of a history with merged, revived and cycling directories.
 CausalState::Snapshot SomeState();
+// Files, directories and documents about which nobody disagrees.
+CausalState::Snapshot PlainState();
 
 }  // namespace syncline::testing

@@ -5,6 +5,7 @@
 #include "replication/state/head_codec.h"
 #include "replication/state/staged_state.h"
 #include "tests/state/naive_view.h"
+#include "tests/state/probe_store.h"
 #include "tests/state/test_replica.h"
 
 // A state on its way in: large, damaged on the disk, or made by who breaks the
@@ -55,15 +56,15 @@ void Stage(TestReplica& from, TestReplica& to) {
 }
 
 // How many times the join and the census were asked, if they came to an end.
-absl::StatusOr<int> Walk(TestReplica& replica, const VersionVector& theirs) {
+absl::StatusOr<int> Walk(const Store& store, const VersionVector& theirs) {
   int calls = 0;
-  StagedJoin join(replica.store(), kProject, theirs);
+  StagedJoin join(store, kProject, theirs);
   for (bool end = false; !end; ++calls) {
     const auto part = join.Next(100'000);
     if (!part.ok()) return part.status();
     end = part->end;
   }
-  JoinCensus census(replica.store(), kProject, theirs);
+  JoinCensus census(store, kProject, theirs);
   for (bool end = false; !end; ++calls) {
     const auto step = census.Step();
     if (!step.ok()) return step.status();
@@ -81,14 +82,14 @@ TEST_CASE("staged_state: what is large is looked at a bit at a time",
   REQUIRE(b.Join(*a.state().TakeSnapshot(), kNow).ok());
   // All of it is here already; then all of it is gone there.
   Stage(a, b);
-  const auto same = Walk(b, a.state().frontier());
+  const auto same = Walk(b.store(), a.state().frontier());
   REQUIRE(same.ok());
   CHECK(*same > 3 * kFiles / static_cast<int>(StagedJoin::kScanRowsMax));
   TestReplica empty(kA, 0);
   WriteBatch drop;
   DropStaged(kProject, drop);
   REQUIRE(b.store().Write(drop, false).ok());
-  const auto gone = Walk(b, a.state().frontier());
+  const auto gone = Walk(b.store(), a.state().frontier());
   REQUIRE(gone.ok());
   CHECK(*gone > 3 * kFiles / static_cast<int>(StagedJoin::kScanRowsMax));
 }
@@ -102,7 +103,7 @@ TEST_CASE("staged_state: many directories are joined a bit at a time",
     Create(a, std::to_string(i), ItemKind::kDirectory);
   }
   Stage(a, b);
-  REQUIRE(Walk(b, a.state().frontier()).ok());
+  REQUIRE(Walk(b.store(), a.state().frontier()).ok());
   REQUIRE(b.JoinInPieces(a, kNow).ok());
   CHECK(b.state().Digest() == a.state().Digest());
   CHECK(b.state().item_count() == kDirectories);
@@ -117,7 +118,7 @@ TEST_CASE("staged_state: damaged rows are data loss", "[state][fault]") {
                    kNow));
   Create(a, "d/e/9", ItemKind::kFile);
   Stage(a, b);
-  REQUIRE(Walk(b, a.state().frontier()).ok());
+  REQUIRE(Walk(b.store(), a.state().frontier()).ok());
   std::vector<std::pair<std::string, std::string>> rows;
   const auto at = b.store().NewIterator(Column::kHeads);
   for (at->SeekToFirst(); at->Valid(); at->Next()) {
@@ -126,7 +127,7 @@ TEST_CASE("staged_state: damaged rows are data loss", "[state][fault]") {
   REQUIRE(rows.size() >= 12);
   int losses = 0;
   const auto walk = [&] {
-    const auto walked = Walk(b, a.state().frontier());
+    const auto walked = Walk(b.store(), a.state().frontier());
     REQUIRE((walked.ok() || absl::IsDataLoss(walked.status()) ||
              absl::IsNotFound(walked.status())));
     losses += walked.ok() ? 0 : 1;
@@ -153,8 +154,44 @@ TEST_CASE("staged_state: damaged rows are data loss", "[state][fault]") {
       REQUIRE(b.store().Write(undo, false).ok());
     }
   }
+  // An order of directories that names none.
+  WriteBatch damage;
+  damage.Put(Column::kHeads, rows.back().first.substr(0, 5) + "o", "");
+  REQUIRE(b.store().Write(damage, false).ok());
+  walk();
+  WriteBatch undo;
+  undo.Delete(Column::kHeads, rows.back().first.substr(0, 5) + "o");
+  REQUIRE(b.store().Write(undo, false).ok());
   CHECK(losses > 20);
-  REQUIRE(Walk(b, a.state().frontier()).ok());
+  REQUIRE(Walk(b.store(), a.state().frontier()).ok());
+}
+
+TEST_CASE("staged_state: a read that fails ends the join", "[state][fault]") {
+  TestReplica a(kA, 0);
+  TestReplica b(kB, 0);
+  Fill(a, 3);
+  REQUIRE(b.Join(*a.state().TakeSnapshot(), kNow).ok());
+  REQUIRE(a.Commit(*RemoveEffects(a.state(), **a.state().Read("d/e/1", false)),
+                   kNow));
+  Stage(a, b);
+  testing::ProbeStore probe(b.store());
+  std::uint64_t nth = 0;
+  do {
+    probe.Heal();
+    probe.FailRead(++nth);
+    const auto walked = Walk(probe, a.state().frontier());
+    REQUIRE(walked.ok() == !probe.failed());
+  } while (probe.failed());
+  CHECK(nth > 10);
+  nth = 0;
+  do {
+    probe.Heal();
+    probe.FailRead(++nth);
+    const StateReader reader(probe, kProject, nullptr);
+    const bool read = reader.Next("", 1u << 20).ok();
+    REQUIRE(read == !probe.failed());
+  } while (probe.failed());
+  CHECK(nth > 2);
 }
 
 // ---- pieces
@@ -228,6 +265,71 @@ TEST_CASE("state_piece: rows that nobody could have are refused",
   refuses(file, FileOf(placed({directory, "x", {Sha256("none"), 1}})));
   refuses(file, FileOf(HeadOf(1)), {""});
   refuses(file, FileOf(HeadOf(1)), {"?"});
+  ItemHeads twice = FileOf(HeadOf(2));
+  twice.contents.Append(HeadOf(1));
+  refuses(file, twice);
+}
+
+TEST_CASE("state_piece: a damaged store gives no piece", "[state][fault]") {
+  TestReplica a(kA, 0);
+  Fill(a, 2);
+  a.Flush();
+  const StateReader reader(a.store(), kProject, nullptr);
+  // From behind a row that is gone meanwhile, and from behind the last.
+  REQUIRE(reader.Next("d", 1)->rows == 1);
+  const StatePiece all = *reader.Next("", 1u << 20);
+  REQUIRE(reader.Next(all.last_key, 1)->rows == 0);
+  for (const Column column : {Column::kHeads, Column::kChains}) {
+    std::vector<std::string> keys;
+    const auto at = a.store().NewIterator(column);
+    for (at->SeekToFirst(); at->Valid(); at->Next()) {
+      keys.emplace_back(at->key());
+    }
+    for (const std::string& key : keys) {
+      INFO(ToHex(key));
+      const std::string value = *a.store().Get(column, key);
+      WriteBatch damage;
+      if (column == Column::kHeads) {
+        damage.Put(column, key, "?");
+      } else {
+        damage.Delete(column, key);
+      }
+      REQUIRE(a.store().Write(damage, false).ok());
+      CHECK(absl::IsDataLoss(reader.Next("", 1u << 20).status()));
+      WriteBatch heal;
+      heal.Put(column, key, value);
+      REQUIRE(a.store().Write(heal, false).ok());
+    }
+  }
+}
+
+TEST_CASE("staged_state: leftovers of the dead are joined and not counted",
+          "[state]") {
+  TestReplica a(kA, 0);
+  TestReplica b(kB, 0);
+  Fill(a, 1);
+  REQUIRE(b.Join(*a.state().TakeSnapshot(), kNow).ok());
+  // A directory that is only an attribute, a file that is only a place.
+  const Token directory = **b.state().Read("d", false);
+  const Token file = **b.state().Read("d/e/0", false);
+  REQUIRE(a.Commit({AttrEffect{directory.item, "mode", "1", {}},
+                    AttrEffect{{kB, 0, 0, ItemKind::kDirectory}, "k", "v", {}},
+                    PlaceEffect{file.item, {kRoot, "y", {}}, {}}},
+                   kNow));
+  REQUIRE(a.Commit(*RemoveEffects(a.state(), file), kNow));
+  REQUIRE(b.JoinInPieces(a, kNow).ok());
+  CHECK(b.state().Digest() == a.state().Digest());
+  Stage(a, b);
+  JoinCensus census(b.store(), kProject, a.state().frontier());
+  REQUIRE(*census.Step());
+  CHECK(census.loss().items == 2);
+  CHECK(census.loss().dropped == 0);
+  // And they may be dead there, too.
+  TestReplica empty(kA, 0);
+  WriteBatch drop;
+  DropStaged(kProject, drop);
+  REQUIRE(b.store().Write(drop, false).ok());
+  REQUIRE(Walk(b.store(), a.state().frontier()).ok());
 }
 
 }  // namespace
