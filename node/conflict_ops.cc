@@ -8,7 +8,7 @@
 #include "base/status.h"
 #include "node/file_ops.h"
 #include "replication/ancestry.h"
-#include "replication/peer/device_identity.h"
+#include "replication/device_identity.h"
 #include "replication/state/edits.h"
 #include "replication/state/strategy.h"
 

@@ -223,6 +223,10 @@ void Fill(control::Status::Builder out, const NodeReport& in) {
   out.setVersion(ToKj(ProgramVersion()));
   out.setUptimeS(in.uptime_s);
   out.setServing(in.serving);
+  if (in.incident) {
+    out.setIncident(ToKj(in.incident->what));
+    out.setIncidentMs(in.incident->at_ms);
+  }
   FillList(out.initProjects(static_cast<unsigned>(in.projects.size())),
            in.projects);
   FillList(out.initPeers(static_cast<unsigned>(in.peers.size())), in.peers);

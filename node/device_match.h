@@ -3,7 +3,7 @@
 #include <string>
 #include <string_view>
 
-#include "replication/peer/device_identity.h"
+#include "replication/device_identity.h"
 
 namespace syncline {
 

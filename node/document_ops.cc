@@ -6,7 +6,7 @@
 #include "base/status.h"
 #include "node/file_ops.h"
 #include "replication/document_limits.h"
-#include "replication/peer/device_identity.h"
+#include "replication/device_identity.h"
 #include "replication/state/edits.h"
 
 namespace syncline {

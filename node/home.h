@@ -6,12 +6,12 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "replication/peer/device_identity.h"
+#include "replication/device_identity.h"
 
 namespace syncline {
 
-// The directory that a node lives in: "store", "chunks", "device.key" (mode
-// 0600), "lock" and, while it serves, "control.sock".
+// The directory that a node lives in: "store", "chunks", "witness",
+// "device.key" (mode 0600), "lock" and, while it serves, "control.sock".
 
 // Keeps other processes out of a home, also before its store is there. Given
 // back when destroyed, or when the process dies.

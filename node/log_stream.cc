@@ -9,8 +9,8 @@
 #include "node/log_keeper.h"
 #include "node/node_core.h"
 #include "proto/entry_codec.h"
+#include "replication/device_identity.h"
 #include "replication/path_glob.h"
-#include "replication/peer/device_identity.h"
 
 namespace syncline {
 namespace {

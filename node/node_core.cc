@@ -42,6 +42,7 @@ absl::Status NodeCore::OpenAll() {
   SYNCLINE_ASSIGN_OR_RETURN(DeviceIdentity identity,
                             OpenIdentity(options_.home));
   SYNCLINE_ASSIGN_OR_RETURN(store_, RocksStore::Open(options_.home / "store"));
+  SYNCLINE_ASSIGN_OR_RETURN(witness_, Witness::Open(options_.home, *store_));
   SYNCLINE_ASSIGN_OR_RETURN(
       chunks_, ChunkStore::Open(*store_, options_.home / "chunks"));
   sync_thread_ = std::make_unique<SyncThread>();
@@ -52,8 +53,8 @@ absl::Status NodeCore::OpenAll() {
       settings_,
       Settings::Open(*store_, *sync_thread_, io_.get_executor(), random_,
                      options_.name.empty() ? MachineName() : options_.name));
-  PeerHost::Self self = {std::move(identity), settings_->name(),
-                         settings_->origin(), random_.Bytes(kNonceBytes)};
+  PeerHost::Self self = {
+      std::move(identity), settings_->name(), settings_->origin(), {}};
   self_ = std::move(self);
   for (const auto& [number, row] : settings_->projects()) {
     const absl::Status opened = OpenProject(row);
@@ -63,6 +64,7 @@ absl::Status NodeCore::OpenAll() {
       return opened;
     }
   }
+  SYNCLINE_RETURN_IF_ERROR(CheckIdentity());
   loop_ =
       std::make_unique<KjLoop>(io_.get_executor(), [](const absl::Status&) {});
   peers_ = std::make_unique<PeerManager>(
@@ -154,6 +156,8 @@ void NodeCore::DrainCommits() {
 }
 
 void NodeCore::CloseStore() {
+  close_waits_ = !remade_.empty();
+  if (close_waits_) return;
   peers_.reset();
   pool_->join();
   projects_.clear();

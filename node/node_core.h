@@ -28,6 +28,7 @@
 #include "node/project_runtime.h"
 #include "node/settings.h"
 #include "node/types.h"
+#include "node/witness.h"
 #include "proto/kj_loop.h"
 #include "replication/peer/peer_host.h"
 #include "replication/peer/peer_manager.h"
@@ -127,6 +128,10 @@ class NodeCore final : public PeerHost,
   void RememberPeer(const PeerRecord& peer) override;
   void RememberFrontier(const DeviceId& device, const ProjectId& project,
                         const VersionVector& frontier) override;
+  void GiveUp(const ProjectId& project, const Fork& fork) override;
+  void CopyFound() override;
+  // Peers hold these entries of this node.
+  void NotePublished(const ProjectId& project, const VersionVector& frontier);
   void RememberFrontiers();  // Of those connected.
 
   // ---- parts
@@ -174,6 +179,16 @@ class NodeCore final : public PeerHost,
   NodeCore(boost::asio::io_context& io, NodeOptions options);
   absl::Status OpenAll();
   absl::Status OpenProject(const ProjectRow& row);
+  // ---- node/identity.cc
+  // Takes another origin if this is not the store that was closed last.
+  absl::Status CheckIdentity();
+  absl::Status TakeNewLogIds();
+  // Takes another origin, for all projects, durably; sessions begin anew.
+  absl::Status TakeOrigin(const std::string& why);
+  // Makes the project anew without what is behind `fork`.
+  void Remake(ProjectRuntime& project, const Fork& fork);
+  void RebuildClosed(ProjectNumber number, const Fork& fork);
+  void Reopen(ProjectNumber number, absl::Status status);
   void AddProject(const std::string& name, const ProjectId& id,
                   StatusCallback done);
   void ForgetProject(ProjectNumber number,
@@ -226,6 +241,8 @@ class NodeCore final : public PeerHost,
   bool closing_ = false;
   bool serving_ = false;
   std::atomic<bool> stop_work_ = false;
+  std::optional<std::int64_t> copy_found_ms_;  // Steady clock.
+  bool witnessing_ = false;                    // A worker writes the witness.
   StatusCallback closed_;
   absl::Status close_error_;  // The first one.
   std::size_t closing_left_ = 0;
@@ -234,15 +251,20 @@ class NodeCore final : public PeerHost,
   std::unique_ptr<KjLoop> loop_;
   std::unique_ptr<HomeLock> lock_;
   std::unique_ptr<Store> store_;
+  std::unique_ptr<Witness> witness_;
   std::unique_ptr<ChunkStore> chunks_;
   std::unique_ptr<boost::asio::thread_pool> pool_;
   std::unique_ptr<SyncThread> sync_thread_;
   std::unique_ptr<CommitQueue> commits_;
   std::unique_ptr<Settings> settings_;
   std::map<ProjectNumber, ProjectRuntime> projects_;
-  // Those that could not be opened because of damage, and why. The others go
-  // on; these are told by name, and may be removed.
+  // Those that are not open because of damage, or because they are being made
+  // anew, and why. The others go on; these are told by name, and may be
+  // removed.
   std::map<ProjectNumber, absl::Status> damaged_;
+  // Those that are being made anew; null once they are closed for it.
+  std::map<ProjectNumber, std::unique_ptr<Replica>> remade_;
+  bool close_waits_ = false;  // For them.
   std::unique_ptr<PeerManager> peers_;
   OpenReads reads_;
   std::unique_ptr<LogKeeper> keeper_;

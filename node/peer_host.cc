@@ -151,6 +151,7 @@ void NodeCore::RememberFrontier(const DeviceId& device,
                                 const ProjectId& project,
                                 const VersionVector& frontier) {
   settings_->PutFrontier(device, project, frontier, nullptr);
+  NotePublished(project, frontier);
 }
 
 void NodeCore::RememberFrontiers() {

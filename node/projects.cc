@@ -89,7 +89,7 @@ void NodeCore::AddProject(const std::string& name, const ProjectId& id,
 
 void NodeCore::RemoveProject(const std::string& name, StatusCallback done) {
   const absl::StatusOr<ProjectRuntime*> found = Find(name);
-  if (!found.ok() && !absl::IsDataLoss(found.status())) {
+  if (absl::IsNotFound(found.status()) || absl::IsUnavailable(found.status())) {
     return done(found.status());
   }
   if (found.ok() && (*found)->verifying) {

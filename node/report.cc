@@ -130,6 +130,7 @@ void NodeCore::Report(const std::vector<std::string>& names, bool with_peers,
   report.uptime_s =
       static_cast<std::uint64_t>((time_.SteadyMs() - opened_at_ms_) / kMsPerS);
   report.serving = serving_;
+  report.incident = settings_->incident();
   if (with_peers) report.peers = Peers();
   std::vector<ProjectNumber> numbers;
   for (const ProjectRuntime* project : *selected) {

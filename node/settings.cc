@@ -8,14 +8,15 @@
 #include "base/bytes.h"
 #include "base/status.h"
 
-// Keys: kMeta "node", "project/<number>", "retention/<number>", "mirror/<id>";
-// kPeers "d/<device id>", "f/<device id><project id>", "i/<invitation id>".
-// Numbers are big-endian, ids raw.
+// Keys: kMeta "node", "incident", "project/<number>", "retention/<number>",
+// "mirror/<id>"; kPeers "d/<device id>", "f/<device id><project id>",
+// "i/<invitation id>". Numbers are big-endian, ids raw.
 
 namespace syncline {
 namespace {
 
 constexpr std::string_view kNodeKey = "node";
+constexpr std::string_view kIncidentKey = "incident";
 constexpr std::string_view kProjectPrefix = "project/";
 constexpr std::string_view kRetentionPrefix = "retention/";
 constexpr std::string_view kMirrorPrefix = "mirror/";
@@ -78,6 +79,21 @@ absl::Status Settings::Create(RandomSource& random, std::string_view name) {
   return store_.Write(batch, true);
 }
 
+absl::Status Settings::TakeOrigin(RandomSource& random,
+                                  const Incident& incident) {
+  const Origin before = std::exchange(origin_, Origin::Random(random));
+  WriteBatch batch;
+  batch.Put(Column::kMeta, kNodeKey, NodeRow());
+  batch.Put(Column::kMeta, kIncidentKey, EncodeIncident(incident));
+  const absl::Status written = store_.Write(batch, true);
+  if (written.ok()) {
+    incident_ = incident;
+  } else {
+    origin_ = before;
+  }
+  return written;
+}
+
 std::string Settings::NodeRow() const {
   std::string row;
   AppendU32(row, kFormat);
@@ -118,6 +134,8 @@ absl::Status Settings::LoadNode(std::string_view key, std::string_view value) {
       return DataLoss("the node's row cannot be read");
     }
     origin_ = *origin;
+  } else if (key == kIncidentKey) {
+    SYNCLINE_ASSIGN_OR_RETURN(incident_, DecodeIncident(value));
   } else if (key.starts_with(kProjectPrefix)) {
     SYNCLINE_ASSIGN_OR_RETURN(ProjectRow row, DecodeProjectRow(value));
     KeepProject(std::move(row));

@@ -20,7 +20,7 @@
 #include "kv/store.h"
 #include "log/sync_thread.h"
 #include "node/settings_rows.h"
-#include "replication/peer/device_identity.h"
+#include "replication/device_identity.h"
 #include "replication/project_id.h"
 
 namespace syncline {
@@ -55,6 +55,12 @@ class Settings {
   Settings& operator=(const Settings&) = delete;
 
   [[nodiscard]] const Origin& origin() const { return origin_; }
+  // Takes another origin, durably (blocking), because of `incident`.
+  absl::Status TakeOrigin(RandomSource& random, const Incident& incident);
+  // The last reason to take another origin, if there was one.
+  [[nodiscard]] const std::optional<Incident>& incident() const {
+    return incident_;
+  }
   [[nodiscard]] const std::string& name() const { return name_; }
   void SetName(std::string name, Done done);
 
@@ -142,6 +148,7 @@ class Settings {
   boost::asio::any_io_executor executor_;
 
   Origin origin_;
+  std::optional<Incident> incident_;
   std::string name_;
   std::uint32_t next_project_ = 1;
   std::uint32_t next_mirror_ = 1;

@@ -211,4 +211,20 @@ absl::Status CheckProjectName(std::string_view name) {
   return absl::OkStatus();
 }
 
+std::string EncodeIncident(const Incident& incident) {
+  std::string out;
+  AppendU64(out, static_cast<std::uint64_t>(incident.at_ms));
+  AppendSized(out, incident.what);
+  return out;
+}
+
+absl::StatusOr<Incident> DecodeIncident(std::string_view bytes) {
+  ByteReader reader(bytes);
+  Incident incident;
+  incident.at_ms = static_cast<std::int64_t>(reader.U64());
+  incident.what = reader.Sized();
+  if (!reader.AtEnd()) return DataLoss("the incident's row cannot be read");
+  return incident;
+}
+
 }  // namespace syncline

@@ -10,7 +10,8 @@
 #include "clock/version_vector.h"
 #include "kv/keys.h"
 #include "log/retention.h"
-#include "replication/peer/device_identity.h"
+#include "node/incident.h"
+#include "replication/device_identity.h"
 #include "replication/project_id.h"
 
 // The rows of a node's settings and their bytes (node/FORMAT.md). Plain
@@ -53,6 +54,9 @@ struct InvitationRow {
   bool used = false;
   friend bool operator==(const InvitationRow&, const InvitationRow&) = default;
 };
+
+std::string EncodeIncident(const Incident& incident);
+absl::StatusOr<Incident> DecodeIncident(std::string_view bytes);
 
 // What a device is known to hold of a project, durably.
 struct FrontierRow {

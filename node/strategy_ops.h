@@ -4,7 +4,7 @@
 #include <string>
 
 #include "node/types.h"
-#include "replication/peer/device_identity.h"
+#include "replication/device_identity.h"
 #include "replication/replica.h"
 
 // How conflicts of one project are resolved: settings that all its devices

@@ -96,6 +96,8 @@ struct Status {
   projects @3 :List(Project);    # By name.
   peers @4 :List(Peer);          # By id.
   serving @5 :Bool;              # Whether it listens for peers.
+  incident @6 :Text;             # Why it last took another origin, or empty.
+  incidentMs @7 :Int64;          # When that was, ms since 1970.
 }
 
 struct Settled {

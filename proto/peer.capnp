@@ -183,6 +183,16 @@ interface Peer {
   pushState @9 (piece :StatePiece) -> (answer :PushAnswer);
   # Part of a pull that was answered with a state. Answered when the piece is
   # staged, which gives its bytes back to the window.
+
+  history @10 (project :Data, origin :Data, counters :List(UInt64))
+      -> (answer :HistoryAnswer);
+  # Asks for the chain hashes of one origin at these counters, ascending and
+  # at most 64: how two histories that differ find out where they part. Also
+  # answered while the project is fenced.
+
+  copied @11 (origin :Data) -> ();
+  # Two instances of the callee run as `origin`, which the caller has met in
+  # turn: one is a copy of the other. Both must take another origin.
 }
 
 struct Announcement {
@@ -221,19 +231,46 @@ struct Position {
   # not durable yet.
 
   chains @3 :List(ChainHead);
-  # Of the sender's own origin and of the receiver's.
+  # Of the sender's own origin and of the receiver's, and of all origins that
+  # their devices had before, as far as the sender knows them; at most 64.
 
   truncated @4 :Data;
   # Encoded vector of what the sender's log no longer holds.
 
   logId @5 :Data;
   # The sender's log, 16 bytes.
+
+  settled @6 :List(SettledFork);
+  # Of origins of the sender's device that it gave up a fork of: what it holds
+  # of them is right, and whoever holds something else gives that up. At most
+  # 64.
+}
+
+struct SettledFork {
+  origin @0 :Data;
+  # 16 bytes.
+
+  counter @1 :UInt64;
+  # Both sides of the fork held the same entries up to there.
+
+  givenUp @2 :Data;
+  # Chain hash behind the next entry, on the side that was given up, 32 bytes;
+  # empty if there was no such entry.
 }
 
 struct CompareAnswer {
   union {
     position @0 :Position;
     # Of the callee; with its frontier if that differs from the caller's.
+
+    stopped @1 :Stop;
+  }
+}
+
+struct HistoryAnswer {
+  union {
+    hashes @0 :List(Data);
+    # One for each counter asked for; empty where the callee cannot tell.
 
     stopped @1 :Stop;
   }

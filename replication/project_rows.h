@@ -10,9 +10,14 @@ namespace syncline {
 // Rows of Column::kProjects that replication keeps beside those of the log
 // (log/FORMAT.md): project number, one letter, key.
 enum class ProjectRow : char {
-  kDevice = 'd',  // Origin -> Ed25519 public key of its device.
-  kState = 's',   // Another node's state on its way in: state_intake.cc.
-  kWant = 'w',    // SHA-256 of a payload that lacks chunks -> the payload.
+  kDevice = 'd',   // Origin -> Ed25519 public key of its device.
+  kSettled = 'g',  // Origin whose fork was given up here -> varint counter up
+                   // to which both sides were the same, chain hash (32) behind
+                   // the first entry of what was given up, if anything.
+  kReady = 'r',    // (Under the number of a project that is made anew: see
+                   // replication/rebuild.h.)
+  kState = 's',    // Another node's state on its way in: state_intake.cc.
+  kWant = 'w',     // SHA-256 of a payload that lacks chunks -> the payload.
   // Conflicts (replication/conflict_records.cc). Seq u64 and path of a record
   // that made one -> it; of one that ended one -> the rest of that row's key.
   kConflict = 'c',

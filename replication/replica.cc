@@ -9,6 +9,7 @@
 #include "proto/entry_codec.h"
 #include "replication/conflict_resolver.h"
 #include "replication/project_rows.h"
+#include "replication/rebuild.h"
 #include "replication/replica_impl.h"
 
 namespace syncline {
@@ -57,6 +58,7 @@ std::size_t EventsAtOnce(std::span<const EventView> events) {
 }  // namespace
 
 absl::Status Replica::Impl::OpenParts() {
+  SYNCLINE_RETURN_IF_ERROR(FinishRebuild(env.store, identity.number));
   SYNCLINE_ASSIGN_OR_RETURN(
       log, AppendLog::Open(env.commits, identity.number, env.random, {}));
   CausalState::Options state_options;
@@ -67,6 +69,7 @@ absl::Status Replica::Impl::OpenParts() {
   SYNCLINE_ASSIGN_OR_RETURN(
       wants, ContentWants::Open(env.store, env.chunks, identity.number));
   SYNCLINE_RETURN_IF_ERROR(LoadDevices());
+  SYNCLINE_ASSIGN_OR_RETURN(settled, SettledForks(env.store, identity.number));
   SYNCLINE_RETURN_IF_ERROR(ReplayTail());
   SYNCLINE_ASSIGN_OR_RETURN(
       records, ConflictRecords::Open(env.store, identity.number, *state));
@@ -223,6 +226,20 @@ void Replica::Impl::AppendEvents(std::span<const EventView> events,
   log->Append(event_drafts, {}, durability, std::move(done));
 }
 
+absl::Status Replica::Impl::CheckNotGivenUp(
+    const CheckedSegment& segment) const {
+  for (const SettledFork& fork : settled) {
+    for (const CheckedEntry& checked : segment.fresh) {
+      if (checked.entry.dot == fork.first() && fork.given_up == checked.chain) {
+        return MakeStatus(absl::StatusCode::kAborted,
+                          "fork: entry " + fork.first().ToText() +
+                              " is of a history that was given up");
+      }
+    }
+  }
+  return absl::OkStatus();
+}
+
 absl::StatusOr<std::vector<std::string>> Replica::Impl::ApplyAll(
     const CheckedSegment& segment, WriteBatch& rows) {
   std::vector<std::string> changes;
@@ -348,6 +365,8 @@ void Replica::Ingest(std::string_view frames,
   const absl::StatusOr<CheckedSegment> segment =
       CheckSegment(frames, heads, *impl_->log);
   if (!segment.ok()) return done(segment.status());
+  const absl::Status wanted = impl_->CheckNotGivenUp(*segment);
+  if (!wanted.ok()) return done(wanted);
   WriteBatch rows;
   const absl::StatusOr<std::vector<std::string>> changes =
       impl_->ApplyAll(*segment, rows);
@@ -411,6 +430,24 @@ ChunkStore& Replica::chunks() { return impl_->env.chunks; }
 std::string Replica::DeviceOf(const Origin& origin) const {
   const auto at = impl_->devices.find(origin);
   return at != impl_->devices.end() ? at->second : std::string();
+}
+
+std::vector<Origin> Replica::OriginsOf(std::string_view device) const {
+  std::vector<Origin> origins;
+  for (const auto& [origin, key] : impl_->devices) {
+    if (key == device) origins.push_back(origin);
+  }
+  return origins;
+}
+
+const std::vector<SettledFork>& Replica::settled() const {
+  return impl_->settled;
+}
+
+void Replica::TakeOrigin(const Origin& fresh) {
+  impl_->identity.self = fresh;
+  impl_->state->TakeSelf(fresh);
+  impl_->event_writer.reset();
 }
 
 absl::Status Replica::health() const { return impl_->Health(); }

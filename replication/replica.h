@@ -23,6 +23,7 @@
 #include "replication/conflict_records.h"
 #include "replication/content_merge.h"
 #include "replication/content_wants.h"
+#include "replication/fork.h"
 #include "replication/project_id.h"
 #include "replication/project_settings.h"
 #include "replication/segment_check.h"
@@ -124,7 +125,8 @@ class Replica {
   // Takes in frames that a peer sent, in its log order, once CheckSegment has
   // passed them all. `done` comes when they are durable. Known entries are
   // skipped. Chunks that came with them must be in the chunk store already.
-  //   as CheckSegment      the peer is broken; nothing changed
+  //   as CheckSegment      the peer is broken, or a fork; nothing changed
+  //   kAborted             also: it has what was given up here
   //   as health()          an earlier write failed
   //   other                this write failed
   void Ingest(std::string_view frames, const std::vector<ChainHead>& heads,
@@ -177,6 +179,15 @@ class Replica {
   [[nodiscard]] ChunkStore& chunks();
   // The device of an origin, if its first entry was seen: a public key.
   [[nodiscard]] std::string DeviceOf(const Origin& origin) const;
+  // Every origin of `device`, a public key, whose first entry was seen.
+  [[nodiscard]] std::vector<Origin> OriginsOf(std::string_view device) const;
+  // The forks that were given up here, see replication/rebuild.h. What was
+  // given up does not come in again.
+  [[nodiscard]] const std::vector<SettledFork>& settled() const;
+
+  // Takes another origin for the entries that are made from now on, in this
+  // turn. It must be durable that no other will be taken again.
+  void TakeOrigin(const Origin& fresh);
   // OK, or the error of the write that failed: nothing is taken any more.
   [[nodiscard]] absl::Status health() const;
 

@@ -45,6 +45,8 @@ struct Replica::Impl final : StateIntake::Host {
   // The changes of each entry of `segment`, encoded.
   absl::StatusOr<std::vector<std::string>> ApplyAll(
       const CheckedSegment& segment, WriteBatch& rows);
+  // Whether `segment` has entries that were given up here.
+  absl::Status CheckNotGivenUp(const CheckedSegment& segment) const;
   void NoteDevice(const Origin& origin, const std::string& key,
                   WriteBatch& rows);
   // What an entry did, after it was applied: `rows` go with its record.
@@ -97,6 +99,7 @@ struct Replica::Impl final : StateIntake::Host {
   ProjectSettings settings;
   std::string own_device;  // As the setting "authority" may name it.
   std::map<Origin, std::string> devices;
+  std::vector<SettledFork> settled;
   // For the frontier as it is; nothing once others' entries came in.
   std::optional<EventWriter> event_writer;
   // Of the events being appended; kept for its memory.

@@ -159,6 +159,14 @@ object ToJson(control::Status::Reader in) {
   SetText(out, "version", in.getVersion());
   out["uptime_s"] = in.getUptimeS();
   out["serving"] = in.getServing();
+  if (in.getIncident().size() > 0) {
+    object incident;
+    SetText(incident, "what", in.getIncident());
+    incident["at"] = TimeOrNull(in.getIncidentMs());
+    out["incident"] = std::move(incident);
+  } else {
+    out["incident"] = nullptr;
+  }
   out["projects"] = ToJsonList(in.getProjects());
   out["peers"] = ToJsonList(in.getPeers());
   return out;

@@ -120,6 +120,11 @@ absl::StatusOr<ExitCode> ShowStatus(const Invocation& in) {
       FromKj(status.getDevice().getId()),
       session->served() ? fmt::format("serving for {} s", status.getUptimeS())
                         : std::string("not serving")));
+  if (status.getIncident().size() > 0) {
+    PrintLine(Paint(Tone::kBad, fmt::format("attention, {}: ",
+                                            TimeText(status.getIncidentMs()))) +
+              Shown(FromKj(status.getIncident())));
+  }
   if (status.getProjects().size() > 0) PrintLine("");
   PrintProjects(status);
   PrintMirrors(status);

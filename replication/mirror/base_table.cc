@@ -92,6 +92,30 @@ void BaseTable::Erase(ProjectNumber project, std::uint32_t id,
   rows.DeleteRange(Column::kMirror, prefix, PrefixEnd(prefix));
 }
 
+absl::Status BaseTable::MapTokens(const Store& store, ProjectNumber project,
+                                  std::uint32_t id,
+                                  const std::function<Token(const Token&)>& map,
+                                  WriteBatch& rows) {
+  const std::string prefix = MirrorPrefix(project, id) + kPathTag;
+  IterateOptions options;
+  options.lower_bound = prefix;
+  options.upper_bound = PrefixEnd(prefix);
+  options.fill_cache = false;
+  const auto stored = store.NewIterator(Column::kMirror, options);
+  for (stored->Seek(prefix); stored->Valid(); stored->Next()) {
+    SYNCLINE_ASSIGN_OR_RETURN(BaseEntry entry,
+                              DecodeBaseEntry(stored->value()));
+    if (entry.token.empty()) continue;
+    const absl::StatusOr<Token> token = DecodeToken(entry.token);
+    if (!token.ok()) return BadRow(stored->key());
+    std::string mapped = EncodeToken(map(*token));
+    if (mapped == entry.token) continue;
+    entry.token = std::move(mapped);
+    rows.Put(Column::kMirror, stored->key(), EncodeBaseEntry(entry));
+  }
+  return stored->status();
+}
+
 absl::Status BaseTable::Load() {
   IterateOptions options;
   options.lower_bound = prefix_;

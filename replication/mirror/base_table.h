@@ -65,6 +65,14 @@ class BaseTable {
   // Adds the removal of all rows of mirror `id` to `rows`.
   static void Erase(ProjectNumber project, std::uint32_t id, WriteBatch& rows);
 
+  // Adds to `rows` what changes in the Base of mirror `id` when heads and items
+  // are called otherwise, as `map` says. The mirror must not be open.
+  //   kDataLoss  rows that cannot be read
+  static absl::Status MapTokens(const Store& store, ProjectNumber project,
+                                std::uint32_t id,
+                                const std::function<Token(const Token&)>& map,
+                                WriteBatch& rows);
+
   BaseTable(const BaseTable&) = delete;
   BaseTable& operator=(const BaseTable&) = delete;
 

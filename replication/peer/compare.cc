@@ -1,5 +1,9 @@
 #include "replication/peer/compare.h"
 
+#include <algorithm>
+#include <set>
+#include <vector>
+
 #include "base/status.h"
 #include "log/append_log.h"
 #include "replication/replica.h"
@@ -28,9 +32,88 @@ absl::StatusOr<bool> Contradicts(const AppendLog& log, const ChainHead& head) {
   return *hash != head.hash;
 }
 
+// Origins whose histories the two must agree on before anything moves: those
+// that one of them writes or has written as.
+std::set<Origin> OriginsOf(Replica& replica, const Counterpart& peer) {
+  std::set<Origin> origins = {replica.identity().self, peer.origin};
+  for (const std::string& key :
+       {replica.identity().device_key, peer.device_key})
+    for (const Origin& origin : replica.OriginsOf(key))
+      if (origins.size() < kPositionOriginsMax) origins.insert(origin);
+  return origins;
+}
+
+bool Has(const std::vector<SettledFork>& settled, const Origin& origin) {
+  return std::any_of(
+      settled.begin(), settled.end(),
+      [&](const SettledFork& fork) { return fork.fork.origin == origin; });
+}
+
+// Whether this node gives up what it holds of `origin` where `peer` holds
+// something else.
+bool GivesWay(Replica& replica, const Counterpart& peer, const Origin& origin,
+              const std::vector<SettledFork>& settled_by_them) {
+  const Replica::Identity& own = replica.identity();
+  const std::string device = replica.DeviceOf(origin);
+  if (origin == own.self || device == own.device_key)
+    return !Has(replica.settled(), origin);
+  return device == peer.device_key && Has(settled_by_them, origin);
+}
+
+// Entries of one of the two that it has fewer of than the other.
+std::optional<Contradiction> FindSetBack(Replica& replica,
+                                         const Counterpart& peer,
+                                         const Position& ours,
+                                         const Position& theirs, Asked asked) {
+  const Origin& self = replica.identity().self;
+  const std::uint64_t own = replica.log().frontier().CounterOf(self);
+  const std::uint64_t theirs_of_us = CounterIn(theirs, self).value_or(0);
+  if (theirs_of_us > own)
+    return Contradiction{
+        Fence("this node was set back: its peer has " +
+              std::to_string(theirs_of_us) + " of its entries, it has " +
+              std::to_string(own)),
+        Dot{self, own + 1}};
+  // An older position of theirs proves nothing: more may have come meanwhile,
+  // by way of others.
+  const std::optional<std::uint64_t> theirs_of_them =
+      CounterIn(theirs, peer.origin);
+  const std::uint64_t ours_of_them = CounterIn(ours, peer.origin).value_or(0);
+  if (asked == Asked::kByUs && theirs_of_them && ours_of_them > *theirs_of_them)
+    return Contradiction{
+        Fence("the peer was set back: it has " +
+              std::to_string(*theirs_of_them) + " of its entries, this node " +
+              std::to_string(ours_of_them)),
+        std::nullopt};
+  return std::nullopt;
+}
+
+// What the peer has given up of its own, and this node still holds. Chain heads
+// do not tell that while the peer has nothing in its place.
+absl::StatusOr<std::optional<Contradiction>> FindGivenUp(
+    Replica& replica, const Counterpart& peer, const Position& theirs) {
+  for (const SettledFork& settled : theirs.settled) {
+    if (!settled.given_up) continue;
+    const absl::StatusOr<Hash> ours = replica.log().ChainAt(settled.first());
+    if (absl::IsNotFound(ours.status())) continue;
+    SYNCLINE_RETURN_IF_ERROR(ours.status());
+    const Origin& origin = settled.fork.origin;
+    if (*ours != *settled.given_up) continue;
+    Contradiction found{
+        Fence("fork: its device has given up what is held here of origin " +
+              origin.ToHex() + " from " +
+              std::to_string(settled.first().counter) + " on"),
+        std::nullopt};
+    if (GivesWay(replica, peer, origin, theirs.settled))
+      found.give_up = settled.first();
+    return found;
+  }
+  return std::nullopt;
+}
+
 }  // namespace
 
-absl::StatusOr<Position> PositionOf(Replica& replica, const Origin& theirs) {
+absl::StatusOr<Position> PositionOf(Replica& replica, const Counterpart& peer) {
   const AppendLog& log = replica.log();
   Position position;
   position.frontier_hash = Sha256(log.durable_frontier().Encode());
@@ -38,47 +121,48 @@ absl::StatusOr<Position> PositionOf(Replica& replica, const Origin& theirs) {
   // The state may be ahead of the disk; its digest speaks for its frontier.
   if (replica.state().frontier() == log.durable_frontier())
     position.digest = replica.state().Digest();
-  for (const Origin& origin : {replica.identity().self, theirs}) {
+  for (const Origin& origin : OriginsOf(replica, peer)) {
     const Dot dot{origin, log.durable_frontier().CounterOf(origin)};
     SYNCLINE_ASSIGN_OR_RETURN(const Hash hash, log.ChainAt(dot));
     position.chains.push_back({dot, hash});
   }
   position.truncated = log.truncated();
   position.log_id = log.id().bytes;
+  for (const SettledFork& fork : replica.settled())
+    if (replica.DeviceOf(fork.fork.origin) == replica.identity().device_key &&
+        position.settled.size() < kPositionOriginsMax)
+      position.settled.push_back(fork);
   return position;
 }
 
-absl::StatusOr<std::optional<Stop>> FindContradiction(
-    const AppendLog& log, const Origin& self, const Origin& peer,
-    const Position& ours, const Position& theirs, Asked asked) {
-  using Found = std::optional<Stop>;
-  // More entries of this node than it has: they were lost here.
-  const std::uint64_t own = log.frontier().CounterOf(self);
-  const std::uint64_t theirs_of_us = CounterIn(theirs, self).value_or(0);
-  if (theirs_of_us > own)
-    return Found(Fence("this node was set back: its peer has " +
-                       std::to_string(theirs_of_us) +
-                       " of its entries, it has " + std::to_string(own)));
-  // An older position of theirs proves nothing: more may have come meanwhile,
-  // by way of others.
-  const std::optional<std::uint64_t> theirs_of_them = CounterIn(theirs, peer);
-  const std::uint64_t ours_of_them = CounterIn(ours, peer).value_or(0);
-  if (asked == Asked::kByUs && theirs_of_them && ours_of_them > *theirs_of_them)
-    return Found(Fence(
-        "the peer was set back: it has " + std::to_string(*theirs_of_them) +
-        " of its entries, this node " + std::to_string(ours_of_them)));
+absl::StatusOr<std::optional<Contradiction>> FindContradiction(
+    Replica& replica, const Counterpart& peer, const Position& ours,
+    const Position& theirs, Asked asked) {
+  std::optional<Contradiction> found =
+      FindSetBack(replica, peer, ours, theirs, asked);
+  if (found) return found;
+  SYNCLINE_ASSIGN_OR_RETURN(found, FindGivenUp(replica, peer, theirs));
+  if (found) return found;
   for (const ChainHead& head : theirs.chains) {
-    SYNCLINE_ASSIGN_OR_RETURN(const bool contradicts, Contradicts(log, head));
-    if (contradicts)
-      return Found(Fence("fork: the history of origin " +
-                         head.dot.origin.ToHex() + " differs at or before " +
-                         std::to_string(head.dot.counter)));
+    SYNCLINE_ASSIGN_OR_RETURN(const bool contradicts,
+                              Contradicts(replica.log(), head));
+    if (!contradicts) continue;
+    const Origin& origin = head.dot.origin;
+    found = Contradiction{
+        Fence("fork: the history of origin " + origin.ToHex() +
+              " differs at or before " + std::to_string(head.dot.counter)),
+        std::nullopt};
+    if (GivesWay(replica, peer, origin, theirs.settled))
+      found->give_up = head.dot;
+    return found;
   }
   if (ours.frontier_hash == theirs.frontier_hash && ours.digest &&
       theirs.digest && *ours.digest != *theirs.digest)
-    return Found({Stop::Reason::kDiverged,
-                  "both nodes hold the same entries but not the same state"});
-  return Found();
+    found = Contradiction{
+        {Stop::Reason::kDiverged,
+         "both nodes hold the same entries but not the same state"},
+        std::nullopt};
+  return found;
 }
 
 bool CanServe(const AppendLog& log, const VersionVector& frontier) {

@@ -14,21 +14,37 @@ class Replica;
 
 // Where two nodes stand to each other in a project before anything moves.
 
-// Where `replica` stands, for a peer whose store is `theirs`; of what is
-// durable only. Its sender leaves out the frontier where the hash will do.
+// Whom a node compares itself with.
+struct Counterpart {
+  Origin origin;           // Its store's present incarnation.
+  std::string device_key;  // Of all its incarnations.
+};
+
+// Where `replica` stands, for `peer`; of what is durable only. Its sender
+// leaves out the frontier where the hash will do.
 //   kDataLoss, other  the log cannot be read
-absl::StatusOr<Position> PositionOf(Replica& replica, const Origin& theirs);
+absl::StatusOr<Position> PositionOf(Replica& replica, const Counterpart& peer);
 
 // Which of two positions was taken first: the asking side's.
 enum class Asked : bool { kByUs, kByThem };
 
-// Why nothing may move between a node at `ours` and the sender of `theirs`:
-// histories that contradict each other (kFence), or equal frontiers with
-// unequal states (kDiverged). Nothing if they may go on.
+// Why nothing may move between two nodes.
+struct Contradiction {
+  Stop stop;
+  // Set if this node is to give up its side: an entry that the two do not both
+  // hold, in whose origin their histories part. It is if its own store was set
+  // back, and where the owner of an origin has settled what it holds. The
+  // owner of an origin gives way to everybody until he has.
+  std::optional<Dot> give_up;
+};
+
+// What stands between a node at `ours` and `peer` at `theirs`: histories that
+// contradict each other (kFence), or equal frontiers with unequal states
+// (kDiverged). Nothing if they may go on.
 //   other  the log cannot be read
-absl::StatusOr<std::optional<Stop>> FindContradiction(
-    const AppendLog& log, const Origin& self, const Origin& peer,
-    const Position& ours, const Position& theirs, Asked asked);
+absl::StatusOr<std::optional<Contradiction>> FindContradiction(
+    Replica& replica, const Counterpart& peer, const Position& ours,
+    const Position& theirs, Asked asked);
 
 // Whether `log` still holds all that a peer at `frontier` lacks.
 bool CanServe(const AppendLog& log, const VersionVector& frontier);

@@ -2,7 +2,7 @@
 
 #include <string>
 
-#include "replication/peer/device_identity.h"
+#include "replication/device_identity.h"
 
 namespace syncline {
 

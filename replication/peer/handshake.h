@@ -13,7 +13,7 @@
 #include "base/random.h"
 #include "base/time_source.h"
 #include "clock/origin.h"
-#include "replication/peer/device_identity.h"
+#include "replication/device_identity.h"
 #include "replication/peer/invitation.h"
 #include "replication/peer/peer_host.h"
 

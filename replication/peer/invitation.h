@@ -7,7 +7,7 @@
 
 #include "absl/status/statusor.h"
 #include "base/random.h"
-#include "replication/peer/device_identity.h"
+#include "replication/device_identity.h"
 #include "replication/project_id.h"
 
 namespace syncline {

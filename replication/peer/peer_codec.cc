@@ -7,6 +7,7 @@
 #include <variant>
 
 #include "base/status.h"
+#include "replication/peer/history_codec.h"
 
 namespace syncline {
 namespace {
@@ -59,16 +60,21 @@ absl::StatusOr<std::vector<ChainHead>> DecodeChains(
   std::vector<ChainHead> chains;
   chains.reserve(in.size());
   for (const auto wire : in) {
-    const std::optional<Origin> origin =
-        Origin::FromBytes(View(wire.getOrigin()));
-    if (!origin) return Malformed("origin");
+    SYNCLINE_ASSIGN_OR_RETURN(const Origin origin,
+                              DecodeOrigin(wire.getOrigin()));
     SYNCLINE_ASSIGN_OR_RETURN(const Hash hash, DecodeHash(wire.getHash()));
-    chains.push_back({{*origin, wire.getCounter()}, hash});
+    chains.push_back({{origin, wire.getCounter()}, hash});
   }
   return chains;
 }
 
 }  // namespace
+
+absl::StatusOr<Origin> DecodeOrigin(capnp::Data::Reader bytes) {
+  const std::optional<Origin> origin = Origin::FromBytes(View(bytes));
+  if (!origin) return Malformed("origin");
+  return *origin;
+}
 
 capnp::Data::Reader DataOf(std::string_view bytes) {
   return {reinterpret_cast<const capnp::byte*>(bytes.data()), bytes.size()};
@@ -107,9 +113,7 @@ absl::StatusOr<Hello> DecodeHello(wire::Hello::Reader in) {
   hello.features = in.getFeatures();
   hello.device_key = Bytes(in.getDeviceKey());
   hello.device_name = CleanText(in.getDeviceName(), kDeviceNameBytesMax);
-  const std::optional<Origin> origin = Origin::FromBytes(View(in.getOrigin()));
-  if (!origin) return Malformed("origin");
-  hello.origin = *origin;
+  SYNCLINE_ASSIGN_OR_RETURN(hello.origin, DecodeOrigin(in.getOrigin()));
   hello.instance_nonce = Bytes(in.getInstanceNonce());
   hello.wall_clock_ms = in.getWallClockMs();
   hello.challenge = Bytes(in.getChallenge());
@@ -307,6 +311,10 @@ void EncodePosition(const Position& position, wire::Position::Builder out) {
                out.initChains(static_cast<unsigned>(position.chains.size())));
   out.setTruncated(DataOf(position.truncated.Encode()));
   out.setLogId(DataOf(position.log_id));
+  auto settled =
+      out.initSettled(static_cast<unsigned>(position.settled.size()));
+  for (unsigned i = 0; i < settled.size(); ++i)
+    EncodeSettled(position.settled[i], settled[i]);
 }
 
 absl::StatusOr<Position> DecodePosition(wire::Position::Reader in) {
@@ -323,6 +331,12 @@ absl::StatusOr<Position> DecodePosition(wire::Position::Reader in) {
   position.truncated = truncated.value_or(VersionVector());
   if (in.getLogId().size() != kLogIdBytes) return Malformed("log id");
   position.log_id = Bytes(in.getLogId());
+  if (in.getSettled().size() > kPositionOriginsMax)
+    return Malformed("list of origins");
+  for (const auto settled : in.getSettled()) {
+    SYNCLINE_ASSIGN_OR_RETURN(SettledFork fork, DecodeSettled(settled));
+    position.settled.push_back(std::move(fork));
+  }
   return position;
 }
 

@@ -14,6 +14,8 @@ namespace syncline {
 absl::StatusOr<ProjectId> DecodeProjectId(capnp::Data::Reader bytes);
 capnp::Data::Reader DataOf(std::string_view bytes);
 
+absl::StatusOr<Origin> DecodeOrigin(capnp::Data::Reader bytes);
+
 void EncodeHello(const Hello& hello, wire::Hello::Builder out);
 absl::StatusOr<Hello> DecodeHello(wire::Hello::Reader in);
 void EncodeRefusal(const Refusal& refusal, wire::Refusal::Builder out);

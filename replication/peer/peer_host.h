@@ -10,13 +10,14 @@
 #include "absl/status/statusor.h"
 #include "clock/origin.h"
 #include "clock/version_vector.h"
-#include "replication/peer/device_identity.h"
+#include "replication/device_identity.h"
 #include "replication/peer/invitation.h"
 #include "replication/project_id.h"
 
 namespace syncline {
 
 class Replica;
+struct Fork;
 
 // A device that this node may talk to.
 struct PeerRecord {
@@ -67,6 +68,17 @@ class PeerHost {
   virtual void AcceptProjects(const PeerRecord& inviter,
                               const std::vector<ProjectInfo>& projects,
                               std::function<void(absl::Status)> done) = 0;
+  // This node is to give up what it holds behind `fork` (replication/rebuild.h
+  // does it): it was set back, or a copy of it ran, or the owner of the origin
+  // has settled that something else is right. The node must take a new origin
+  // before its next entry and begin all sessions anew. If it is not known where
+  // the histories part (Fork::kUnknown) nothing can be given up: it takes a new
+  // origin if this one is its own, and stays fenced. In a turn of its own; may
+  // come again until it did.
+  virtual void GiveUp(const ProjectId& project, const Fork& fork) = 0;
+  // A copy of this node's home is running, with the same origin: the node must
+  // take another, and begin all sessions anew. In a turn of its own.
+  virtual void CopyFound() = 0;
   // A known device told its current name and addresses.
   virtual void RememberPeer(const PeerRecord& peer) = 0;
   // What a connected device holds durably of a project: told from time to time

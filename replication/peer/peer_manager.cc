@@ -61,6 +61,10 @@ PeerStatus PeerManager::Impl::StatusOf(const Peer& peer) const {
   status.retry_at_ms = peer.retry_at_ms;
   status.sent_bytes = peer.sent_bytes;
   status.received_bytes = peer.received_bytes;
+  if (peer.copied && status.last_error.ok())
+    status.last_error = FailedPrecondition(
+        "two copies of this device's home are running (pair the copy as a "
+        "device of its own)");
   const Connection* connection = Find(peer.connected);
   if (connection == nullptr) {
     if (peer.dialler || peer.greeting)
@@ -120,6 +124,11 @@ void PeerManager::ProjectsChanged() {
   for (const auto& [number, connection] : impl_->connections)
     if (PeerSession* session = connection.connection->session())
       session->ProjectsChanged();
+}
+
+void PeerManager::StartOver(const std::string& reason) {
+  for (const auto& [number, connection] : impl_->connections)
+    connection.connection->Close(reason);
 }
 
 void PeerManager::RetryNow() {

@@ -57,6 +57,9 @@ class PeerManager {
     PeerConnection::Options connection;
     Backoff::Options backoff;
     std::size_t half_open_max = 64;
+    // How long one of two copies of a device keeps its connection before the
+    // other gets its turn.
+    std::int64_t copy_turn_ms = 10'000;
   };
 
   // Borrowed; must outlive the manager. `worker` runs what blocks on the disk
@@ -105,6 +108,9 @@ class PeerManager {
   // projects, and have let go of those that are no longer named when this
   // returns.
   void ProjectsChanged();
+  // Ends all sessions, with `reason` for the peers, and begins them anew: the
+  // host is somebody else now.
+  void StartOver(const std::string& reason);
   // Dials all unconnected peers at once.
   void RetryNow();
 

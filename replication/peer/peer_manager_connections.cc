@@ -53,6 +53,17 @@ absl::Status PeerManager::Impl::Connect(
   return absl::OkStatus();
 }
 
+bool PeerManager::Impl::MeetsCopy(Peer& peer, const Peer::Instance& met) {
+  constexpr std::size_t kFormerMax = 64;
+  if (peer.instance == met) return false;
+  const bool back = peer.former.contains(met);
+  if (peer.former.size() >= kFormerMax) peer.former.clear();
+  if (peer.instance) peer.former.insert(*peer.instance);
+  peer.instance = met;
+  peer.copied = peer.copied || back;
+  return back;
+}
+
 std::optional<Refusal> PeerManager::Impl::Admit(ConnectionNumber number,
                                                 const PeerIdentity& peer,
                                                 bool invited) {
@@ -66,11 +77,21 @@ std::optional<Refusal> PeerManager::Impl::Admit(ConnectionNumber number,
         session ? session->peer().hello.instance_nonce : std::string()};
     const ConnectionFacts fresh{incoming.connection->dialled(),
                                 peer.hello.instance_nonce, invited};
+    // Copies that have taken origins of their own take turns.
+    const bool copies = known.copied && session &&
+                        session->peer().hello.origin != peer.hello.origin;
+    if (copies && env.time.SteadyMs() - known.connected_at_ms <
+                      options.copy_turn_ms)
+      return Refusal{Refusal::Reason::kDuplicate,
+                     "a copy of this device is connected"};
     if (!TakesOver(old, fresh, env.host.self().identity.id(), peer.id))
       return Refusal{Refusal::Reason::kDuplicate, ""};
     existing->replaced = true;
     existing->connection->Close("replaced by another connection");
   }
+  incoming.copied =
+      MeetsCopy(known, {peer.hello.origin, peer.hello.instance_nonce});
+  known.connected_at_ms = env.time.SteadyMs();
   known.connected = number;
   known.record.device_key = peer.hello.device_key;
   known.record.name = peer.hello.device_name;
@@ -94,6 +115,7 @@ void PeerManager::Impl::OnReady(ConnectionNumber number,
     record.addresses = connection.joining->invitation.addresses;
     return AcceptInvited(number, record, invited);
   }
+  if (connection.copied) connection.connection->session()->TellCopied();
   connection.connection->session()->Start();
 }
 

@@ -8,6 +8,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <boost/asio/ip/tcp.hpp>
@@ -40,7 +41,15 @@ struct PeerManager::Impl {
     std::optional<ConnectionNumber> connected;  // Proven.
     absl::Status last_error;
     bool refused = false;
-    std::uint64_t sent_bytes = 0;  // By connections that are gone.
+    // Running instances that it was met as: origin and nonce of the last one,
+    // and of those before it. A device that is started again never comes back
+    // as an earlier one; if it does, both run.
+    using Instance = std::pair<Origin, std::string>;
+    std::optional<Instance> instance;
+    std::set<Instance> former;
+    bool copied = false;
+    std::int64_t connected_at_ms = 0;  // Steady clock.
+    std::uint64_t sent_bytes = 0;      // By connections that are gone.
     std::uint64_t received_bytes = 0;
   };
 
@@ -59,6 +68,7 @@ struct PeerManager::Impl {
     std::shared_ptr<Joining> joining;  // Until the invitation is redeemed.
     bool half_open = true;
     bool replaced = false;  // By a better one to the same peer.
+    bool copied = false;    // Its peer runs twice, and is to be told.
   };
 
   struct Listener {
@@ -89,6 +99,8 @@ struct PeerManager::Impl {
                        std::optional<PeerConnection::Dial> dial);
   std::optional<Refusal> Admit(ConnectionNumber number,
                                const PeerIdentity& peer, bool invited);
+  // Whether `met` shows that two of it run. Remembers it.
+  bool MeetsCopy(Peer& peer, const Peer::Instance& met);
   void OnReady(ConnectionNumber number,
                const std::vector<ProjectInfo>& invited);
   void AcceptInvited(ConnectionNumber number, const PeerRecord& record,

@@ -10,6 +10,7 @@
 #include "absl/status/statusor.h"
 #include "base/hash.h"
 #include "clock/version_vector.h"
+#include "replication/fork.h"
 #include "replication/peer/invitation.h"
 #include "replication/project_id.h"
 #include "replication/segment_check.h"
@@ -23,6 +24,8 @@ namespace syncline {
 // Limits on what a peer may send or ask for.
 inline constexpr std::size_t kAnnouncedProjectsMax = 10'000;
 inline constexpr std::size_t kChunksAskedMax = 256;
+inline constexpr std::size_t kHistoryAskedMax = 64;
+inline constexpr std::size_t kPositionOriginsMax = 64;
 inline constexpr std::size_t kChunkAnswerBytesMax = 1u << 20;
 inline constexpr std::size_t kInlineChunkBytesMax = 16u << 10;
 inline constexpr std::size_t kSegmentBytes = 256u << 10;
@@ -44,6 +47,7 @@ struct Position {
   std::vector<ChainHead> chains;
   VersionVector truncated;
   std::string log_id;
+  std::vector<SettledFork> settled;
 };
 
 struct Stop {
@@ -61,6 +65,10 @@ struct Stop {
 };
 
 using CompareAnswer = std::variant<Position, Stop>;
+
+// Nothing: cannot tell.
+using ChainHashes = std::vector<std::optional<Hash>>;
+using HistoryAnswer = std::variant<ChainHashes, Stop>;
 
 struct PullRequest {
   ProjectId project;
@@ -126,6 +134,9 @@ class PeerCalls {
   virtual void Announce(Announcement announcement, Called done) = 0;
   virtual void Compare(const ProjectId& project, Position position,
                        Done<CompareAnswer> done) = 0;
+  virtual void History(const ProjectId& project, const Origin& origin,
+                       std::vector<std::uint64_t> counters,
+                       Done<HistoryAnswer> done) = 0;
   virtual void Pull(PullRequest request, Done<PullAnswer> done) = 0;
   virtual void Push(Segment segment, Done<PushAnswer> done) = 0;
   virtual void PushState(StatePush piece, Done<PushAnswer> done) = 0;
@@ -134,6 +145,7 @@ class PeerCalls {
   virtual void Chunks(const ProjectId& project, std::vector<Hash> hashes,
                       Done<ChunksAnswer> done) = 0;
   virtual void MoreContent(const ProjectId& project, Called done) = 0;
+  virtual void Copied(const Origin& origin, Called done) = 0;
   virtual void Ping(Called done) = 0;
   virtual void Goodbye(std::string reason, Called done) = 0;
 };

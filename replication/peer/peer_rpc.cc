@@ -10,6 +10,7 @@
 
 #include "base/status.h"
 #include "proto/kj_status.h"
+#include "replication/peer/history_codec.h"
 #include "replication/peer/peer_codec.h"
 
 namespace syncline {
@@ -95,6 +96,23 @@ class PeerServer final : public wire::Peer::Server {
     });
   }
 
+  kj::Promise<void> history(HistoryContext context) override {
+    return WhenReady([this, context]() mutable {
+      auto project = DecodeProjectId(context.getParams().getProject());
+      if (!project.ok()) return Malformed(project.status());
+      auto origin = DecodeOrigin(context.getParams().getOrigin());
+      if (!origin.ok()) return Malformed(origin.status());
+      auto counters = DecodeCounters(context.getParams().getCounters());
+      if (!counters.ok()) return Malformed(counters.status());
+      return Ask<HistoryAnswer>(context, EncodeHistoryAnswer,
+                                [&](PeerCalls::Done<HistoryAnswer> done) {
+                                  state_->calls->History(*project, *origin,
+                                                         *std::move(counters),
+                                                         std::move(done));
+                                });
+    });
+  }
+
   kj::Promise<void> pull(PullContext context) override {
     return WhenReady([this, context]() mutable {
       auto request = DecodePullRequest(context.getParams().getRequest());
@@ -162,6 +180,16 @@ class PeerServer final : public wire::Peer::Server {
       if (!project.ok()) return Malformed(project.status());
       return Notify([&](PeerCalls::Called done) {
         state_->calls->MoreContent(*project, std::move(done));
+      });
+    });
+  }
+
+  kj::Promise<void> copied(CopiedContext context) override {
+    return WhenReady([this, context]() mutable {
+      auto origin = DecodeOrigin(context.getParams().getOrigin());
+      if (!origin.ok()) return Malformed(origin.status());
+      return Notify([&](PeerCalls::Called done) {
+        state_->calls->Copied(*origin, std::move(done));
       });
     });
   }
@@ -296,6 +324,19 @@ class RemotePeer final : public PeerCalls {
     });
   }
 
+  void History(const ProjectId& project, const Origin& origin,
+               std::vector<std::uint64_t> counters,
+               Done<HistoryAnswer> done) override {
+    SendFor(std::move(done), DecodeHistoryAnswer, [&](auto& peer) {
+      auto request = peer.historyRequest();
+      request.setProject(DataOf(project.bytes));
+      request.setOrigin(DataOf(origin.view()));
+      auto list = request.initCounters(static_cast<unsigned>(counters.size()));
+      for (unsigned i = 0; i < list.size(); ++i) list.set(i, counters[i]);
+      return request.send();
+    });
+  }
+
   void Pull(PullRequest wanted, Done<PullAnswer> done) override {
     SendFor(std::move(done), DecodePullAnswer, [&](auto& peer) {
       auto request = peer.pullRequest();
@@ -349,6 +390,14 @@ class RemotePeer final : public PeerCalls {
     Send(std::move(done), [&](wire::Peer::Client& peer) {
       auto request = peer.moreContentRequest();
       request.setProject(DataOf(project.bytes));
+      return request.send().ignoreResult();
+    });
+  }
+
+  void Copied(const Origin& origin, Called done) override {
+    Send(std::move(done), [&](wire::Peer::Client& peer) {
+      auto request = peer.copiedRequest();
+      request.setOrigin(DataOf(origin.view()));
       return request.send().ignoreResult();
     });
   }

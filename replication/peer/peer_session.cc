@@ -75,10 +75,13 @@ void PeerSession::Reconcile() {
           env_.random,
           env_.time,
           env_.make_timer,
-          peer_.hello.origin,
+          {peer_.hello.origin, peer_.hello.device_key},
           peer_.id.ToText(),
           options_.backoff,
-          alive_.Guard([this](absl::Status why) { End(std::move(why)); })};
+          alive_.Guard([this](absl::Status why) { End(std::move(why)); }),
+          [this, id = project](const Fork& fork) {
+            env_.host.GiveUp(id, fork);
+          }};
       link = std::make_unique<ProjectLink>(*env_.host.FindReplica(project),
                                            environment);
     }
@@ -159,6 +162,14 @@ void PeerSession::Compare(const ProjectId& project, Position position,
   link->OnCompare(position, std::move(done));
 }
 
+void PeerSession::History(const ProjectId& project, const Origin& origin,
+                          std::vector<std::uint64_t> counters,
+                          Done<HistoryAnswer> done) {
+  ProjectLink* link = Find(project);
+  if (link == nullptr) return done(HistoryAnswer(NotShared()));
+  link->OnHistory(origin, counters, std::move(done));
+}
+
 void PeerSession::Pull(PullRequest request, Done<PullAnswer> done) {
   ProjectLink* link = Find(request.project);
   if (link == nullptr) return done(PullAnswer(NotShared()));
@@ -193,6 +204,17 @@ void PeerSession::Chunks(const ProjectId& project, std::vector<Hash> hashes,
 void PeerSession::MoreContent(const ProjectId& project, Called done) {
   done(absl::OkStatus());
   if (ProjectLink* link = Find(project)) link->OnMoreContent();
+}
+
+void PeerSession::Copied(const Origin& origin, Called done) {
+  done(absl::OkStatus());
+  // Otherwise it speaks of what was before.
+  if (origin != env_.host.self().origin) return;
+  boost::asio::post(env_.loop, alive_.Guard([this] { env_.host.CopyFound(); }));
+}
+
+void PeerSession::TellCopied() {
+  env_.peer.Copied(peer_.hello.origin, [](const absl::Status&) {});
 }
 
 void PeerSession::Ping(Called done) { done(absl::OkStatus()); }

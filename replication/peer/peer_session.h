@@ -70,6 +70,9 @@ class PeerSession final : public PeerCalls {
   // longer names are let go of before this returns.
   void ProjectsChanged();
 
+  // Tells the peer that a copy of it was met.
+  void TellCopied();
+
   [[nodiscard]] const PeerIdentity& peer() const { return peer_; }
   [[nodiscard]] std::vector<ProjectLink::Status> projects() const;
   // Of the last ping; nothing before the first answer.
@@ -79,6 +82,9 @@ class PeerSession final : public PeerCalls {
   void Announce(Announcement announcement, Called done) override;
   void Compare(const ProjectId& project, Position position,
                Done<CompareAnswer> done) override;
+  void History(const ProjectId& project, const Origin& origin,
+               std::vector<std::uint64_t> counters,
+               Done<HistoryAnswer> done) override;
   void Pull(PullRequest request, Done<PullAnswer> done) override;
   void Push(Segment segment, Done<PushAnswer> done) override;
   void PushState(StatePush piece, Done<PushAnswer> done) override;
@@ -87,6 +93,7 @@ class PeerSession final : public PeerCalls {
   void Chunks(const ProjectId& project, std::vector<Hash> hashes,
               Done<ChunksAnswer> done) override;
   void MoreContent(const ProjectId& project, Called done) override;
+  void Copied(const Origin& origin, Called done) override;
   void Ping(Called done) override;
   void Goodbye(std::string reason, Called done) override;
 

@@ -1,10 +1,10 @@
 #include "replication/peer/project_link.h"
 
+#include <boost/asio/post.hpp>
 #include <utility>
 #include <variant>
 
 #include "base/status.h"
-#include "replication/peer/compare.h"
 #include "replication/state_intake.h"
 
 namespace syncline {
@@ -110,7 +110,7 @@ ProjectLink::Status ProjectLink::status() const {
 void ProjectLink::Compare() {
   if (replica_.installing()) return AwaitState();
   state_ = State::kComparing;
-  absl::StatusOr<Position> ours = PositionOf(replica_, env_.peer_origin);
+  absl::StatusOr<Position> ours = PositionOf(replica_, env_.counterpart);
   if (!ours.ok()) return Rest(OwnFailure(ours.status()), false);
   Position sent = *ours;
   sent.frontier.reset();
@@ -130,12 +130,11 @@ void ProjectLink::OnPosition(const Position& ours,
   if (!theirs.frontier && theirs.frontier_hash != ours.frontier_hash)
     return env_.broken(
         InvalidArgument("the peer is broken: a position without frontier"));
-  const absl::StatusOr<std::optional<Stop>> contradiction =
-      FindContradiction(replica_.log(), replica_.identity().self,
-                        env_.peer_origin, ours, theirs, Asked::kByUs);
+  const absl::StatusOr<std::optional<Contradiction>> contradiction =
+      FindContradiction(replica_, env_.counterpart, ours, theirs, Asked::kByUs);
   if (!contradiction.ok())
     return Rest(OwnFailure(contradiction.status()), false);
-  if (*contradiction) return Rest(**contradiction, false);
+  if (*contradiction) return Contradict(**contradiction);
   theirs_.Join(theirs.frontier ? *theirs.frontier : *ours.frontier);
   heard_ = true;
   Pull();
@@ -253,6 +252,7 @@ void ProjectLink::Rest(const Stop& stop, bool by_peer) {
 void ProjectLink::Fence(const Stop& stop) {
   if (fenced_) return;
   fenced_ = stop;
+  AskWhoGivesWay();
   if (!sender_ && !state_sender_) return;
   env_.peer.Ended(replica_.identity().project, pulled_, stop,
                   [](const absl::Status&) {});
@@ -260,24 +260,81 @@ void ProjectLink::Fence(const Stop& stop) {
   state_sender_.reset();
 }
 
+// Once, as a fork may be found by what was streamed: where the two stand now
+// may tell which of them is to give way.
+void ProjectLink::AskWhoGivesWay() {
+  absl::StatusOr<Position> ours = PositionOf(replica_, env_.counterpart);
+  if (!ours.ok() || replica_.installing()) return;
+  const Position sent = *ours;
+  env_.peer.Compare(
+      replica_.identity().project, sent,
+      alive_.Guard([this, ours = *std::move(ours)](
+                       const absl::StatusOr<CompareAnswer>& answer) {
+        const Position* theirs =
+            answer.ok() ? std::get_if<Position>(&*answer) : nullptr;
+        if (theirs == nullptr) return;
+        const absl::StatusOr<std::optional<Contradiction>> found =
+            FindContradiction(replica_, env_.counterpart, ours, *theirs,
+                              Asked::kByUs);
+        if (found.ok() && *found) Contradict(**found);
+      }));
+}
+
+void ProjectLink::Contradict(const Contradiction& found) {
+  if (search_) return;
+  Rest(found.stop, false);
+  if (!found.give_up) return;
+  search_ = std::make_unique<ForkSearch>(
+      replica_.log(), env_.peer, replica_.identity().project, *found.give_up,
+      [this](const absl::StatusOr<Fork>& fork) { OnSearched(fork); });
+  search_->Start();
+}
+
+void ProjectLink::OnSearched(const absl::StatusOr<Fork>& fork) {
+  Fork found;
+  if (fork.ok()) {
+    found = *fork;
+  } else {
+    error_ = MakeStatus(error_.code(),
+                        std::string(FromAbsl(error_.message())) + ": " +
+                            std::string(FromAbsl(fork.status().message())));
+    if (!absl::IsFailedPrecondition(fork.status())) return;
+    found = {search_->origin(), Fork::kUnknown};
+  }
+  boost::asio::post(env_.loop,
+                    alive_.Guard([this, found] { env_.forked(found); }));
+}
+
+// Also while fenced: the peer finds out by itself whose turn it is.
 void ProjectLink::OnCompare(const Position& theirs,
                             PeerCalls::Done<CompareAnswer> done) {
-  if (fenced_) return done(CompareAnswer(*fenced_));
   if (replica_.installing()) return done(CompareAnswer(Installing()));
-  absl::StatusOr<Position> ours = PositionOf(replica_, env_.peer_origin);
+  absl::StatusOr<Position> ours = PositionOf(replica_, env_.counterpart);
   if (!ours.ok()) return done(CompareAnswer(OwnFailure(ours.status())));
-  const absl::StatusOr<std::optional<Stop>> contradiction =
-      FindContradiction(replica_.log(), replica_.identity().self,
-                        env_.peer_origin, *ours, theirs, Asked::kByThem);
+  const absl::StatusOr<std::optional<Contradiction>> contradiction =
+      FindContradiction(replica_, env_.counterpart, *ours, theirs,
+                        Asked::kByThem);
   if (!contradiction.ok())
     return done(CompareAnswer(OwnFailure(contradiction.status())));
-  if (*contradiction) {
-    const Stop stop = **contradiction;
-    Rest(stop, false);
-    return done(CompareAnswer(stop));
-  }
+  if (*contradiction) Contradict(**contradiction);
   if (ours->frontier_hash == theirs.frontier_hash) ours->frontier.reset();
   done(CompareAnswer(*std::move(ours)));
+}
+
+void ProjectLink::OnHistory(const Origin& origin,
+                            const std::vector<std::uint64_t>& counters,
+                            PeerCalls::Done<HistoryAnswer> done) {
+  ChainHashes hashes;
+  for (const std::uint64_t counter : counters) {
+    const Dot dot{origin, counter};
+    absl::StatusOr<Hash> hash = NotFound("not durable");
+    if (replica_.log().durable_frontier().Covers(dot))
+      hash = replica_.log().ChainAt(dot);
+    if (!hash.ok() && !absl::IsNotFound(hash.status()))
+      return done(HistoryAnswer(OwnFailure(hash.status())));
+    hashes.push_back(hash.ok() ? std::optional(*hash) : std::nullopt);
+  }
+  done(HistoryAnswer(std::move(hashes)));
 }
 
 void ProjectLink::OnPull(const PullRequest& request,

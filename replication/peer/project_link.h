@@ -13,12 +13,13 @@
 #include "absl/status/status.h"
 #include "base/random.h"
 #include "base/timer.h"
-#include "clock/origin.h"
 #include "clock/version_vector.h"
 #include "replication/peer/alive.h"
 #include "replication/peer/backoff.h"
 #include "replication/peer/chunk_fetcher.h"
 #include "replication/peer/chunk_server.h"
+#include "replication/peer/compare.h"
+#include "replication/peer/fork_search.h"
 #include "replication/peer/peer_messages.h"
 #include "replication/peer/segment_receiver.h"
 #include "replication/peer/segment_sender.h"
@@ -36,7 +37,8 @@ namespace syncline {
 //   Comparing -> Syncing -> Resting (with the reason; by itself or later again)
 //
 // Contradicting histories fence the project: nothing moves in either direction
-// and nothing is applied until a new session finds them in harmony.
+// and nothing is applied until a new session finds them in harmony. If it is
+// for this node to give up its side, its owner hears what that is.
 // Loop-bound.
 class ProjectLink {
  public:
@@ -50,11 +52,14 @@ class ProjectLink {
     RandomSource& random;
     const TimeSource& time;
     MakeTimer make_timer;
-    Origin peer_origin;
+    Counterpart counterpart;
     std::string peer_device;  // Its id, for people.
     Backoff::Options backoff;
     // The peer broke the protocol. In a turn of its own.
     std::function<void(absl::Status)> broken;
+    // What this node holds behind the fork contradicts the peer, and this node
+    // is to give it up. In a turn of its own.
+    std::function<void(const Fork&)> forked;
   };
 
   struct Status {
@@ -84,6 +89,9 @@ class ProjectLink {
 
   // What the peer asks.
   void OnCompare(const Position& theirs, PeerCalls::Done<CompareAnswer> done);
+  void OnHistory(const Origin& origin,
+                 const std::vector<std::uint64_t>& counters,
+                 PeerCalls::Done<HistoryAnswer> done);
   void OnPull(const PullRequest& request, PeerCalls::Done<PullAnswer> done);
   void OnPush(Segment segment, PeerCalls::Done<PushAnswer> done);
   void OnPushState(const StatePush& piece, PeerCalls::Done<PushAnswer> done);
@@ -110,6 +118,10 @@ class ProjectLink {
   // Stops pulling. Tries again later if that can help.
   void Rest(const Stop& stop, bool by_peer);
   void Fence(const Stop& stop);
+  void AskWhoGivesWay();
+  // Stops, and finds out what to give up if that is this node's turn.
+  void Contradict(const Contradiction& found);
+  void OnSearched(const absl::StatusOr<Fork>& fork);
 
   Replica& replica_;
   Environment env_;
@@ -117,6 +129,7 @@ class ProjectLink {
   absl::Status error_;
   absl::Status serving_error_;  // Why the last sender of ours ended.
   std::optional<Stop> fenced_;
+  std::unique_ptr<ForkSearch> search_;  // What to give up.
   VersionVector theirs_;  // What the peer holds durably, as far as we know.
   bool heard_ = false;    // It has told all of that once.
   std::uint32_t stream_ = 0;

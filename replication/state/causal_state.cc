@@ -49,6 +49,7 @@ class CausalStateImpl final : public CausalState {
   Stamp StampEvents(std::int64_t now_ms) override;
 
   const Origin& self() const override { return self_; }
+  void TakeSelf(const Origin& self) override { self_ = self; }
   const VersionVector& frontier() const override { return frontier_; }
   Hlc hlc() const override { return hlc_; }
   Hash Digest() const override { return core_.digest.ToHash(); }

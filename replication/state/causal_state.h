@@ -133,6 +133,8 @@ class CausalState {
   virtual Stamp StampEvents(std::int64_t now_ms) = 0;
 
   [[nodiscard]] virtual const Origin& self() const = 0;
+  // New entries are those of `self` from now on.
+  virtual void TakeSelf(const Origin& self) = 0;
   [[nodiscard]] virtual const VersionVector& frontier() const = 0;
   [[nodiscard]] virtual Hlc hlc() const = 0;
   // Equal on two replicas exactly when their registers are (a set hash over

@@ -1,10 +1,12 @@
 #include "replication/mirror/base_table.h"
 
+#include <functional>
 #include <string>
 #include <vector>
 
 #include <catch2/catch.hpp>
 
+#include "base/random.h"
 #include "kv/memory_store.h"
 #include "replication/mirror/paths.h"
 
@@ -34,6 +36,10 @@ class Fixture {
   BaseTable& operator*() { return *table_; }
   BaseTable* operator->() { return table_.get(); }
 
+  absl::Status MapTokens(const std::function<Token(const Token&)>& map,
+                         WriteBatch& rows) {
+    return BaseTable::MapTokens(store_, ProjectNumber{7}, 3, map, rows);
+  }
   void Write(WriteBatch& rows) {
     REQUIRE(store_.Write(rows, false).ok());
     rows.Clear();
@@ -198,6 +204,62 @@ TEST_CASE("paths: folders overlap when one is in the other", "[mirror]") {
   CHECK(PathsOverlap("/", "/a"));
   CHECK_FALSE(PathsOverlap("/a", "/ab"));
   CHECK_FALSE(PathsOverlap("/a/b", "/a/c"));
+}
+
+TEST_CASE("base table: tokens follow heads and items that are renamed",
+          "[mirror]") {
+  Fixture table;
+  SeededRandom random(1);
+  const Origin old = Origin::Random(random);
+  const Origin fresh = Origin::Random(random);
+  const ItemId item{old, 3, 0, ItemKind::kFile};
+  Token token;
+  token.item = item;
+  token.items = {item};
+  token.locations.resize(1);
+  token.heads = {{{RegisterId::Field::kContent, item, {}, {}}, {old, 3}}};
+  WriteBatch rows;
+  for (const char* path : {"a", "b", "c"}) {
+    BaseEntry entry = Entry(ItemKind::kFile, 1, path);
+    entry.token = EncodeToken(token);
+    if (*path == 'b') entry.token.clear();
+    table->Put(path, entry, rows);
+    token.item.origin = fresh;  // The last one is not touched.
+    token.items = {token.item};
+    token.heads = {
+        {{RegisterId::Field::kContent, token.item, {}, {}}, {fresh, 1}}};
+  }
+  table.Write(rows);
+  const auto map = [&](Token named) {
+    if (named.item.origin == old) {
+      named.item = named.items[0] = {fresh, 9, 0, ItemKind::kFile};
+      named.heads = {
+          {{RegisterId::Field::kContent, named.item, {}, {}}, {fresh, 9}}};
+    }
+    return named;
+  };
+  REQUIRE(table.MapTokens(map, rows).ok());
+  CHECK(rows.size() == 1);
+  table.Write(rows);
+  table.Reopen();
+  const auto mapped = DecodeToken(table->Get("a").value()->token);
+  REQUIRE(mapped.ok());
+  CHECK(mapped->heads.front().second == Dot{fresh, 9});
+  CHECK(mapped->item.counter == 9);
+  CHECK(table->Get("a").value()->payload == "a");
+  CHECK(table->Get("b").value()->token.empty());
+  CHECK(DecodeToken(table->Get("c").value()->token)->heads.front().second ==
+        Dot{fresh, 1});
+}
+
+TEST_CASE("base table: a token that cannot be read is not mapped",
+          "[mirror][fault]") {
+  Fixture table;
+  WriteBatch rows;
+  table->Put("a", Entry(ItemKind::kFile, 1), rows);  // "token "
+  table.Write(rows);
+  CHECK(absl::IsDataLoss(
+      table.MapTokens([](const Token& token) { return token; }, rows)));
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include <catch2/catch.hpp>
 
 #include "log/append_log.h"
+#include "replication/rebuild.h"
 #include "tests/peer/peer_rig.h"
 
 namespace syncline::testing {
@@ -20,12 +21,14 @@ struct Compared {
     them.rig().Put("three", "3");
     us.rig().PullFrom(them.rig());
   }
-  Position Ours() { return *PositionOf(*us.rig(), them.self().origin); }
-  Position Theirs() { return *PositionOf(*them.rig(), us.self().origin); }
-  std::optional<Stop> Judge(const Position& ours, const Position& theirs,
-                            Asked asked) {
-    return *FindContradiction(us.rig()->log(), us.self().origin,
-                              them.self().origin, ours, theirs, asked);
+  static Counterpart Of(PeerNode& node) {
+    return {node.self().origin, node.self().identity.public_key()};
+  }
+  Position Ours() { return *PositionOf(*us.rig(), Of(them)); }
+  Position Theirs() { return *PositionOf(*them.rig(), Of(us)); }
+  std::optional<Contradiction> Judge(const Position& ours,
+                                     const Position& theirs, Asked asked) {
+    return *FindContradiction(*us.rig(), Of(them), ours, theirs, asked);
   }
 };
 
@@ -54,10 +57,12 @@ TEST_CASE("compare: a peer that has more of us than we have is a fence",
   Position theirs = compared.Theirs();
   HeadOf(theirs, compared.us.self().origin).dot.counter += 1;
   const Asked asked = GENERATE(Asked::kByUs, Asked::kByThem);
-  const auto stop = compared.Judge(compared.Ours(), theirs, asked);
-  REQUIRE(stop);
-  CHECK(stop->reason == Stop::Reason::kFence);
-  CHECK(stop->detail.find("this node was set back") != std::string::npos);
+  const auto found = compared.Judge(compared.Ours(), theirs, asked);
+  REQUIRE(found);
+  CHECK(found->stop.reason == Stop::Reason::kFence);
+  CHECK(found->stop.detail.find("this node was set back") != std::string::npos);
+  // All that it has may be the same.
+  CHECK(found->give_up == Dot{compared.us.self().origin, 3});
 }
 
 TEST_CASE("compare: a peer that has less of itself than we have is a fence",
@@ -66,9 +71,10 @@ TEST_CASE("compare: a peer that has less of itself than we have is a fence",
   Position theirs = compared.Theirs();
   ChainHead& head = HeadOf(theirs, compared.them.self().origin);
   head = {{head.dot.origin, 0}, {}};
-  const auto stop = compared.Judge(compared.Ours(), theirs, Asked::kByUs);
-  REQUIRE(stop);
-  CHECK(stop->reason == Stop::Reason::kFence);
+  const auto found = compared.Judge(compared.Ours(), theirs, Asked::kByUs);
+  REQUIRE(found);
+  CHECK(found->stop.reason == Stop::Reason::kFence);
+  CHECK_FALSE(found->give_up);  // It finds out by itself.
   // Its question may be older than what came from it by way of others.
   CHECK_FALSE(compared.Judge(compared.Ours(), theirs, Asked::kByThem));
 }
@@ -84,9 +90,75 @@ TEST_CASE("compare: a chain hash that differs is a fence", "[peer][fault]") {
     if (ours) head.dot.counter -= 1;
   }
   head.hash.bytes[7] ^= 1;
-  const auto stop = compared.Judge(compared.Ours(), theirs, Asked::kByUs);
-  REQUIRE(stop);
-  CHECK(stop->reason == Stop::Reason::kFence);
+  const auto found = compared.Judge(compared.Ours(), theirs, Asked::kByUs);
+  REQUIRE(found);
+  CHECK(found->stop.reason == Stop::Reason::kFence);
+  // The owner of the origin gives way.
+  CHECK(found->give_up == (ours ? std::optional(head.dot) : std::nullopt));
+}
+
+TEST_CASE("compare: who has settled what an origin wrote gives way to nobody",
+          "[peer][fault]") {
+  Compared compared;
+  Position theirs = compared.Theirs();
+  const bool ours = GENERATE(false, true);
+  PeerNode& owner = ours ? compared.us : compared.them;
+  const Origin old = owner.self().origin;
+  owner.rig().Reopen(old, [&](const Replica::Environment& environment) {
+    WriteBatch rows;
+    Settle({1}, {{old, 1}, std::nullopt}, rows);
+    REQUIRE(environment.store.Write(rows, true).ok());
+  });
+  owner.open[PeerNode::TheProject()] = &*owner.rig();
+  CHECK((ours ? compared.Ours() : compared.Theirs()).settled ==
+        std::vector<SettledFork>{{{old, 1}, std::nullopt}});
+  theirs = compared.Theirs();
+  ChainHead& head = HeadOf(theirs, old);
+  head.hash.bytes[7] ^= 1;
+  const auto found = compared.Judge(compared.Ours(), theirs, Asked::kByUs);
+  REQUIRE(found);
+  CHECK(found->stop.reason == Stop::Reason::kFence);
+  CHECK(found->give_up == (ours ? std::nullopt : std::optional(head.dot)));
+}
+
+TEST_CASE("compare: who holds what its device has given up gives way",
+          "[peer][fault]") {
+  Compared compared;
+  Position theirs = compared.Theirs();
+  const Origin old = compared.them.self().origin;
+  // They have nothing in its place yet: their chain head does not tell.
+  const auto ours = compared.us.rig()->log().ChainAt({old, 1});
+  REQUIRE(ours.ok());
+  ChainHead& head = HeadOf(theirs, old);
+  head = {{old, 0}, {}};
+  theirs.settled = {{{old, 0}, *ours}};
+  const auto found = compared.Judge(compared.Ours(), theirs, Asked::kByThem);
+  REQUIRE(found);
+  CHECK(found->stop.reason == Stop::Reason::kFence);
+  CHECK(found->give_up == Dot{old, 1});
+  // Another history of it is not theirs to complain about.
+  theirs.settled = {{{old, 0}, Sha256("other")}};
+  CHECK_FALSE(compared.Judge(compared.Ours(), theirs, Asked::kByThem));
+  theirs.settled = {{{old, 7}, *ours}};
+  CHECK_FALSE(compared.Judge(compared.Ours(), theirs, Asked::kByThem));
+}
+
+TEST_CASE("compare: what a device wrote under former origins counts too",
+          "[peer][fault]") {
+  Compared compared;
+  const Origin old = compared.us.self().origin;
+  compared.us.self_.origin = Origin::Random(*std::make_unique<SystemRandom>());
+  compared.us.rig()->TakeOrigin(compared.us.self_.origin);
+  Position theirs = compared.Theirs();
+  CHECK(theirs.chains.size() == 3);
+  HeadOf(theirs, old).hash.bytes[7] ^= 1;
+  const auto found = compared.Judge(compared.Ours(), theirs, Asked::kByUs);
+  REQUIRE(found);
+  CHECK(found->give_up == Dot{old, 2});
+  // To have fewer of them is no sign of anything.
+  theirs = compared.Theirs();
+  HeadOf(theirs, old).dot.counter = 3;
+  CHECK_FALSE(compared.Judge(compared.Ours(), theirs, Asked::kByUs));
 }
 
 TEST_CASE("compare: an earlier chain hash that fits is harmony", "[peer]") {
@@ -102,9 +174,9 @@ TEST_CASE("compare: digests count at equal frontiers only", "[peer][fault]") {
   Compared compared;
   Position theirs = compared.Theirs();
   theirs.digest->bytes[0] ^= 1;
-  const auto stop = compared.Judge(compared.Ours(), theirs, Asked::kByUs);
-  REQUIRE(stop);
-  CHECK(stop->reason == Stop::Reason::kDiverged);
+  const auto found = compared.Judge(compared.Ours(), theirs, Asked::kByUs);
+  REQUIRE(found);
+  CHECK(found->stop.reason == Stop::Reason::kDiverged);
   theirs.frontier_hash.bytes[0] ^= 1;
   CHECK_FALSE(compared.Judge(compared.Ours(), theirs, Asked::kByUs));
   theirs = compared.Theirs();

@@ -25,6 +25,11 @@ class FakePeer final : public PeerCalls {
                Done<CompareAnswer> done) override {
     compares.push_back({{project, std::move(position)}, std::move(done)});
   }
+  void History(const ProjectId&, const Origin& origin,
+               std::vector<std::uint64_t> counters,
+               Done<HistoryAnswer> done) override {
+    histories.push_back({{origin, std::move(counters)}, std::move(done)});
+  }
   void Pull(PullRequest request, Done<PullAnswer> done) override {
     pulls.push_back({std::move(request), std::move(done)});
   }
@@ -42,16 +47,23 @@ class FakePeer final : public PeerCalls {
     chunks.push_back({std::move(hashes), std::move(done)});
   }
   void MoreContent(const ProjectId&, Called) override { ++hints; }
+  void Copied(const Origin& origin, Called) override {
+    copied.push_back(origin);
+  }
   void Ping(Called) override { ++pings; }
   void Goodbye(std::string, Called) override {}
 
   std::vector<Announcement> announcements;
   std::vector<Asked<std::pair<ProjectId, Position>, CompareAnswer>> compares;
+  std::vector<
+      Asked<std::pair<Origin, std::vector<std::uint64_t>>, HistoryAnswer>>
+      histories;
   std::vector<Asked<PullRequest, PullAnswer>> pulls;
   std::vector<Asked<Segment, PushAnswer>> pushes;
   std::vector<Asked<StatePush, PushAnswer>> pieces;
   std::vector<Asked<std::vector<Hash>, ChunksAnswer>> chunks;
   std::vector<Stop> stops;
+  std::vector<Origin> copied;
   int hints = 0;
   int pings = 0;
 };

@@ -187,6 +187,61 @@ TEST_CASE("peer_manager: a copy of the same home is refused", "[peer]") {
   CHECK(copy.StatusOf(a).state == State::kRefused);
 }
 
+TEST_CASE("peer_manager: two copies that a third node meets take new origins",
+          "[peer][fault]") {
+  PeerWorld world;
+  PeerNode one(world, "alpha");
+  PeerNode two(world, "alpha");
+  PeerNode b(world, "beta");
+  one.rig().Put("both", "before they parted");
+  two.rig().PullFrom(one.rig());
+  one.rig().Put("one", "1");
+  two.rig().Put("two", "2");
+  const Origin origin = one.self().origin;
+  REQUIRE(two.self().origin == origin);
+  b.Listen();
+  b.Trust(one);
+  for (PeerNode* copy : {&one, &two}) copy->Trust(b);
+  world.RunUntil([&] {
+    return one.self().origin != origin && two.self().origin != origin;
+  });
+  CHECK(one.self().origin != two.self().origin);
+  // Equal frontiers say nothing while their histories differ.
+  for (PeerNode* node : {&one, &two, &b}) {
+    world.RunUntil([&] {
+      return node->rig().Show("one") == "1" && node->rig().Show("two") == "2";
+    });
+  }
+  world.RunUntil([&] { return b.InSyncWith(one) && b.InSyncWith(two); });
+  for (PeerNode* node : {&one, &two, &b}) {
+    CHECK(node->rig().Show("both") == "before they parted");
+  }
+  RequireEqual(one, two);
+  // They go on side by side.
+  one.rig().Put("later", "of one");
+  two.rig().Put("later", "of two");
+  world.RunUntil([&] { return b.InSyncWith(one) && b.InSyncWith(two); });
+  RequireEqual(one, two);
+}
+
+TEST_CASE("peer_manager: a device that was started again is no copy",
+          "[peer]") {
+  PeerWorld world;
+  PeerNode a(world, "alpha");
+  PeerNode b(world, "beta");
+  b.Listen();
+  b.Trust(a);
+  a.Trust(b);
+  for (int i = 0; i < 3; ++i) {
+    a.rig().Put("file", std::to_string(i));
+    world.RunUntil([&] { return b.InSyncWith(a); });
+    a.Restart();
+  }
+  world.RunUntil([&] { return a.LinkTo(b).in_sync; });
+  CHECK(a.copies_found == 0);
+  CHECK(b.StatusOf(a).last_error.ok());
+}
+
 TEST_CASE("peer_manager: a removed device is let go of", "[peer]") {
   PeerWorld world;
   PeerNode a(world, "alpha");

@@ -6,6 +6,7 @@
 
 #include "base/status.h"
 #include "log/append_log.h"
+#include "replication/rebuild.h"
 
 namespace syncline::testing {
 namespace {
@@ -58,6 +59,7 @@ PeerManager::Options PeerNode::FastOptions() {
   PeerManager::Options options;
   options.backoff = {5, 40};
   options.connection.session.backoff = {5, 40};
+  options.copy_turn_ms = 100;
   return options;
 }
 
@@ -196,6 +198,37 @@ void PeerNode::RememberFrontier(const DeviceId& device,
                                 const ProjectId& project,
                                 const VersionVector& frontier) {
   if (project == TheProject()) frontiers[device] = frontier;
+}
+
+void PeerNode::GiveUp(const ProjectId&, const Fork& fork) {
+  forks.push_back(fork);
+  if (!gives_up || manager_ == nullptr || fork.counter == Fork::kUnknown)
+    return;
+  open.clear();
+  manager_->ProjectsChanged();
+  // Not within a call of the manager.
+  boost::asio::post(world_.io, [this, fork] {
+    manager_.reset();
+    self_.origin = Origin::Random(random_);
+    Replica::Identity identity = rig_->identity();
+    identity.self = self_.origin;
+    rig_.Reopen(self_.origin, [&](const Replica::Environment& environment) {
+      const auto rebuilt = Rebuild(environment, identity, fork, {});
+      INFO(rebuilt.status().ToString());
+      REQUIRE(rebuilt.ok());
+    });
+    open[TheProject()] = &*rig_;
+    Restart();
+    if (!address_.empty()) Listen();
+  });
+}
+
+void PeerNode::CopyFound() {
+  ++copies_found;
+  self_.origin = Origin::Random(random_);
+  self_.instance_nonce = random_.Bytes(kNonceBytes);
+  rig_->TakeOrigin(self_.origin);
+  manager_->StartOver("another origin");
 }
 
 void RequireEqual(PeerNode& left, PeerNode& right) {

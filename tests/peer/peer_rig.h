@@ -14,6 +14,7 @@
 
 #include "kv/memory_store.h"
 #include "proto/kj_loop.h"
+#include "replication/fork.h"
 #include "replication/peer/peer_manager.h"
 #include "tests/testing/faulty_store.h"
 #include "tests/testing/replica_rig.h"
@@ -91,6 +92,10 @@ class PeerNode final : public PeerHost {
   void RememberPeer(const PeerRecord& peer) override;
   void RememberFrontier(const DeviceId& device, const ProjectId& project,
                         const VersionVector& frontier) override;
+  // Does it, if `gives_up`, and starts again as after a restart.
+  void GiveUp(const ProjectId& project, const Fork& fork) override;
+  // Takes another origin.
+  void CopyFound() override;
 
   // What the host answers; tests change it.
   std::map<DeviceId, std::set<ProjectId>> authorised;
@@ -100,6 +105,9 @@ class PeerNode final : public PeerHost {
   std::map<DeviceId, PeerRecord> remembered;
   std::map<DeviceId, VersionVector> frontiers;  // Of TheProject().
   Self self_;
+  std::vector<Fork> forks;  // It was asked to give up.
+  bool gives_up = true;
+  int copies_found = 0;
 
  private:
   PeerWorld& world_;

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <string>
 
@@ -172,15 +173,18 @@ struct Forked {
 TEST_CASE("peer_sync: the same dot with other bytes fences both sides",
           "[peer][fault]") {
   Forked forked;
+  forked.fork.gives_up = false;
   forked.real.rig().Put("file", "real");
   forked.fork.rig().Put("file", "fork");
   if (GENERATE(false, true)) forked.fork.rig().Put("more", "fork");
   forked.b.rig().PullFrom(forked.real.rig());
   const VersionVector before = forked.b.rig()->log().frontier();
-  const Hash digest = forked.b.rig()->state().Digest();
   forked.ConnectFork();
   forked.RequireFenced(forked.b, forked.fork, absl::StatusCode::kAborted);
   forked.RequireFenced(forked.fork, forked.b, absl::StatusCode::kAborted);
+  forked.world.RunUntil([&] { return !forked.fork.forks.empty(); });
+  CHECK(forked.fork.forks.front() == Fork{forked.fork.self().origin, 0});
+  CHECK(forked.b.forks.empty());
   // Nothing moves any more, in either direction.
   forked.fork.rig().Put("later", "x");
   forked.b.rig().Put("mine", "y");
@@ -191,31 +195,95 @@ TEST_CASE("peer_sync: the same dot with other bytes fences both sides",
         0);
   CHECK(before.size() == 1);
   CHECK(forked.b.rig().Show("file") == "real");
-  CHECK(digest != Hash());
 }
 
-TEST_CASE("peer_sync: a node that was set back is fenced", "[peer][fault]") {
+TEST_CASE("peer_sync: a node that was set back and went on issues that anew",
+          "[peer][fault]") {
   Forked forked;
+  const int shared = GENERATE(0, 1, 150);
+  for (int i = 0; i < shared; ++i)
+    forked.real.rig().Put("shared", std::to_string(i));
+  forked.fork.rig().PullFrom(forked.real.rig());
   forked.real.rig().Put("one", "1");
   forked.real.rig().Put("two", "2");
   forked.b.rig().PullFrom(forked.real.rig());
   forked.fork.rig().Put("other", "history");
+  const Origin origin = forked.fork.self().origin;
   forked.ConnectFork();
-  forked.RequireFenced(forked.fork, forked.b, absl::StatusCode::kAborted);
-  forked.RequireFenced(forked.b, forked.fork, absl::StatusCode::kAborted);
+  forked.world.RunUntil([&] { return !forked.fork.forks.empty(); });
+  forked.world.RunUntil([&] {
+    return forked.b.rig().Show("other") == "history" &&
+           forked.b.InSyncWith(forked.fork);
+  });
+  CHECK(forked.fork.forks.front() ==
+        Fork{origin, static_cast<std::uint64_t>(shared)});
+  CHECK(forked.fork.self().origin != origin);
+  CHECK(forked.fork.rig().Show("two") == "2");
+  RequireEqual(forked.b, forked.fork);
+  // Both say so no longer.
+  forked.world.RunUntil([&] {
+    return forked.fork.LinkTo(forked.b).in_sync &&
+           forked.b.LinkTo(forked.fork).in_sync;
+  });
 }
 
-TEST_CASE("peer_sync: a node that lost its newest entries is fenced",
+TEST_CASE("peer_sync: a node that lost its newest entries gets them back",
           "[peer][fault]") {
   Forked forked;
   forked.real.rig().Put("one", "1");
   forked.fork.rig().PullFrom(forked.real.rig());
   forked.real.rig().Put("two", "2");
   forked.b.rig().PullFrom(forked.real.rig());
+  const Origin origin = forked.fork.self().origin;
   forked.ConnectFork();
-  forked.RequireFenced(forked.fork, forked.b, absl::StatusCode::kAborted);
-  forked.RequireFenced(forked.b, forked.fork, absl::StatusCode::kAborted);
-  CHECK(forked.fork.rig()->log().head() == Seq{1});
+  forked.world.RunUntil([&] {
+    return forked.fork.rig().Show("two") == "2" &&
+           forked.b.InSyncWith(forked.fork);
+  });
+  CHECK(forked.fork.forks.front() == Fork{origin, 1});
+  // What it writes now is told apart from what it wrote.
+  forked.fork.rig().Put("three", "3");
+  forked.world.RunUntil([&] {
+    return forked.b.rig().Show("three") == "3" &&
+           forked.b.InSyncWith(forked.fork);
+  });
+  RequireEqual(forked.b, forked.fork);
+  CHECK(forked.b.rig()->log().frontier().CounterOf(origin) == 2);
+}
+
+TEST_CASE(
+    "peer_sync: who follows the wrong side of a fork is told by its owner",
+    "[peer][fault]") {
+  Forked forked;
+  PeerNode c(forked.world, "gamma");
+  forked.real.rig().Put("file", "real");
+  forked.fork.rig().Put("mine", "fork");
+  forked.b.rig().PullFrom(forked.real.rig());
+  c.rig().PullFrom(forked.fork.rig());
+  c.rig().Put("mine", "edited by c");
+  c.rig().Mkdir("of c");
+  const Origin origin = forked.fork.self().origin;
+  forked.ConnectFork();
+  forked.world.RunUntil([&] { return forked.b.InSyncWith(forked.fork); });
+  forked.fork.Trust(c);
+  forked.fork.Listen();
+  c.Trust(forked.fork);
+  forked.world.RunUntil([&] {
+    return !c.forks.empty() && c.InSyncWith(forked.fork) &&
+           forked.b.InSyncWith(c);
+  });
+  CHECK(c.forks.front() == Fork{origin, 0});
+  CHECK(forked.fork.forks.size() == 1);
+  CHECK(forked.b.forks.empty());
+  RequireEqual(forked.b, c);
+  RequireEqual(forked.b, forked.fork);
+  const std::vector<std::string> names = c.rig().Names("");
+  CHECK(std::count(names.begin(), names.end(), "of c") == 1);
+  // What c made of the file is there, whoever's is shown.
+  bool edited = false;
+  for (const std::string& name : names)
+    edited |= c.rig().Show(name) == "edited by c";
+  CHECK(edited);
 }
 
 TEST_CASE("peer_sync: a fork of a third origin is found when it streams",
@@ -262,6 +330,26 @@ void TruncateAll(PeerNode& node) {
                          done = true;
                        });
   node.rig().RunUntil(done);
+}
+
+TEST_CASE("peer_sync: who was set back is told also by one that truncated",
+          "[peer][fault]") {
+  Forked forked;
+  forked.real.rig().Put("one", "1");
+  forked.fork.rig().PullFrom(forked.real.rig());
+  forked.real.rig().Put("two", "2");
+  forked.b.rig().PullFrom(forked.real.rig());
+  TruncateAll(forked.b);
+  forked.ConnectFork();
+  forked.world.RunUntil([&] { return !forked.fork.forks.empty(); });
+  // Nobody can say whether "one" is the same on both: nothing is given up.
+  CHECK(forked.fork.forks.front() ==
+        Fork{forked.fork.self().origin, Fork::kUnknown});
+  forked.RequireFenced(forked.fork, forked.b, absl::StatusCode::kAborted);
+  CHECK(forked.fork.LinkTo(forked.b).error.ToString().find("truncated") !=
+        std::string::npos);
+  CHECK(forked.fork.rig().Show("one") == "1");
+  CHECK(forked.b.rig().Show("two") == "2");
 }
 
 TEST_CASE("peer_sync: who truncated gives its state and gets the entries",

@@ -68,6 +68,14 @@ class SimLink::Remote final : public PeerCalls {
           to.Compare(project, position, std::move(answer));
         });
   }
+  void History(const ProjectId& project, const Origin& origin,
+               std::vector<std::uint64_t> counters,
+               Done<HistoryAnswer> done) override {
+    Call<absl::StatusOr<HistoryAnswer>>(
+        "history", std::move(done), [=](PeerSession& to, auto answer) {
+          to.History(project, origin, counters, std::move(answer));
+        });
+  }
   void Pull(PullRequest request, Done<PullAnswer> done) override {
     Call<absl::StatusOr<PullAnswer>>("pull", std::move(done),
                                      [=](PeerSession& to, auto answer) {
@@ -104,6 +112,12 @@ class SimLink::Remote final : public PeerCalls {
     Call<absl::Status>("more content", std::move(done),
                        [=](PeerSession& to, auto answer) {
                          to.MoreContent(project, std::move(answer));
+                       });
+  }
+  void Copied(const Origin& origin, Called done) override {
+    Call<absl::Status>("copied", std::move(done),
+                       [=](PeerSession& to, auto answer) {
+                         to.Copied(origin, std::move(answer));
                        });
   }
   void Ping(Called done) override {

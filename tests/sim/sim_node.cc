@@ -5,6 +5,7 @@
 
 #include "base/status.h"
 #include "replication/peer/handshake.h"
+#include "replication/rebuild.h"
 
 namespace syncline::testing {
 namespace {
@@ -41,6 +42,11 @@ std::string SimNode::Boot() {
   chunks_ = *std::move(chunks);
   commits_ =
       std::make_unique<CommitQueue>(faulty_, sync_, clock_.io().get_executor());
+  if (const absl::Status rebuilt = RebuildFirst(); !rebuilt.ok()) {
+    commits_.reset();
+    chunks_.reset();
+    return rebuilt.ToString();
+  }
   Replica::Identity identity{
       TheProject(), {1}, self_.origin, self_.identity.public_key()};
   Replica::Options options;
@@ -54,13 +60,73 @@ std::string SimNode::Boot() {
     return replica.status().ToString();
   }
   replica_ = *std::move(replica);
+  for (const Dot& dot : std::exchange(reissued_, {})) Remember(dot);
   Follow();
   return {};
 }
 
+absl::Status SimNode::RebuildFirst() {
+  if (!fork_) return absl::OkStatus();
+  const Fork fork = *std::exchange(fork_, std::nullopt);
+  ++forks_;
+  faulty_.Heal();
+  self_.origin = Origin::Random(random_);
+  const Replica::Identity identity{
+      TheProject(), {1}, self_.origin, self_.identity.public_key()};
+  SYNCLINE_ASSIGN_OR_RETURN(
+      const Reissue reissue,
+      Rebuild({faulty_, *commits_, *chunks_, random_, time_}, identity, fork,
+              {}));
+  for (auto at = acknowledged_.begin(); at != acknowledged_.end();) {
+    const std::optional<Dot> now = reissue.Map(at->first);
+    if (now == at->first) {
+      ++at;
+      continue;
+    }
+    // One that is not issued anew stays here, and will be missed: unless it
+    // said only what became of things that others had made and issue anew.
+    const bool gone = now || reissue.left_out().contains(at->first);
+    if (now) reissued_.push_back(*now);
+    at = gone ? acknowledged_.erase(at) : std::next(at);
+  }
+  return absl::OkStatus();
+}
+
+void SimNode::GiveUp(const ProjectId&, const Fork& fork) {
+  if (fork_ || fork.counter == Fork::kUnknown) return;
+  fork_ = fork;
+  on_give_up_();
+}
+
+void SimNode::KeepImage() {
+  image_ = Image{disk_.Image(), self_.origin, follower_};
+}
+
+bool SimNode::SetBack(const std::function<bool(const Dot&)>& published) {
+  if (!image_) return false;
+  // Content stays: what only this node had of it could never be had again.
+  WriteBatch chunks;
+  {
+    const auto rows = disk_.NewIterator(Column::kChunks);
+    for (rows->SeekToFirst(); rows->Valid(); rows->Next()) {
+      chunks.Put(Column::kChunks, rows->key(), rows->value());
+    }
+  }
+  disk_.SetBack(*image_->disk);
+  disk_.Write(chunks, true).IgnoreError();
+  self_.origin = image_->origin;
+  follower_ = image_->follower;
+  fork_.reset();
+  std::erase_if(acknowledged_,
+                [&](const auto& entry) { return !published(entry.first); });
+  return true;
+}
+
 void SimNode::Follow() {
   AppendLog& log = replica_->log();
-  const Seq cursor{followed_.size()};
+  // Another log: it is told so, and begins anew.
+  if (log.id() != follower_.log) follower_ = {log.id(), {}, {}, 0};
+  const Seq cursor{follower_.records.size()};
   if (log.Check(log.id(), cursor) != CursorState::kValid) {
     fault_ = "follower: what it was given is not in the log any more";
     return;
@@ -77,7 +143,7 @@ void SimNode::TakeRecords() {
     if (!taken.ok()) fault_ = "follower: " + taken.ToString();
     if (!taken.ok() || span.empty()) return;
     for (RecordWalk walk(span); walk.Valid(); walk.Next()) {
-      if (walk.record().seq.value != followed_.size() + 1) {
+      if (walk.record().seq.value != follower_.records.size() + 1) {
         fault_ = "follower: a gap or a duplicate";
       }
       TakeRecord(walk.record());
@@ -87,17 +153,17 @@ void SimNode::TakeRecords() {
 }
 
 void SimNode::TakeRecord(const RecordView& record) {
-  followed_.push_back(HashOf(record));
+  follower_.records.push_back(HashOf(record));
   if (record.joined()) {
-    ++joined_;
-  } else if (!entries_.emplace(record.dot, record.entry).second) {
+    ++follower_.joined;
+  } else if (!follower_.entries.emplace(record.dot, record.entry).second) {
     fault_ = "follower: an entry twice";
   }
 }
 
 void SimNode::Truncate(std::uint64_t thousandths) {
   const std::uint64_t read = std::min<std::uint64_t>(
-      followed_.size(), replica_->log().durable().value);
+      follower_.records.size(), replica_->log().durable().value);
   replica_->Truncate({read * thousandths / 1'000}, [](const absl::Status&) {});
 }
 

@@ -10,8 +10,10 @@
 #include <vector>
 
 #include "kv/chunk_store.h"
+#include "kv/memory_store.h"
 #include "log/commit_queue.h"
 #include "log/subscription.h"
+#include "replication/fork.h"
 #include "replication/peer/peer_host.h"
 #include "replication/peer/peer_session.h"
 #include "replication/replica.h"
@@ -38,6 +40,18 @@ class SimNode final : public PeerHost {
   void Crash(std::optional<std::size_t> keep);
   [[nodiscard]] bool running() const { return replica_ != nullptr; }
 
+  // Keeps an image of the disk; the last one is what SetBack() goes back to.
+  // Requires: it runs.
+  void KeepImage();
+  // The machine is set back to its image and knows nothing of it. `published`
+  // says of an entry whether others have it: the rest is lost with reason.
+  // False if there is no image. Requires: it does not run.
+  bool SetBack(const std::function<bool(const Dot&)>& published);
+  // Called when the node is to give up a side of a fork: it must be crashed
+  // and booted again, which does it.
+  void OnGiveUp(std::function<void()> then) { on_give_up_ = std::move(then); }
+  [[nodiscard]] std::size_t forks() const { return forks_; }
+
   [[nodiscard]] int number() const { return number_; }
   Replica& replica() { return *replica_; }
   ChunkStore& chunks() { return *chunks_; }
@@ -62,13 +76,15 @@ class SimNode final : public PeerHost {
 
   // What a follower of the log was given, record by record, since the first
   // start: hashes of the entries. It keeps its cursor when the node does not.
-  [[nodiscard]] const std::vector<Hash>& followed() const { return followed_; }
+  [[nodiscard]] const std::vector<Hash>& followed() const {
+    return follower_.records;
+  }
   // The entries among them, also those that were truncated since.
   [[nodiscard]] const std::map<Dot, std::string>& entries() const {
-    return entries_;
+    return follower_.entries;
   }
   // And how many came with a state, without an entry.
-  [[nodiscard]] std::uint64_t joined() const { return joined_; }
+  [[nodiscard]] std::uint64_t joined() const { return follower_.joined; }
   // What of a record a follower compares.
   static Hash HashOf(const RecordView& record) {
     return Sha256(record.joined() ? record.changes : record.entry);
@@ -92,10 +108,14 @@ class SimNode final : public PeerHost {
   void RememberPeer(const PeerRecord&) override {}
   void RememberFrontier(const DeviceId&, const ProjectId&,
                         const VersionVector&) override {}
+  void GiveUp(const ProjectId&, const Fork& fork) override;
+  void CopyFound() override {}
 
  private:
   void Commit(std::vector<Effect> effects, Durability durability);
   void Remember(const Dot& dot);
+  // What Boot() has to do first, and what comes of it.
+  absl::Status RebuildFirst();
   void Follow();
   void TakeRecords();
   void TakeRecord(const RecordView& record);
@@ -115,9 +135,23 @@ class SimNode final : public PeerHost {
   std::unique_ptr<Replica> replica_;
   std::map<Dot, Hash> acknowledged_;
   std::deque<SeenPath> seen_;
-  std::vector<Hash> followed_;
-  std::map<Dot, std::string> entries_;
-  std::uint64_t joined_ = 0;
+  struct Follower {
+    LogId log;
+    std::vector<Hash> records;
+    std::map<Dot, std::string> entries;
+    std::uint64_t joined = 0;
+  };
+  Follower follower_;
+  struct Image {
+    std::unique_ptr<MemoryStore> disk;
+    Origin origin;
+    Follower follower;
+  };
+  std::optional<Image> image_;
+  std::optional<Fork> fork_;  // To be given up.
+  std::size_t forks_ = 0;
+  std::vector<Dot> reissued_;  // Acknowledged under another name.
+  std::function<void()> on_give_up_;
   std::unique_ptr<Subscription> subscription_;
   std::string fault_;
 };

@@ -25,14 +25,28 @@ std::unique_ptr<MemoryStore> Copy(const MemoryStore& store) {
 
 }  // namespace
 
-CrashStore::CrashStore() : visible_(std::make_unique<MemoryStore>()) {}
+CrashStore::CrashStore()
+    : visible_(std::make_unique<MemoryStore>()),
+      durable_(std::make_unique<MemoryStore>()) {}
 CrashStore::~CrashStore() = default;
 
 void CrashStore::Crash(std::size_t keep) {
   std::lock_guard lock(mutex_);
   PersistOldest(std::min(keep, unsynced_.size()));
   unsynced_.clear();
-  visible_ = Copy(durable_);
+  visible_ = Copy(*durable_);
+}
+
+std::unique_ptr<MemoryStore> CrashStore::Image() const {
+  std::lock_guard lock(mutex_);
+  return Copy(*visible_);
+}
+
+void CrashStore::SetBack(const MemoryStore& image) {
+  std::lock_guard lock(mutex_);
+  unsynced_.clear();
+  durable_ = Copy(image);
+  visible_ = Copy(image);
 }
 
 std::size_t CrashStore::unsynced() const {
@@ -42,7 +56,7 @@ std::size_t CrashStore::unsynced() const {
 
 void CrashStore::PersistOldest(std::size_t count) {
   for (std::size_t i = 0; i < count; ++i) {
-    SYNCLINE_CHECK(durable_.Write(unsynced_[i], true).ok(),
+    SYNCLINE_CHECK(durable_->Write(unsynced_[i], true).ok(),
                    "a write to memory failed");
   }
   unsynced_.erase(unsynced_.begin(), unsynced_.begin() + count);

@@ -26,6 +26,10 @@ class CrashStore final : public Store {
   // iterators are gone; objects that cached what they read are stale.
   void Crash(std::size_t keep = 0);
 
+  // All that is in it, and being set back to that. Requires: as Crash().
+  [[nodiscard]] std::unique_ptr<MemoryStore> Image() const;
+  void SetBack(const MemoryStore& image);
+
   // Batches that a Crash() now might lose.
   [[nodiscard]] std::size_t unsynced() const;
 
@@ -45,8 +49,8 @@ class CrashStore final : public Store {
 
   mutable std::mutex mutex_;
   std::unique_ptr<MemoryStore> visible_;
-  MemoryStore durable_;               // Guarded by `mutex_`, as is:
-  std::vector<WriteBatch> unsynced_;  // Oldest first.
+  std::unique_ptr<MemoryStore> durable_;  // Guarded by `mutex_`, as is:
+  std::vector<WriteBatch> unsynced_;      // Oldest first.
 };
 
 }  // namespace syncline::testing

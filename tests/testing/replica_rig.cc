@@ -6,17 +6,22 @@
 
 #include "kv/file_content.h"
 #include "log/frame.h"
+#include "replication/device_identity.h"
 #include "replication/state/edits.h"
 
 namespace syncline::testing {
 namespace {
+
+DeviceIdentity DeviceOf(std::string_view name) {
+  return *DeviceIdentity::FromSecret(Sha256("key", name).view());
+}
 
 Replica::Identity IdentityOf(std::string_view name) {
   Replica::Identity identity;
   identity.project = {std::string(16, 'p')};
   identity.number = ProjectNumber{1};
   identity.self = *Origin::FromBytes(Sha256(name).view().substr(0, 16));
-  identity.device_key = std::string(Sha256("device", name).view());
+  identity.device_key = DeviceOf(name).public_key();
   return identity;
 }
 
@@ -32,17 +37,34 @@ T Must(absl::StatusOr<T> result) {
 ReplicaRig::ReplicaRig(boost::asio::io_context& io, Store& store,
                        std::string_view name, Replica::Options options,
                        MakeTimer timers)
-    : io_(io), random_(std::make_unique<SeededRandom>(name.size())) {
+    : io_(io),
+      store_(store),
+      timers_(std::move(timers)),
+      options_(options),
+      random_(std::make_unique<SeededRandom>(name.size())) {
   chunks_ = Must(ChunkStore::Open(store, temp_ / "chunks"));
   sync_thread_ = std::make_unique<SyncThread>();
   commits_ =
       std::make_unique<CommitQueue>(store, *sync_thread_, io_.get_executor());
-  replica_ = Must(Replica::Open(
-      {store, *commits_, *chunks_, *random_, time_, {}, std::move(timers)},
-      IdentityOf(name), options));
+  replica_ = Must(Replica::Open(Environment(), IdentityOf(name), options_));
 }
 
 ReplicaRig::~ReplicaRig() = default;
+
+Replica::Environment ReplicaRig::Environment() {
+  return {store_, *commits_, *chunks_, *random_, time_, {}, timers_};
+}
+
+void ReplicaRig::Reopen(
+    const Origin& self,
+    const std::function<void(const Replica::Environment&)>& then) {
+  Settle();
+  Replica::Identity identity = replica_->identity();
+  replica_.reset();
+  then(Environment());
+  identity.self = self;
+  replica_ = Must(Replica::Open(Environment(), identity, options_));
+}
 
 void ReplicaRig::RunUntil(const bool& done) {
   const auto work = boost::asio::make_work_guard(io_);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -40,6 +41,10 @@ class ReplicaRig {
   ChunkStore& chunks() { return *chunks_; }
   ManualTime& time() { return time_; }
 
+  // Closes the replica, calls `then`, and opens it again as `self`.
+  void Reopen(const Origin& self,
+              const std::function<void(const Replica::Environment&)>& then);
+
   // Runs the loop until `done` is true.
   void RunUntil(const bool& done);
   // Runs what is ready, and flushes under way, until nothing moves.
@@ -67,7 +72,12 @@ class ReplicaRig {
   void PullFrom(ReplicaRig& other);
 
  private:
+  Replica::Environment Environment();
+
   boost::asio::io_context& io_;
+  Store& store_;
+  MakeTimer timers_;
+  Replica::Options options_;
   TemporaryDirectory temp_;
   ManualTime time_;
   std::unique_ptr<RandomSource> random_;

@@ -1,4 +1,4 @@
-#include "replication/peer/device_identity.h"
+#include "replication/device_identity.h"
 
 #include <openssl/evp.h>
 

@@ -1,0 +1,35 @@
+#pragma once
+
+#include <cstdint>
+#include <limits>
+#include <optional>
+
+#include "base/hash.h"
+#include "clock/dot.h"
+#include "clock/origin.h"
+
+namespace syncline {
+
+// Two histories of one origin: both hold its entries up to `counter`, and
+// others behind it. Counter 0: they share nothing; kUnknown: logs no longer say
+// where they part, as they were truncated.
+struct Fork {
+  static constexpr std::uint64_t kUnknown =
+      std::numeric_limits<std::uint64_t>::max();
+  Origin origin;
+  std::uint64_t counter = 0;
+  friend bool operator==(const Fork&, const Fork&) = default;
+};
+
+// A fork of which one side was given up. The device of its origin has settled
+// thereby what that origin wrote.
+struct SettledFork {
+  Fork fork;
+  // The chain hash behind the first entry that was given up: whoever has it
+  // holds the wrong side. Nothing if there was nothing to give up.
+  std::optional<Hash> given_up;
+  [[nodiscard]] Dot first() const { return {fork.origin, fork.counter + 1}; }
+  friend bool operator==(const SettledFork&, const SettledFork&) = default;
+};
+
+}  // namespace syncline

@@ -1,0 +1,58 @@
+#pragma once
+
+#include <functional>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "clock/origin.h"
+#include "kv/store.h"
+#include "replication/fork.h"
+#include "replication/reissue.h"
+#include "replication/replica.h"
+
+namespace syncline {
+
+// Gives up this side of `fork`: makes the project's log and state anew, in its
+// place, without the fork's entries and all that were made by those who had
+// seen them. What of it this device wrote is issued anew, in order, by the new
+// origin `identity.self`; the rest is for whoever wrote it to issue again.
+// The log has another id then, so that cursors of the old one are invalid.
+//
+// `more` is called before anything is replaced and may add rows that change
+// with it (a mirror's Base).
+//
+// A state that was coming in from a peer is dropped, also where half of it was
+// installed: peers send theirs again.
+//
+// If there is nothing to give up, nothing is made anew: the log takes another
+// id, and the fork is settled.
+//
+// The project must not be open. Blocks, for as long as it takes to apply the
+// whole log. May be stopped at any time (a crash): until it is done
+// Replica::Open() shows the project as it was, or completes it.
+//   kFailedPrecondition  the log was truncated, or a peer's state was taken in:
+//                        it does not say all that the state is made of
+//   other                the store, or damage of the log
+absl::StatusOr<Reissue> Rebuild(
+    const Replica::Environment& environment, const Replica::Identity& identity,
+    const Fork& fork,
+    const std::function<absl::Status(const Reissue&, WriteBatch&)>& more);
+
+// Gives the log of `project`, which must not be open, another id: it was set
+// back, so what is appended next is not what a cursor of the old one expects
+// there. Durable when it returns; nothing if there is no such log.
+absl::Status TakeNewLogId(Store& store, ProjectNumber project,
+                          RandomSource& random);
+
+// Completes a rebuild that was interrupted, if it had come far enough.
+absl::Status FinishRebuild(Store& store, ProjectNumber project);
+
+// The forks that were given up here. Where the origin is this device's, what
+// this node holds of it is right, and others follow.
+absl::StatusOr<std::vector<SettledFork>> SettledForks(const Store& store,
+                                                      ProjectNumber project);
+// Adds the row that says so.
+void Settle(ProjectNumber project, const SettledFork& fork, WriteBatch& rows);
+
+}  // namespace syncline

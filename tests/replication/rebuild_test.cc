@@ -1,0 +1,296 @@
+#include "replication/rebuild.h"
+
+#include <boost/asio/io_context.hpp>
+#include <catch2/catch.hpp>
+
+#include "kv/file_content.h"
+#include "kv/memory_store.h"
+#include "proto/entry_codec.h"
+#include "tests/testing/faulty_store.h"
+#include "tests/testing/replica_rig.h"
+#include "tests/testing/state_steps.h"
+
+namespace syncline {
+namespace {
+
+using testing::FaultyStore;
+using testing::ReplicaRig;
+
+const Origin kFresh = *Origin::FromHex("00000000000000000000000000000f0e");
+
+// Device A twice: `a` went on, `copy` was set back to two entries and went on
+// by itself. B has what `a` wrote.
+struct Forked {
+  Forked() {
+    a.Put("both", "1");
+    b.PullFrom(a);
+    b.Mkdir("dir");
+    a.PullFrom(b);
+    a.Put("dir/file", "2");
+    copy.PullFrom(a);
+    a.Put("both", "right");
+    a.Put("new", "of a");
+    b.PullFrom(a);
+  }
+
+  Fork TheFork() { return {a->identity().self, 2}; }
+  Replica::Identity FreshIdentity() {
+    Replica::Identity identity = copy->identity();
+    identity.self = kFresh;
+    return identity;
+  }
+
+  // Gives up what the copy wrote, and opens it again.
+  absl::StatusOr<Reissue> RebuildCopy() {
+    const Replica::Identity identity = FreshIdentity();
+    absl::StatusOr<Reissue> reissue = absl::UnknownError("");
+    copy.Reopen(kFresh, [&](const Replica::Environment& environment) {
+      joined_before = JoinedRecords(**AppendLog::Open(
+          environment.commits, identity.number, environment.random, {}));
+      reissue = Rebuild(environment, identity, TheFork(), {});
+      faulty.Heal();
+    });
+    return reissue;
+  }
+
+  std::vector<Entry> EntriesOf(const Origin& origin) {
+    std::vector<Entry> entries;
+    const auto reader = copy->log().Read({});
+    for (; reader->Valid(); reader->Next()) {
+      if (reader->record().dot.origin == origin) {
+        entries.push_back(DecodeEntry(reader->record().entry)->entry);
+      }
+    }
+    return entries;
+  }
+
+  static int JoinedRecords(const AppendLog& log) {
+    int joined = 0;
+    const auto reader = log.Read({});
+    for (; reader->Valid(); reader->Next()) {
+      joined += reader->record().joined() ? 1 : 0;
+    }
+    return joined;
+  }
+
+  void RequireEqual() {
+    copy.PullFrom(b);
+    b.PullFrom(copy);
+    CHECK(copy->log().frontier() == b->log().frontier());
+    CHECK(copy->state().Digest() == b->state().Digest());
+  }
+
+  boost::asio::io_context io;
+  MemoryStore store_a, store_b, store_copy;
+  FaultyStore faulty{store_copy};
+  ReplicaRig a{io, store_a, "alpha"};
+  ReplicaRig b{io, store_b, "beta"};
+  ReplicaRig copy{io, faulty, "alpha"};
+  int joined_before = 0;  // Records of a state in what was rebuilt.
+};
+
+TEST_CASE("rebuild: what others contradict is issued anew, and all end equal",
+          "[replication]") {
+  Forked forked;
+  forked.copy.Put("mine", "of the copy");
+  forked.copy.Put("both", "other");
+  forked.copy.Put("mine", "again");
+  forked.copy.Mkdir("folder");
+  forked.copy.Put("folder/inside", "deep");
+  const LogId before = forked.copy->log().id();
+  const auto reissue = forked.RebuildCopy();
+  INFO(reissue.status().ToString());
+  REQUIRE(reissue.ok());
+  CHECK(reissue->renamed().size() == 5);
+  CHECK(forked.copy->log().id().bytes != before.bytes);
+  const Origin a = forked.a->identity().self;
+  CHECK(forked.copy->log().frontier().CounterOf(a) == 2);
+  CHECK(forked.copy->log().frontier().CounterOf(kFresh) == 5);
+  for (const Entry& entry : forked.EntriesOf(kFresh)) {
+    CHECK(entry.cause == "reissue");
+    CHECK(entry.generation() == 0);
+    CHECK_FALSE(CausalState::Violation(entry));
+  }
+  CHECK(forked.copy.Show("mine") == "again");
+  CHECK(forked.copy.Show("folder/inside") == "deep");
+  forked.RequireEqual();
+  CHECK(forked.b.Show("mine") == "again");
+  CHECK(forked.b.Show("folder/inside") == "deep");
+  CHECK(forked.b.Show("new") == "of a");
+  // Two edits of one file made apart: a conflict like any other.
+  CHECK(forked.b.Names("").size() == 6);
+  CHECK(forked.copy->DeviceOf(kFresh) == forked.a->identity().device_key);
+  REQUIRE(forked.copy->settled().size() == 1);
+  CHECK(forked.copy->settled()[0].fork == forked.TheFork());
+}
+
+TEST_CASE("rebuild: an edit of an own new file replaces its renamed version",
+          "[replication]") {
+  Forked forked;
+  forked.copy.Put("mine", "first");
+  forked.copy.Rename("mine", "moved");
+  forked.copy.Put("moved", "second");
+  forked.copy.Remove("dir/file");
+  REQUIRE(forked.RebuildCopy().ok());
+  CHECK(forked.copy.Show("moved") == "second");
+  CHECK(forked.copy.Show("mine") == "(none)");
+  CHECK(forked.copy.Show("dir/file") == "(none)");
+  CHECK(forked.copy->state().conflict_count() == 0);
+  forked.RequireEqual();
+}
+
+TEST_CASE("rebuild: others' entries stay, but not those built on the fork",
+          "[replication]") {
+  Forked forked;
+  MemoryStore store_c;
+  ReplicaRig c(forked.io, store_c, "gamma");
+  c.PullFrom(forked.b);  // Knows nothing of the copy.
+  MemoryStore store_d;
+  ReplicaRig d(forked.io, store_d, "delta");
+  d.Put("from d", "early");
+  forked.copy.PullFrom(d);
+  forked.copy.Put("mine", "of the copy");
+  d.PullFrom(forked.copy);
+  d.Put("mine", "edited by d");
+  d.Mkdir("of d");
+  forked.copy.PullFrom(d);
+  forked.copy.Put("of d/file", "in a directory of d");
+  forked.copy.Put("mine", "edited by both");
+  REQUIRE(forked.RebuildCopy().ok());
+  CHECK(forked.copy->log().frontier().CounterOf(d->identity().self) == 1);
+  CHECK(forked.copy.Show("from d") == "early");
+  CHECK(forked.copy.Show("mine") == "edited by both");
+  // The directory that only its author can issue again is there for the file.
+  CHECK(forked.copy.Show("of d/file") == "in a directory of d");
+  forked.RequireEqual();
+}
+
+TEST_CASE("rebuild: what was given up does not come in again",
+          "[replication][fault]") {
+  Forked forked;
+  MemoryStore store_c;
+  ReplicaRig c(forked.io, store_c, "gamma");
+  forked.copy.Put("mine", "of the copy");
+  c.PullFrom(forked.copy);
+  REQUIRE(forked.RebuildCopy().ok());
+  // One who followed the copy still has it.
+  const auto wrong = c.Missing(forked.copy->log().frontier());
+  CHECK(absl::IsAborted(forked.copy.Ingest(wrong).status()));
+  CHECK(forked.copy->health().ok());
+  CHECK(forked.copy->log().frontier().CounterOf(forked.TheFork().origin) == 2);
+  forked.RequireEqual();
+}
+
+TEST_CASE("rebuild: what only moved or removed others' gone items is left out",
+          "[replication]") {
+  Forked forked;
+  MemoryStore store_d;
+  ReplicaRig d(forked.io, store_d, "delta");
+  d.PullFrom(forked.copy);
+  d.Put("of d", "built on the fork");
+  // The copy follows d here: d's entry goes because its author had seen that.
+  forked.copy.Put("seen", "by d");
+  d.PullFrom(forked.copy);
+  d.Put("theirs", "d");
+  d.Put("theirs too", "d");
+  forked.copy.PullFrom(d);
+  forked.copy.Remove("theirs");
+  forked.copy.Rename("theirs too", "moved");
+  const auto reissue = forked.RebuildCopy();
+  REQUIRE(reissue.ok());
+  CHECK(reissue->left_out().size() == 2);
+  CHECK(forked.copy.Show("seen") == "by d");
+  forked.RequireEqual();
+}
+
+TEST_CASE("rebuild: nothing to take out changes nothing but the log's id",
+          "[replication]") {
+  Forked forked;
+  const LogId before = forked.copy->log().id();
+  const Hash digest = forked.copy->state().Digest();
+  REQUIRE(forked.RebuildCopy().ok());
+  CHECK(forked.copy->state().Digest() == digest);
+  CHECK(forked.copy->log().id().bytes != before.bytes);
+  CHECK(forked.copy->settled().size() == 1);
+  forked.RequireEqual();
+}
+
+TEST_CASE("rebuild: a truncated log is refused and nothing changes",
+          "[replication][fault]") {
+  Forked forked;
+  forked.copy.Put("mine", "of the copy");
+  testing::TruncateAll(forked.copy);
+  const Hash digest = forked.copy->state().Digest();
+  CHECK(absl::IsFailedPrecondition(forked.RebuildCopy().status()));
+  CHECK(forked.copy->state().Digest() == digest);
+  CHECK(forked.copy.Show("mine") == "of the copy");
+}
+
+// The state of a device that knows nothing of the fork.
+TEST_CASE("rebuild: half of a state is dropped, a whole one is not",
+          "[replication][fault]") {
+  bool cut_short = false;
+  for (std::uint64_t nth = 1;; ++nth) {
+    INFO("the state stops at write " << nth);
+    Forked forked;
+    MemoryStore store_c;
+    ReplicaRig c(forked.io, store_c, "gamma");
+    for (int i = 0; i < 5; ++i) c.Put("of c" + std::to_string(i), "c");
+    forked.copy.Put("mine", "of the copy");
+    forked.copy.Settle();
+    const auto pin = testing::PinOf(c);
+    REQUIRE(pin.ok());
+    forked.faulty.FailFrom(FaultyStore::Call::kWrite, nth,
+                           absl::UnavailableError("stopped"));
+    absl::Status in = testing::Stage(forked.copy, **pin, 200);
+    if (in.ok()) in = testing::Await(forked.copy);
+    forked.faulty.Heal();
+    const bool whole = in.ok() && forked.copy->health().ok();
+    const absl::Status rebuilt = forked.RebuildCopy().status();
+    cut_short |= forked.joined_before > 0 && !whole;
+    CHECK(forked.copy.Show("mine") == "of the copy");
+    if (whole) {
+      CHECK(absl::IsFailedPrecondition(rebuilt));
+      CHECK(forked.copy.Show("of c0") != "(none)");
+      break;
+    }
+    INFO(rebuilt.ToString());
+    REQUIRE(rebuilt.ok());
+    CHECK(forked.copy.Show("of c0") == "(none)");
+    CHECK(Forked::JoinedRecords(forked.copy->log()) == 0);
+    // It comes in again.
+    testing::Join(forked.copy, c);
+    forked.b.PullFrom(c);
+    forked.RequireEqual();
+    REQUIRE(nth < 100);
+  }
+  CHECK(cut_short);
+}
+
+TEST_CASE("rebuild: stopped at any write it is not begun, or completed",
+          "[replication][crash]") {
+  bool old_seen = false;
+  bool new_seen = false;
+  for (std::uint64_t nth = 1;; ++nth) {
+    Forked forked;
+    forked.copy.Put("mine", "of the copy");
+    forked.copy.Put("both", "other");
+    forked.faulty.FailFrom(FaultyStore::Call::kWrite, nth + 1,
+                           absl::UnavailableError("stopped"));
+    const bool rebuilt = forked.RebuildCopy().ok();
+    CHECK(forked.copy.Show("mine") == "of the copy");
+    const VersionVector& frontier = forked.copy->log().frontier();
+    const bool done = frontier.CounterOf(kFresh) == 2;
+    CHECK(frontier.CounterOf(forked.TheFork().origin) == (done ? 2 : 4));
+    (done ? new_seen : old_seen) = true;
+    if (rebuilt) break;
+    // What is left of it does not disturb the next one.
+    if (!done) REQUIRE(forked.RebuildCopy().ok());
+    forked.RequireEqual();
+  }
+  CHECK(old_seen);
+  CHECK(new_seen);
+}
+
+}  // namespace
+}  // namespace syncline
