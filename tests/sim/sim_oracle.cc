@@ -186,6 +186,11 @@ std::string CheckNode(SimNode& node, SimNode& first, const Ledger& ledger) {
 }  // namespace
 
 bool AllEqual(const Nodes& nodes) {
+  // One that gives up a side of a fork starts again.
+  if (!std::all_of(nodes.begin(), nodes.end(),
+                   [](const auto& node) { return node->running(); })) {
+    return false;
+  }
   const VersionVector& frontier = nodes[0]->replica().log().frontier();
   for (const auto& node : nodes) {
     AppendLog& log = node->replica().log();

@@ -23,6 +23,10 @@ class Run {
   explicit Run(const SimScript& script) : script_(script), clock_(script.seed) {
     for (int i = 0; i < script.nodes; ++i) {
       nodes_.push_back(std::make_unique<SimNode>(clock_, i));
+      SimNode* const node = nodes_.back().get();
+      node->OnGiveUp([this, node] {
+        Later(0, [this, node] { Restart(*node, std::nullopt, 1); });
+      });
       Boot(*nodes_.back());
     }
     for (std::size_t i = 0; i < nodes_.size(); ++i) {
@@ -51,6 +55,7 @@ class Run {
       outcome.entries = nodes_[0]->replica().log().head().value;
     }
     for (const auto& node : nodes_) {
+      outcome.forks += node->forks();
       if (outcome.fault.empty()) outcome.fault = node->fault();
     }
     links_.clear();
@@ -130,6 +135,12 @@ class Run {
       case Kind::kClock:
         node.time().skew_ms = action.value * 1'000;
         break;
+      case Kind::kImage:
+        if (node.running()) node.KeepImage();
+        break;
+      case Kind::kSetBack:
+        SetBack(node, action.value);
+        break;
       case Kind::kStrategy:
         node.SetStrategy(static_cast<Strategy>(action.value));
         break;
@@ -139,6 +150,19 @@ class Run {
         }
         break;
     }
+  }
+
+  // What others hold durably is not lost with it.
+  void SetBack(SimNode& node, std::int64_t ms) {
+    const bool running = node.running();
+    if (running) Stop(node, std::nullopt);
+    const bool done = node.SetBack([&](const Dot& dot) {
+      return std::any_of(nodes_.begin(), nodes_.end(), [&](const auto& other) {
+        return other->running() &&
+               other->replica().log().durable_frontier().Covers(dot);
+      });
+    });
+    if (running || done) Later(ms, [this, &node] { Boot(node); });
   }
 
   void Heal() {
@@ -175,10 +199,13 @@ class Run {
     std::uint64_t entries = 0;
     while (clock_.now_us() < end) {
       clock_.RunUntil(clock_.now_us() + 1'000 * kMs);
+      if (!AllEqual(nodes_)) {
+        quiet_since = -1;
+        continue;
+      }
       const std::uint64_t now = nodes_[0]->replica().log().head().value;
-      if (!AllEqual(nodes_) || now != entries) quiet_since = -1;
+      if (now != entries) quiet_since = -1;
       entries = now;
-      if (!AllEqual(nodes_)) continue;
       if (quiet_since < 0) quiet_since = clock_.now_us();
       if (clock_.now_us() - quiet_since >= 60'000 * kMs) {
         return FindFault(nodes_);

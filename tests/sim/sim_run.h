@@ -12,6 +12,7 @@ struct SimOutcome {
   std::uint64_t trace = 0;
   std::uint64_t entries = 0;
   std::uint64_t joined = 0;  // Records that came with states, on all nodes.
+  std::uint64_t forks = 0;   // Given up.
   std::int64_t simulated_ms = 0;
 };
 

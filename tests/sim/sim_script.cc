@@ -12,9 +12,33 @@ namespace {
 
 using Kind = SimAction::Kind;
 
-constexpr std::array<std::string_view, 11> kNames = {
-    "edit", "kill",  "power", "eio",      "cut",     "hang",
-    "part", "stall", "clock", "strategy", "truncate"};
+constexpr std::array<std::string_view, 13> kNames = {
+    "edit",  "kill",  "power",    "eio",      "cut",   "hang",   "part",
+    "stall", "clock", "strategy", "truncate", "image", "setback"};
+
+// In some runs one machine is set back to an earlier image of its disk.
+void AddSetBack(SimScript& script) {
+  SeededRandom random(script.seed ^ 0x5e7bac4);
+  if (random.Below(6) > 0 || script.actions.size() < 4) return;
+  // A log that was truncated cannot be made anew.
+  for (const SimAction& action : script.actions) {
+    if (action.kind == Kind::kTruncate) return;
+  }
+  const std::size_t image = random.Below(script.actions.size() / 2);
+  const std::size_t back =
+      image + 1 + random.Below(script.actions.size() - image - 1);
+  SimAction action;
+  action.kind = Kind::kSetBack;
+  action.a =
+      static_cast<int>(random.Below(static_cast<std::uint64_t>(script.nodes)));
+  action.value = static_cast<std::int64_t>(random.Below(2'000));
+  for (const std::size_t at : {back, image}) {
+    action.at_ms = script.actions[at].at_ms;
+    script.actions.insert(
+        script.actions.begin() + static_cast<std::ptrdiff_t>(at), action);
+    action.kind = Kind::kImage;
+  }
+}
 
 SimAction AnyAction(SeededRandom& random, int nodes) {
   const auto below = [&random](std::uint64_t bound) {
@@ -92,6 +116,7 @@ SimScript SimScript::Of(std::uint64_t seed) {
     script.actions.push_back(action);
   }
   AddTruncations(script);
+  AddSetBack(script);
   return script;
 }
 

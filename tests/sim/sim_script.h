@@ -25,6 +25,8 @@ struct SimAction {
     kStrategy,  // `a` takes strategy number `value`.
     kTruncate,  // `a` drops `value` thousandths of the log that its follower
                 // has read.
+    kImage,     // An image of the disk of `a` is kept.
+    kSetBack,   // `a` stops, and starts `value` ms later from that image.
   };
 
   std::int64_t at_ms = 0;
