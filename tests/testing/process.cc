@@ -53,6 +53,8 @@ pid_t Spawn(const std::vector<std::string>& command, int in, int out, int err,
     if (in >= 0) dup2(in, 0);
     if (out >= 0) dup2(out, 1);
     if (err >= 0) dup2(err, 2);
+    // Sockets of the test: their other ends must see it close them.
+    close_range(3, ~0U, CLOSE_RANGE_CLOEXEC);
     if (space >= 0 && setns(space, CLONE_NEWNET) != 0) _exit(126);
     execvp(argv[0], argv.data());
     std::perror(argv[0]);
