@@ -125,7 +125,7 @@ bool SimNode::SetBack(const std::function<bool(const Dot&)>& published) {
 void SimNode::Follow() {
   AppendLog& log = replica_->log();
   // Another log: it is told so, and begins anew.
-  if (log.id() != follower_.log) follower_ = {log.id(), {}, {}, 0};
+  if (log.id() != follower_.log) follower_ = {log.id(), {}, {}, 0, {}};
   const Seq cursor{follower_.records.size()};
   if (log.Check(log.id(), cursor) != CursorState::kValid) {
     fault_ = "follower: what it was given is not in the log any more";
@@ -154,6 +154,12 @@ void SimNode::TakeRecords() {
 
 void SimNode::TakeRecord(const RecordView& record) {
   follower_.records.push_back(HashOf(record));
+  const auto changes = DecodePathChanges(record.changes);
+  if (!changes.ok()) {
+    fault_ = "follower: " + changes.status().ToString();
+    return;
+  }
+  follower_.feed.Follow(*changes);
   if (record.joined()) {
     ++follower_.joined;
   } else if (!follower_.entries.emplace(record.dot, record.entry).second) {

@@ -19,6 +19,7 @@
 #include "replication/replica.h"
 #include "tests/sim/sim_clock.h"
 #include "tests/sim/sim_disk.h"
+#include "tests/sim/sim_feed.h"
 #include "tests/sim/sim_user.h"
 #include "tests/testing/crash_store.h"
 #include "tests/testing/faulty_store.h"
@@ -83,6 +84,8 @@ class SimNode final : public PeerHost {
   [[nodiscard]] const std::map<Dot, std::string>& entries() const {
     return follower_.entries;
   }
+  // What it knows of the paths from them.
+  [[nodiscard]] const SimFeed& feed() const { return follower_.feed; }
   // And how many came with a state, without an entry.
   [[nodiscard]] std::uint64_t joined() const { return follower_.joined; }
   // What of a record a follower compares.
@@ -140,6 +143,7 @@ class SimNode final : public PeerHost {
     std::vector<Hash> records;
     std::map<Dot, std::string> entries;
     std::uint64_t joined = 0;
+    SimFeed feed;
   };
   Follower follower_;
   struct Image {

@@ -177,6 +177,9 @@ std::string CheckNode(SimNode& node, SimNode& first, const Ledger& ledger) {
   if (auto fault = CheckRegisters(node, ledger.entries); !fault.empty()) {
     return fault;
   }
+  if (auto fault = node.feed().Compare(state); !fault.empty()) {
+    return "feed: node " + std::to_string(node.number()) + " " + fault;
+  }
   if (auto fault = CompareWithNaive(state); !fault.empty()) {
     return "view: " + fault;
   }
