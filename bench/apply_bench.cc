@@ -139,12 +139,12 @@ std::vector<Segment> Author::Segments(Seq since, Seq until) {
     Segment& segment = segments.back();
     segment.frames += record.frame;
     segment.entries.emplace_back(record.entry);
-    segment.heads = {{record.dot, {}}};
+    segment.heads = {{record.dot, {}, {}}};
   }
   Must(reader->status());
   for (Segment& segment : segments) {
     ChainHead& head = segment.heads.front();
-    head.hash = Must(log.ChainAt(head.dot));
+    head = Must(rig_.replica().SignedHead(head.dot));
   }
   return segments;
 }

@@ -62,7 +62,9 @@ ReplicaRig::ReplicaRig(const std::filesystem::path& dir, std::string_view name)
   identity.project = {std::string(16, 'p')};
   identity.number = kBenchProject;
   identity.self = BenchOrigin(name);
-  identity.device_key = std::string(Sha256("device").view());
+  identity.device = std::make_shared<const DeviceIdentity>(
+      *DeviceIdentity::FromSecret(Sha256("device", name).view()));
+  identity.device_key = identity.device->public_key();
   replica_ = Must(Replica::Open({*store_, commits_, *chunks_, random_, time_},
                                 identity, {}));
 }

@@ -159,25 +159,26 @@ absl::Status LogCore::ValidateJoin(const Draft& last,
 void LogCore::RaiseTo(WriteBatch& batch, std::span<const ChainHead> theirs) {
   std::vector<ChainHead>& raised = raises_[head_];
   for (const ChainHead& head : theirs) {
-    const auto& [dot, hash] = head;
+    const Dot& dot = head.dot;
     if (frontier_.CounterOf(dot.origin) >= dot.counter) continue;
     frontier_.Raise(dot.origin, dot.counter);
     Author& author = AuthorOf(dot.origin);
-    author.newest = hash;
+    author.newest = head.hash;
     if (!std::exchange(author.changed, true)) changed_.push_back(dot.origin);
     batch.Put(Column::kProjects, TruncatedKey(project_, dot.origin),
               EncodeTruncated(dot.counter));
-    raised.push_back(head);
+    raised.push_back({dot, head.hash, {}});
   }
 }
 
 void LogCore::RaiseDurable() {
   while (!raises_.empty() && raises_.begin()->first <= durable_) {
-    for (const auto& [dot, hash] : raises_.begin()->second) {
+    for (const ChainHead& head : raises_.begin()->second) {
+      const Dot& dot = head.dot;
       truncated_.Raise(dot.origin, dot.counter);
       if (durable_frontier_.Covers(dot)) continue;
       durable_frontier_.Raise(dot.origin, dot.counter);
-      AuthorOf(dot.origin).durable = hash;
+      AuthorOf(dot.origin).durable = head.hash;
     }
     raises_.erase(raises_.begin());
   }

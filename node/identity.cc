@@ -195,7 +195,7 @@ void NodeCore::RebuildClosed(ProjectNumber number, const Fork& fork) {
   }
   const Replica::Identity identity{found->second.id, number,
                                    settings_->origin(),
-                                   self_->identity.public_key()};
+                                   self_->identity.public_key(), device_};
   OnPool<bool>(
       [this, identity, fork, mirrors]() -> absl::StatusOr<bool> {
         Replica::Environment environment{*store_, *commits_, *chunks_, random_,

@@ -56,6 +56,7 @@ absl::Status NodeCore::OpenAll() {
   PeerHost::Self self = {
       std::move(identity), settings_->name(), settings_->origin(), {}};
   self_ = std::move(self);
+  device_ = std::make_shared<const DeviceIdentity>(self_->identity);
   for (const auto& [number, row] : settings_->projects()) {
     const absl::Status opened = OpenProject(row);
     if (absl::IsDataLoss(opened)) {

@@ -238,6 +238,7 @@ class NodeCore final : public PeerHost,
   SystemRandom random_;
   std::int64_t opened_at_ms_ = 0;
   std::optional<Self> self_;
+  std::shared_ptr<const DeviceIdentity> device_;  // Of `self_`.
   bool closing_ = false;
   bool serving_ = false;
   std::atomic<bool> stop_work_ = false;

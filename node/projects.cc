@@ -20,7 +20,7 @@ absl::Status NodeCore::OpenProject(const ProjectRow& row) {
   Replica::Options options;
   options.merge = options_.merge;
   Replica::Identity identity{row.id, row.number, settings_->origin(),
-                             self_->identity.public_key()};
+                             self_->identity.public_key(), device_};
   absl::StatusOr<std::unique_ptr<Replica>> replica =
       Replica::Open(environment, identity, options);
   if (!replica.ok()) {

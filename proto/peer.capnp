@@ -4,8 +4,7 @@
 #
 # Expected outcomes are union members; a call fails only when the connection
 # or the program does. Fields and union members may be added: a reader treats
-# one that it does not know as a refusal. Signatures over chain heads will be
-# added to Segment as new fields.
+# one that it does not know as a refusal.
 
 using Cxx = import "/capnp/c++.capnp";
 $Cxx.namespace("syncline::wire");
@@ -33,7 +32,7 @@ struct Hello {
 
   features @2 :UInt64;
   # Bits of optional features; used are those that both sides set. None are
-  # defined in version 1.
+  # defined so far.
 
   deviceKey @3 :Data;
   # Ed25519 public key of the device, 32 bytes.
@@ -215,6 +214,10 @@ struct ChainHead {
 
   hash @2 :Data;
   # 32 bytes.
+
+  signature @3 :Data;
+  # In a segment: of the origin's device, over project, origin, counter and
+  # hash (PROTOCOL.md), 64 bytes. Else empty.
 }
 
 struct Position {

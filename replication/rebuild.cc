@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -101,6 +102,7 @@ class Rebuilding {
     EraseAll(Aside(identity_.number), clear);
     SYNCLINE_RETURN_IF_ERROR(env_.store.Write(clear, false));
     SYNCLINE_RETURN_IF_ERROR(OpenBoth());
+    SYNCLINE_RETURN_IF_ERROR(FindOut());
     SYNCLINE_RETURN_IF_ERROR(KeepRest());
     SYNCLINE_RETURN_IF_ERROR(IssueAnew());
     absl::Status flushed = absl::UnknownError("not flushed");
@@ -142,6 +144,7 @@ class Rebuilding {
     aside.number = Aside(identity_.number);
     Replica::Options options;
     options.strategy = Strategy::kManual;
+    options.check_signatures = false;  // They were, when they came.
     SYNCLINE_ASSIGN_OR_RETURN(
         new_, Replica::Open(
                   {env_.store, commits_, env_.chunks, env_.random, env_.time},
@@ -176,38 +179,109 @@ class Rebuilding {
     return rows->status();
   }
 
+  // Everything that goes: what was built on the fork, and of other devices'
+  // origins also what could not be proven to others any more, because its
+  // signature stands behind it. That comes again from who has it.
+  absl::Status FindOut() {
+    for (std::map<Origin, std::uint64_t> before;
+         before != reissue_.taken_out();) {
+      before = reissue_.taken_out();
+      SYNCLINE_RETURN_IF_ERROR(LowerToProven());
+      const auto reader = old_->Read({});
+      for (; reader->Valid(); reader->Next()) {
+        const Dot& dot = reader->record().dot;
+        if (reader->record().joined() || reissue_.TakenOut(dot)) continue;
+        SYNCLINE_ASSIGN_OR_RETURN(const DecodedEntry decoded,
+                                  DecodeEntry(reader->record().entry));
+        if (reissue_.BuiltOnIt(decoded.entry)) {
+          reissue_.TakeOut(dot.origin, dot.counter);
+        }
+      }
+      SYNCLINE_RETURN_IF_ERROR(reader->status());
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status LowerToProven() {
+    std::map<Origin, std::uint64_t> proven;
+    CutReader cuts(env_.store, identity_.number, {});
+    for (; cuts.Valid(); cuts.Next()) {
+      for (const ChainHead& head : cuts.heads()) {
+        if (!reissue_.TakenOut(head.dot)) {
+          proven[head.dot.origin] = head.dot.counter;
+        }
+      }
+    }
+    SYNCLINE_RETURN_IF_ERROR(cuts.status());
+    const std::map<Origin, std::uint64_t> out = reissue_.taken_out();
+    for (const auto& [origin, first] : out) {
+      if (!IsOwn(origin)) reissue_.TakeOut(origin, proven[origin] + 1);
+    }
+    return absl::OkStatus();
+  }
+
+  bool IsOwn(const Origin& origin) const {
+    return std::find(own_.begin(), own_.end(), origin) != own_.end();
+  }
+
   absl::Status KeepRest() {
+    CutReader cuts(env_.store, identity_.number, {});
     const auto reader = old_->Read({});
     for (; reader->Valid(); reader->Next()) {
       const RecordView& record = reader->record();
       // Of a state whose installation was cut short. What it brought is gone
       // with what was staged of it, and asked for again.
       if (record.joined()) continue;
-      SYNCLINE_ASSIGN_OR_RETURN(DecodedEntry decoded,
-                                DecodeEntry(record.entry));
-      const Dot& dot = record.dot;
-      if (reissue_.TakenOut(dot) || reissue_.BuiltOnIt(decoded.entry)) {
-        reissue_.TakeOut(dot.origin, dot.counter);
-        if (std::find(own_.begin(), own_.end(), dot.origin) != own_.end()) {
-          own_entries_.push_back(std::move(decoded.entry));
-        }
-        continue;
+      if (!reissue_.TakenOut(record.dot)) {
+        SYNCLINE_RETURN_IF_ERROR(KeepRecord(record));
+      } else if (IsOwn(record.dot.origin)) {
+        SYNCLINE_ASSIGN_OR_RETURN(DecodedEntry decoded,
+                                  DecodeEntry(record.entry));
+        own_entries_.push_back(std::move(decoded.entry));
       }
-      segment_ += record.frame;
-      heads_[dot.origin] = {
-          dot, Sha256(heads_[dot.origin].hash.view(), record.entry)};
+      for (; cuts.Valid() && cuts.seq() <= record.seq; cuts.Next()) {
+        TakeSignatures(cuts.heads());
+      }
       if (segment_.size() >= kSegmentBytesMax ||
-          ++in_segment_ == kSegmentEntriesMax) {
+          in_segment_ == kSegmentEntriesMax) {
         SYNCLINE_RETURN_IF_ERROR(Take());
       }
     }
     SYNCLINE_RETURN_IF_ERROR(reader->status());
+    SYNCLINE_RETURN_IF_ERROR(cuts.status());
     return Take();
   }
 
+  // What came together is kept together, so that its signatures are at its end.
+  absl::Status KeepRecord(const RecordView& record) {
+    const Origin& origin = record.dot.origin;
+    if (!IsOwn(origin)) {
+      if (unproven_.empty()) SYNCLINE_RETURN_IF_ERROR(Take());
+      unproven_.insert(origin);
+    }
+    segment_ += record.frame;
+    ++in_segment_;
+    touched_.insert(origin);
+    heads_[origin] = {
+        record.dot, Sha256(heads_[origin].hash.view(), record.entry), {}};
+    return absl::OkStatus();
+  }
+
+  void TakeSignatures(const std::vector<ChainHead>& heads) {
+    for (const ChainHead& head : heads) {
+      const auto at = heads_.find(head.dot.origin);
+      if (at == heads_.end() || at->second.dot != head.dot) continue;
+      at->second.signature = head.signature;
+      unproven_.erase(head.dot.origin);
+    }
+  }
+
   absl::Status Take() {
+    if (segment_.empty()) return absl::OkStatus();
     std::vector<ChainHead> heads;
-    for (const auto& [origin, head] : heads_) heads.push_back(head);
+    for (const Origin& origin : std::exchange(touched_, {})) {
+      heads.push_back(heads_.at(origin));
+    }
     absl::Status taken = absl::UnknownError("not taken in");
     new_->Ingest(segment_, heads,
                  [&](const absl::StatusOr<Replica::Ingested>& ingested) {
@@ -261,6 +335,8 @@ class Rebuilding {
   std::vector<Entry> own_entries_;
   std::string segment_;
   std::size_t in_segment_ = 0;
+  std::set<Origin> touched_;   // With entries in `segment_`.
+  std::set<Origin> unproven_;  // ... the signature of which is still to come.
   std::map<Origin, ChainHead> heads_;
 };
 

@@ -43,6 +43,10 @@ class Reissue {
   // What a reader had seen, as it is called now.
   [[nodiscard]] Token Map(const Token& token) const;
 
+  // By origin: from which counter on.
+  [[nodiscard]] const std::map<Origin, std::uint64_t>& taken_out() const {
+    return out_;
+  }
   [[nodiscard]] const std::map<Dot, Dot>& renamed() const { return dots_; }
 
  private:

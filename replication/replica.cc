@@ -69,6 +69,7 @@ absl::Status Replica::Impl::OpenParts() {
   SYNCLINE_ASSIGN_OR_RETURN(
       wants, ContentWants::Open(env.store, env.chunks, identity.number));
   SYNCLINE_RETURN_IF_ERROR(LoadDevices());
+  SYNCLINE_RETURN_IF_ERROR(cuts.Load(env.store));
   SYNCLINE_ASSIGN_OR_RETURN(settled, SettledForks(env.store, identity.number));
   SYNCLINE_RETURN_IF_ERROR(ReplayTail());
   SYNCLINE_ASSIGN_OR_RETURN(
@@ -367,10 +368,17 @@ void Replica::Ingest(std::string_view frames,
   if (!segment.ok()) return done(segment.status());
   const absl::Status wanted = impl_->CheckNotGivenUp(*segment);
   if (!wanted.ok()) return done(wanted);
+  if (impl_->options.check_signatures) {
+    const absl::Status signed_by_all = CheckSignatures(
+        impl_->identity.project, *segment,
+        [this](const Origin& origin) { return DeviceOf(origin); });
+    if (!signed_by_all.ok()) return done(signed_by_all);
+  }
   WriteBatch rows;
   const absl::StatusOr<std::vector<std::string>> changes =
       impl_->ApplyAll(*segment, rows);
   if (!changes.ok()) return done(impl_->Break(changes.status()));
+  impl_->KeepSignatures(*segment, rows);
   impl_->event_writer.reset();
   std::vector<Draft> drafts;
   drafts.reserve(changes->size());
@@ -426,11 +434,6 @@ const ConflictRecords& Replica::conflicts() const { return *impl_->records; }
 bool Replica::resolving() const { return impl_->resolver->busy(); }
 
 ChunkStore& Replica::chunks() { return impl_->env.chunks; }
-
-std::string Replica::DeviceOf(const Origin& origin) const {
-  const auto at = impl_->devices.find(origin);
-  return at != impl_->devices.end() ? at->second : std::string();
-}
 
 std::vector<Origin> Replica::OriginsOf(std::string_view device) const {
   std::vector<Origin> origins;

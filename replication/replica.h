@@ -20,9 +20,11 @@
 #include "log/append_log.h"
 #include "log/commit_queue.h"
 #include "proto/event_reader.h"
+#include "replication/chain_cuts.h"
 #include "replication/conflict_records.h"
 #include "replication/content_merge.h"
 #include "replication/content_wants.h"
+#include "replication/device_identity.h"
 #include "replication/fork.h"
 #include "replication/project_id.h"
 #include "replication/project_settings.h"
@@ -66,6 +68,8 @@ class Replica {
     ProjectNumber number;
     Origin self;
     std::string device_key;  // Ed25519 public key, 32 bytes.
+    // The pair that it belongs to. Without, nothing is signed.
+    std::shared_ptr<const DeviceIdentity> device = {};
   };
 
   struct Options {
@@ -78,6 +82,8 @@ class Replica {
     std::size_t dirty_bytes_max = 8u << 20;
     // Those that did not change are remembered in as much, if they are used.
     std::size_t head_bytes_max = 16u << 20;
+    // Off where entries come from a log of this node.
+    bool check_signatures = true;
   };
 
   struct Committed {
@@ -122,10 +128,11 @@ class Replica {
   absl::StatusOr<Seq> CommitEvents(std::span<const EventView> events,
                                    Durability durability, CommitDone done);
 
-  // Takes in frames that a peer sent, in its log order, once CheckSegment has
-  // passed them all. `done` comes when they are durable. Known entries are
-  // skipped. Chunks that came with them must be in the chunk store already.
-  //   as CheckSegment      the peer is broken, or a fork; nothing changed
+  // Takes in frames that a peer sent, in its log order, once CheckSegment and
+  // CheckSignatures have passed them all; the signatures are kept. `done` comes
+  // when they are durable. Known entries are skipped. Chunks that came with
+  // them must be in the chunk store already.
+  //   as these             the peer is broken, or a fork; nothing changed
   //   kAborted             also: it has what was given up here
   //   as health()          an earlier write failed
   //   other                this write failed
@@ -179,6 +186,18 @@ class Replica {
   [[nodiscard]] ChunkStore& chunks();
   // The device of an origin, if its first entry was seen: a public key.
   [[nodiscard]] std::string DeviceOf(const Origin& origin) const;
+  // What proves to others the entries of this device's `dot.origin` up to
+  // `dot`; which is signed now.
+  //   kFailedPrecondition  another device's origin, or there is no key
+  //   as ChainAt           the log does not reach there, or cannot be read
+  [[nodiscard]] absl::StatusOr<ChainHead> SignedHead(const Dot& dot) const;
+  // The newest such proof that there is for `origin`, whosever it is: up to the
+  // newest entry of it, which may not be durable yet. Nothing if there is none.
+  [[nodiscard]] absl::StatusOr<std::optional<ChainHead>> NewestHead(
+      const Origin& origin) const;
+  // Where the log may be cut for others, see replication/chain_cuts.h.
+  [[nodiscard]] CutReader CutsBehind(Seq since) const;
+  [[nodiscard]] bool IsOwn(const Origin& origin) const;
   // Every origin of `device`, a public key, whose first entry was seen.
   [[nodiscard]] std::vector<Origin> OriginsOf(std::string_view device) const;
   // The forks that were given up here, see replication/rebuild.h. What was

@@ -11,6 +11,7 @@
 
 #include "base/hash.h"
 #include "proto/event_writer.h"
+#include "replication/chain_cuts.h"
 #include "replication/conflict_records.h"
 #include "replication/conflict_resolver.h"
 #include "replication/inflow.h"
@@ -28,7 +29,8 @@ struct Replica::Impl final : StateIntake::Host {
       : env(environment),
         identity(id),
         options(opts),
-        own_device(Sha256(id.device_key).ToHex()) {}
+        own_device(Sha256(id.device_key).ToHex()),
+        cuts(id.number) {}
 
   absl::Status OpenParts();
   absl::Status LoadDevices();
@@ -49,6 +51,19 @@ struct Replica::Impl final : StateIntake::Host {
   absl::Status CheckNotGivenUp(const CheckedSegment& segment) const;
   void NoteDevice(const Origin& origin, const std::string& key,
                   WriteBatch& rows);
+
+  // ---- replica_proofs.cc
+  bool IsOwn(const Origin& origin) const;
+  std::string DeviceOf(const Origin& origin) const;
+  // Keeps what proves the entries to others.
+  void KeepSignatures(const CheckedSegment& segment, WriteBatch& rows);
+  // Those of other devices that are signed.
+  std::vector<ChainHead> OthersOf(const std::vector<ChainHead>& all) const;
+  // With this device's signature, which is the origin's.
+  absl::StatusOr<ChainHead> Signed(ChainHead head) const;
+  absl::StatusOr<std::optional<ChainHead>> NewestHead(
+      const Origin& origin) const;
+
   // What an entry did, after it was applied: `rows` go with its record.
   absl::Status NoteApplied(const CausalState::Applied& applied,
                            const ConflictRecords::Cause& cause,
@@ -66,14 +81,16 @@ struct Replica::Impl final : StateIntake::Host {
   void OnWrittenBack(Seq through, const absl::Status& written,
                      const std::function<void(absl::Status)>& done);
   void Truncate(Seq through, std::function<void(absl::Status)> done);
-  void PruneConflicts();
+  // Those that speak for records that are gone.
+  void PruneRows();
   // The state no longer matches the log: nothing may be added to either.
   absl::Status Break(const absl::Status& why);
   absl::Status Health() const;
   // Health(), and whether entries can be taken now.
   absl::Status Ready() const;
 
-  StateHeader HeaderNow();
+  //   kFailedPrecondition  there is no signature of some entries
+  absl::StatusOr<StateHeader> HeaderNow();
   void PinState(std::string id, PinDone done);
 
   // StateIntake::Host
@@ -86,6 +103,7 @@ struct Replica::Impl final : StateIntake::Host {
   absl::Status WantContent(std::string_view payload, WriteBatch& rows) override;
   absl::Status NoteJoined(const CausalState::Applied& joined,
                           WriteBatch& rows) override;
+  absl::Status CheckProofs(const StateHeader& header) override;
   void Failed(const absl::Status& why) override;
 
   Environment env;
@@ -100,6 +118,7 @@ struct Replica::Impl final : StateIntake::Host {
   std::string own_device;  // As the setting "authority" may name it.
   std::map<Origin, std::string> devices;
   std::vector<SettledFork> settled;
+  ChainCuts cuts;
   // For the frontier as it is; nothing once others' entries came in.
   std::optional<EventWriter> event_writer;
   // Of the events being appended; kept for its memory.

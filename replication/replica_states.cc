@@ -56,7 +56,7 @@ void Replica::Impl::Truncate(Seq through,
   }
   if (through <= flushed || through > log->durable()) {
     absl::Status truncated = log->TruncateThrough(through);
-    if (truncated.ok()) PruneConflicts();
+    if (truncated.ok()) PruneRows();
     return done(std::move(truncated));
   }
   if (const absl::Status health = Health(); !health.ok()) return done(health);
@@ -73,8 +73,9 @@ void Replica::Impl::Truncate(Seq through,
 }
 
 // What is left after a crash goes with the next truncation.
-void Replica::Impl::PruneConflicts() {
+void Replica::Impl::PruneRows() {
   WriteBatch rows;
+  cuts.Truncate(log->horizon(), rows);
   const absl::Status pruned = records->Prune(log->horizon(), rows);
   if (!pruned.ok()) Break(pruned).IgnoreError();
   if (!rows.empty()) log->Append({}, rows, Durability::kBuffered, {});
@@ -89,13 +90,18 @@ absl::Status Replica::Impl::Ready() const {
 
 // ---- pins
 
-StateHeader Replica::Impl::HeaderNow() {
+absl::StatusOr<StateHeader> Replica::Impl::HeaderNow() {
   StateHeader header;
   header.id = env.random.Bytes(StateHeader::kIdBytes);
   header.frontier = state->frontier();
   for (const VersionVector::Slot& slot : header.frontier.slots()) {
-    header.chains.push_back(
-        {{slot.origin, slot.counter}, log->ChainOf(slot.origin)});
+    const Dot dot{slot.origin, slot.counter};
+    SYNCLINE_ASSIGN_OR_RETURN(const std::optional<ChainHead> proof,
+                              NewestHead(slot.origin));
+    if (!proof || proof->dot != dot) {
+      return FailedPrecondition("entries without a signature of their device");
+    }
+    header.chains.push_back(*proof);
     const auto device = devices.find(slot.origin);
     if (device != devices.end()) header.devices.push_back(*device);
   }
@@ -119,10 +125,12 @@ void Replica::Impl::PinState(std::string id, PinDone done) {
     });
     return;
   }
+  absl::StatusOr<StateHeader> header = HeaderNow();
+  if (!header.ok()) return done(header.status());
   // Head rows are written by nothing else: when this batch is durable, the
   // store has exactly what the header says.
   WriteBack({}, {}, Durability::kDurable,
-            [this, header = HeaderNow(), now_ms,
+            [this, header = *std::move(header), now_ms,
              done = std::move(done)](const absl::Status& status) {
               if (!status.ok()) return done(status);
               auto pin = std::make_shared<const PinnedState>(
@@ -144,6 +152,7 @@ void Replica::Impl::WriteJoinEnd(const StateHeader& header, WriteBatch rows,
   for (const auto& [origin, key] : header.devices) {
     if (!devices.contains(origin)) NoteDevice(origin, key, rows);
   }
+  cuts.Adopt(OthersOf(header.chains), rows);
   flushing = true;
   const Seq through = log->head().next();
   rows.Append(state->TakeFlush(through.value));

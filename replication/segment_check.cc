@@ -76,8 +76,8 @@ absl::Status CheckOrder(const Entry& entry, const Ahead& ahead) {
   return absl::OkStatus();
 }
 
-absl::Status CheckHeads(const std::vector<ChainHead>& heads,
-                        const Ahead& ahead) {
+absl::Status CheckHeads(const std::vector<ChainHead>& heads, const Ahead& ahead,
+                        std::vector<ChainHead>& reached) {
   std::map<Origin, bool> unproven = ahead.Unproven();
   for (const ChainHead& head : heads) {
     SYNCLINE_ASSIGN_OR_RETURN(const std::optional<Hash> known,
@@ -89,7 +89,7 @@ absl::Status CheckHeads(const std::vector<ChainHead>& heads,
                             std::to_string(head.dot.counter));
     }
     if (known && head.dot.counter == ahead.CounterOf(head.dot.origin)) {
-      unproven.erase(head.dot.origin);
+      if (unproven.erase(head.dot.origin) > 0) reached.push_back(head);
     }
   }
   if (!unproven.empty()) {
@@ -128,8 +128,41 @@ absl::StatusOr<CheckedSegment> CheckSegment(std::string_view frames,
     segment.fresh.push_back({frame.entry, std::move(decoded.entry),
                              std::move(decoded.device_key), chain});
   }
-  SYNCLINE_RETURN_IF_ERROR(CheckHeads(heads, ahead));
+  SYNCLINE_RETURN_IF_ERROR(CheckHeads(heads, ahead, segment.reached));
   return segment;
+}
+
+absl::Status CheckHeadsSigned(const ProjectId& project,
+                              const std::vector<ChainHead>& heads,
+                              const std::map<Origin, std::string>& keys) {
+  for (const ChainHead& head : heads) {
+    const auto key = keys.find(head.dot.origin);
+    if (key == keys.end() || !IsSigned(key->second, project, head)) {
+      return InvalidArgument("the entries up to " + head.dot.ToText() +
+                             " are not signed by their device");
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckSignatures(
+    const ProjectId& project, const CheckedSegment& segment,
+    const std::function<std::string(const Origin&)>& known) {
+  std::map<Origin, std::string> keys;
+  for (const ChainHead& head : segment.reached) {
+    keys[head.dot.origin] = known(head.dot.origin);
+  }
+  for (const CheckedEntry& checked : segment.fresh) {
+    const Dot& dot = checked.entry.dot;
+    if (dot.counter > 1 && checked.device_key.empty()) continue;
+    std::string& key = keys[dot.origin];
+    if (key.empty() && dot.counter == 1) key = checked.device_key;
+    if (key.size() != kDeviceKeyBytes || key != checked.device_key) {
+      return InvalidArgument("entry " + dot.ToText() +
+                             " is not of the device of its origin");
+    }
+  }
+  return CheckHeadsSigned(project, segment.reached, keys);
 }
 
 }  // namespace syncline

@@ -1,6 +1,8 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -9,6 +11,8 @@
 #include "base/hash.h"
 #include "log/chain_head.h"
 #include "log/entry.h"
+#include "replication/chain_signature.h"
+#include "replication/project_id.h"
 
 namespace syncline {
 
@@ -25,6 +29,9 @@ struct CheckedEntry {
 struct CheckedSegment {
   std::vector<CheckedEntry> fresh;  // In the segment's order.
   std::uint64_t duplicates = 0;
+  // Behind it, for each origin with fresh entries; with the signature that
+  // came, whatever it is worth.
+  std::vector<ChainHead> reached;
 };
 
 inline constexpr std::size_t kSegmentEntriesMax = 4096;
@@ -41,5 +48,22 @@ inline constexpr std::size_t kSegmentEntriesMax = 4096;
 absl::StatusOr<CheckedSegment> CheckSegment(std::string_view frames,
                                             const std::vector<ChainHead>& heads,
                                             const AppendLog& log);
+
+// Whether each of `heads` is signed by the device that `keys` names for its
+// origin.
+//   kInvalidArgument  one is not, or there is no such key
+absl::Status CheckHeadsSigned(const ProjectId& project,
+                              const std::vector<ChainHead>& heads,
+                              const std::map<Origin, std::string>& keys);
+
+// Whether each origin of `segment` is that of one device, which has signed
+// where its entries arrive. `known`: the device's key of an origin that was
+// seen before, or nothing.
+//   kInvalidArgument  no signature, or one that is not the device's; a first
+//                     entry that does not say whose it is; a later one that
+//                     says otherwise
+absl::Status CheckSignatures(
+    const ProjectId& project, const CheckedSegment& segment,
+    const std::function<std::string(const Origin&)>& known);
 
 }  // namespace syncline

@@ -4,12 +4,12 @@
 
 #include "base/bytes.h"
 #include "base/status.h"
+#include "replication/device_identity.h"
 
 namespace syncline {
 namespace {
 
-constexpr std::uint8_t kHeaderFormat = 1;
-constexpr std::size_t kDeviceKeyBytes = 32;
+constexpr std::uint8_t kHeaderFormat = 2;
 
 }  // namespace
 
@@ -22,6 +22,9 @@ absl::Status StateHeader::Check() const {
   for (std::size_t i = 0; i < chains.size(); ++i) {
     if (chains[i].dot != Dot{slots[i].origin, slots[i].counter}) {
       return InvalidArgument("state: chain hashes do not fit the frontier");
+    }
+    if (chains[i].signature.size() != kSignatureBytes) {
+      return InvalidArgument("state: a chain hash without a signature");
     }
   }
   for (const auto& [origin, key] : devices) {
@@ -36,7 +39,10 @@ std::string EncodeStateHeader(const StateHeader& header) {
   std::string out(1, static_cast<char>(kHeaderFormat));
   out += header.id;
   AppendSized(out, header.frontier.Encode());
-  for (const ChainHead& head : header.chains) out += head.hash.view();
+  for (const ChainHead& head : header.chains) {
+    out += head.hash.view();
+    out += head.signature;
+  }
   out += header.digest.view();
   AppendVarint(out, header.items);
   for (const auto& [origin, key] : header.devices) {
@@ -58,7 +64,9 @@ absl::StatusOr<StateHeader> DecodeStateHeader(std::string_view bytes) {
   for (const VersionVector::Slot& slot : header.frontier.slots()) {
     const auto hash = Hash::FromBytes(reader.Bytes(Hash::kBytes));
     if (!hash) return malformed;
-    header.chains.push_back({{slot.origin, slot.counter}, *hash});
+    header.chains.push_back({{slot.origin, slot.counter},
+                             *hash,
+                             std::string(reader.Bytes(kSignatureBytes))});
   }
   const auto digest = Hash::FromBytes(reader.Bytes(Hash::kBytes));
   header.items = reader.Varint();

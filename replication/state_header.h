@@ -20,7 +20,7 @@ struct StateHeader {
 
   std::string id;  // Random: names this pin of this node.
   VersionVector frontier;
-  std::vector<ChainHead> chains;  // One for each slot of `frontier`.
+  std::vector<ChainHead> chains;  // One for each slot of `frontier`, signed.
   Hash digest;                    // Of all heads.
   std::uint64_t items = 0;        // Visible ones, for people.
   // Ed25519 public keys of the devices of origins, as far as they are known.

@@ -131,7 +131,7 @@ absl::Status StateIntake::CheckHistory(const StateHeader& header) const {
     return fork("this node was set back: the state has more of its entries");
   }
   std::size_t looked_up = 0;
-  for (const auto& [dot, hash] : header.chains) {
+  for (const auto& [dot, hash, signature] : header.chains) {
     const std::uint64_t known = env_.log.frontier().CounterOf(dot.origin);
     if (known < dot.counter) continue;
     // One that is not the newest takes reading.
@@ -176,6 +176,7 @@ absl::Status StateIntake::Offer(const StateHeader& header,
                : InvalidArgument("state: pieces from another place");
   }
   if (!from.empty()) return InvalidArgument("state: a part of an unknown one");
+  SYNCLINE_RETURN_IF_ERROR(host_.CheckProofs(header));
   WriteBatch rows;
   // What an earlier program or an aborted write may have left goes as well.
   Drop(rows);

@@ -59,6 +59,8 @@ class StateIntake {
     // What is about to be written with WriteJoined(), `rows` with it.
     virtual absl::Status NoteJoined(const CausalState::Applied& joined,
                                     WriteBatch& rows) = 0;
+    // Whether its chain hashes are signed by the devices of their origins.
+    virtual absl::Status CheckProofs(const StateHeader& header) = 0;
     // Nothing can go on.
     virtual void Failed(const absl::Status& why) = 0;
   };
@@ -95,7 +97,8 @@ class StateIntake {
   //   kFailedPrecondition  it is held back by the guard
   //   kUnavailable         another device's is coming in: try again later
   //   kAborted             a fork: its history contradicts the log's
-  //   kInvalidArgument     `from` is not where staging stopped: ask anew
+  //   kInvalidArgument     `from` is not where staging stopped: ask anew; or
+  //                        a chain hash is not signed by its origin's device
   absl::Status Offer(const StateHeader& header, const std::string& from,
                      const std::string& device);
   // The next piece of state `id`; `end` if it is the last. `done` when it is

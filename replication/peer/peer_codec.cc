@@ -51,6 +51,7 @@ void EncodeChains(const std::vector<ChainHead>& chains, List out) {
     wire.setOrigin(DataOf(head.dot.origin.view()));
     wire.setCounter(head.dot.counter);
     wire.setHash(DataOf(head.hash.view()));
+    if (!head.signature.empty()) wire.setSignature(DataOf(head.signature));
   }
 }
 
@@ -63,7 +64,10 @@ absl::StatusOr<std::vector<ChainHead>> DecodeChains(
     SYNCLINE_ASSIGN_OR_RETURN(const Origin origin,
                               DecodeOrigin(wire.getOrigin()));
     SYNCLINE_ASSIGN_OR_RETURN(const Hash hash, DecodeHash(wire.getHash()));
-    chains.push_back({{origin, wire.getCounter()}, hash});
+    if (wire.getSignature().size() > kSignatureBytes)
+      return Malformed("signature");
+    chains.push_back(
+        {{origin, wire.getCounter()}, hash, Bytes(wire.getSignature())});
   }
   return chains;
 }

@@ -20,7 +20,7 @@ SegmentSender::SegmentSender(Replica& replica,
       request_(request),
       theirs_(theirs),
       hooks_(std::move(hooks)),
-      reader_(replica.log(), request.inline_chunk_bytes_max),
+      reader_(replica, request.inline_chunk_bytes_max),
       window_(std::min(request.window_bytes, kWindowBytesMax)) {}
 
 SegmentSender::~SegmentSender() = default;

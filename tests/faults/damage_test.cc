@@ -139,7 +139,7 @@ void CheckVerify(Project& project, Seq damaged) {
 }
 
 void CheckSending(Project& project, Seq damaged) {
-  SegmentReader segments(project.log(), 0);
+  SegmentReader segments((*project).replica(), 0);
   REQUIRE(segments.Start({}).ok());
   std::uint64_t sent = 0;
   for (;;) {

@@ -22,7 +22,9 @@ Replica::Identity TheIdentity() {
   identity.project = {std::string(16, 'p')};
   identity.number = ProjectNumber{3};
   identity.self = *Origin::FromBytes(Sha256("self").view().substr(0, 16));
-  identity.device_key = std::string(Sha256("device").view());
+  identity.device = std::make_shared<const DeviceIdentity>(
+      *DeviceIdentity::FromSecret(Sha256("device").view()));
+  identity.device_key = identity.device->public_key();
   return identity;
 }
 

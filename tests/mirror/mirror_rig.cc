@@ -125,7 +125,9 @@ void Device::OpenReplica() {
   identity.project = {std::string(16, 'p')};
   identity.number = ProjectNumber{1};
   identity.self = *Origin::FromBytes(Sha256(name_).view().substr(0, 16));
-  identity.device_key = std::string(Sha256("device", name_).view());
+  identity.device = std::make_shared<const DeviceIdentity>(
+      *DeviceIdentity::FromSecret(Sha256("device", name_).view()));
+  identity.device_key = identity.device->public_key();
   Replica::Options replica_options;
   replica_options.strategy = options_.strategy;
   replica_ = Must(Replica::Open({*store_, *commits_, *chunks_, random_, time_},
@@ -232,7 +234,9 @@ void Device::PullFrom(Device& other, bool with_chunks) {
     std::vector<ChainHead> heads;
     for (const auto& [origin, counter] : reached) {
       const Dot dot{origin, counter};
-      heads.push_back({dot, Must(other.replica_->log().ChainAt(dot))});
+      heads.push_back({dot, Must(other.replica_->log().ChainAt(dot)), {}});
+      const auto proof = Must(other.replica_->NewestHead(origin));
+      if (proof && proof->dot == dot) heads.back() = *proof;
     }
     bool done = false;
     replica_->Ingest(frames, heads, [&](const auto& ingested) {

@@ -150,7 +150,7 @@ TEST_CASE("handshake: fields of wrong sizes are refused", "[peer]") {
   SECTION("key") { hello.device_key.pop_back(); }
   SECTION("nonce") { hello.instance_nonce.clear(); }
   SECTION("challenge") { hello.challenge += 'x'; }
-  SECTION("range") { hello.protocol_min = 2; }
+  SECTION("range") { hello.protocol_min = kProtocolMax + 1; }
   CHECK(pair.RefusedHello(hello) == Reason::kMalformed);
 }
 

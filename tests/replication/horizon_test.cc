@@ -243,7 +243,8 @@ class Workload {
       last = reader->record().dot;
     }
     REQUIRE(reader->status().ok());
-    segment.heads.push_back({last, a_->log().ChainOf(last.origin)});
+    segment.heads.push_back(**a_->NewestHead(last.origin));
+    REQUIRE(segment.heads.back().dot == last);
     const auto ingested = twin_.Ingest(segment);
     INFO(ingested.status().ToString());
     REQUIRE(ingested.ok());

@@ -147,6 +147,9 @@ TEST_CASE("rebuild: others' entries stay, but not those built on the fork",
   c.PullFrom(forked.b);  // Knows nothing of the copy.
   MemoryStore store_d;
   ReplicaRig d(forked.io, store_d, "delta");
+  // So much that it is proven apart from what comes later.
+  const std::uint64_t early = ChainCuts::kRecordsMin + 1;
+  for (std::uint64_t i = 1; i < early; ++i) d.Mkdir("dir" + std::to_string(i));
   d.Put("from d", "early");
   forked.copy.PullFrom(d);
   forked.copy.Put("mine", "of the copy");
@@ -157,12 +160,39 @@ TEST_CASE("rebuild: others' entries stay, but not those built on the fork",
   forked.copy.Put("of d/file", "in a directory of d");
   forked.copy.Put("mine", "edited by both");
   REQUIRE(forked.RebuildCopy().ok());
-  CHECK(forked.copy->log().frontier().CounterOf(d->identity().self) == 1);
+  CHECK(forked.copy->log().frontier().CounterOf(d->identity().self) == early);
   CHECK(forked.copy.Show("from d") == "early");
   CHECK(forked.copy.Show("mine") == "edited by both");
   // The directory that only its author can issue again is there for the file.
   CHECK(forked.copy.Show("of d/file") == "in a directory of d");
   forked.RequireEqual();
+}
+
+TEST_CASE("rebuild: what cannot be proven any more comes from others again",
+          "[replication]") {
+  Forked forked;
+  MemoryStore store_d;
+  ReplicaRig d(forked.io, store_d, "delta");
+  d.Put("from d", "early");
+  forked.b.PullFrom(d);
+  forked.copy.PullFrom(d);
+  forked.copy.Put("mine", "of the copy");
+  d.PullFrom(forked.copy);
+  d.Mkdir("of d");
+  // Comes soon after: one signature, behind what has to go, proves both.
+  forked.copy.PullFrom(d);
+  REQUIRE(forked.RebuildCopy().ok());
+  const Origin origin = d->identity().self;
+  CHECK(forked.copy->log().frontier().CounterOf(origin) == 0);
+  CHECK_FALSE(forked.copy->NewestHead(origin)->has_value());
+  forked.RequireEqual();
+  CHECK(forked.copy.Show("from d") == "early");
+  CHECK(*forked.copy->NewestHead(origin) == *forked.b->NewestHead(origin));
+  // All that was kept can be passed on.
+  MemoryStore store_e;
+  ReplicaRig e(forked.io, store_e, "epsilon");
+  e.PullFrom(forked.copy);
+  CHECK(e->state().Digest() == forked.copy->state().Digest());
 }
 
 TEST_CASE("rebuild: what was given up does not come in again",

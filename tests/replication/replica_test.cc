@@ -198,7 +198,10 @@ TEST_CASE("replica: a void entry of a peer is counted and has no effect",
   const std::string bytes = *EncodeEntry(bad, two.b->identity().device_key);
   ReplicaRig::Segment segment;
   AppendFrame(segment.frames, bytes);
-  segment.heads = {{bad.dot, Sha256(Hash{}.view(), bytes)}};
+  ChainHead head{bad.dot, Sha256(Hash{}.view(), bytes), {}};
+  head.signature =
+      *SignChain(*two.b->identity().device, two.b->identity().project, head);
+  segment.heads = {head};
   const auto taken = two.a.Ingest(segment);
   REQUIRE(taken.ok());
   CHECK(two.a->log().frontier().CounterOf(bad.dot.origin) == 1);

@@ -6,6 +6,7 @@
 #include "base/random.h"
 #include "kv/memory_store.h"
 #include "log/frame.h"
+#include "proto/entry_codec.h"
 #include "tests/testing/replica_rig.h"
 
 namespace syncline {
@@ -111,6 +112,106 @@ TEST_CASE("segment check: every cut is refused", "[replication][fault]") {
     bad.frames.resize(keep);
     REQUIRE_FALSE(fixture.b.Ingest(bad).ok());
   }
+}
+
+TEST_CASE("segment check: without its device's signature nothing is taken in",
+          "[replication][fault]") {
+  Fixture fixture;
+  ReplicaRig::Segment bad = fixture.segment;
+  ChainHead& head = bad.heads[0];
+  SECTION("none") { head.signature.clear(); }
+  SECTION("flipped") { head.signature[9] ^= 4; }
+  SECTION("of another device") {
+    head.signature = *SignChain(*fixture.b->identity().device,
+                                fixture.b->identity().project, head);
+  }
+  SECTION("of another project") {
+    head.signature =
+        *SignChain(*fixture.a->identity().device, {std::string(16, 'q')}, head);
+  }
+  SECTION("of an earlier entry") {
+    ChainHead before = head;
+    --before.dot.counter;
+    head.signature = *SignChain(*fixture.a->identity().device,
+                                fixture.a->identity().project, before);
+  }
+  fixture.CheckRefused(bad, absl::StatusCode::kInvalidArgument);
+}
+
+// The entry `counter` of an origin, as `key` would have it, signed by `signer`.
+ReplicaRig::Segment Forge(const Origin& origin, std::uint64_t counter,
+                          const Hash& before, std::string_view key,
+                          const DeviceIdentity& signer) {
+  Entry entry;
+  entry.dot = {origin, counter};
+  entry.context.Raise(origin, counter - 1);
+  entry.cause = "user";
+  entry.effects = {EventEffect{"topic", "payload"}};
+  const std::string bytes = *EncodeEntry(entry, key);
+  ReplicaRig::Segment segment;
+  AppendFrame(segment.frames, bytes);
+  ChainHead head{entry.dot, Sha256(before.view(), bytes), {}};
+  head.signature = *SignChain(signer, {std::string(16, 'p')}, head);
+  segment.heads = {head};
+  return segment;
+}
+
+TEST_CASE("segment check: nobody writes in the name of another's origin",
+          "[replication][fault]") {
+  Fixture fixture;
+  REQUIRE(fixture.b.Ingest(fixture.segment).ok());
+  const Origin stolen = fixture.a->identity().self;
+  const Hash before = fixture.b->log().ChainOf(stolen);
+  const DeviceIdentity& thief = *fixture.b->identity().device;
+  const std::string& owner = fixture.a->identity().device_key;
+  const bool says_so = GENERATE(false, true);
+  const auto taken = fixture.b.Ingest(
+      Forge(stolen, 4, before, says_so ? thief.public_key() : "", thief));
+  CHECK(absl::IsInvalidArgument(taken.status()));
+  CHECK(fixture.b->log().frontier().CounterOf(stolen) == 3);
+  CHECK(fixture.b->DeviceOf(stolen) == owner);
+  CHECK(fixture.b->health().ok());
+  // The owner himself may.
+  CHECK(fixture.b
+            .Ingest(Forge(stolen, 4, before, "", *fixture.a->identity().device))
+            .ok());
+}
+
+TEST_CASE("segment check: a first entry says whose its origin is",
+          "[replication][fault]") {
+  Fixture fixture;
+  const Origin origin = *Origin::FromHex("00000000000000000000000000000001");
+  const DeviceIdentity& device = *fixture.a->identity().device;
+  const DeviceIdentity& other = *fixture.b->identity().device;
+  const auto ingest = [&](std::string_view key, const DeviceIdentity& signer) {
+    return fixture.b.Ingest(Forge(origin, 1, {}, key, signer)).status();
+  };
+  CHECK(absl::IsInvalidArgument(ingest("", device)));
+  CHECK(absl::IsInvalidArgument(ingest(device.public_key(), other)));
+  CHECK(fixture.b->log().head() == Seq{0});
+  CHECK(ingest(device.public_key(), device).ok());
+  CHECK(fixture.b->DeviceOf(origin) == device.public_key());
+}
+
+TEST_CASE("segment check: signatures go on to others", "[replication]") {
+  Fixture fixture;
+  REQUIRE(fixture.b.Ingest(fixture.segment).ok());
+  fixture.b.Put("of b", "4");
+  MemoryStore store;
+  ReplicaRig c(fixture.io, store, "c");
+  const ReplicaRig::Segment relayed = fixture.b.Missing({});
+  REQUIRE(relayed.heads.size() == 2);
+  CHECK(c.Ingest(relayed).ok());
+  const Origin origin = fixture.a->identity().self;
+  const auto proof = fixture.b->NewestHead(origin);
+  REQUIRE(proof.ok());
+  REQUIRE(proof->has_value());
+  CHECK(**proof == *fixture.a->SignedHead({origin, 3}));
+  CHECK(*c->NewestHead(origin) == *proof);
+  CHECK(
+      absl::IsFailedPrecondition(fixture.b->SignedHead({origin, 3}).status()));
+  CHECK_FALSE(fixture.b->NewestHead(*Origin::FromHex(std::string(32, '0')))
+                  ->has_value());
 }
 
 }  // namespace

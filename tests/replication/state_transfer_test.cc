@@ -284,6 +284,71 @@ TEST_CASE("state_transfer: a state of another history is refused",
       absl::IsAborted(lost->intake().Offer((*PinOf(a))->header(), "", "peer")));
 }
 
+// `a` wrote, `b` relays: to one who gets a state of it.
+struct Relayed {
+  boost::asio::io_context io;
+  MemoryStore stores[4];
+  ReplicaRig a{io, stores[0], "a"};
+  ReplicaRig b{io, stores[1], "b"};
+  ReplicaRig c{io, stores[2], "c"};
+  Relayed() {
+    Fill(a, 10);
+    b.PullFrom(a);
+    b.Put("of b", "b");
+    TruncateAll(b);
+  }
+};
+
+TEST_CASE("state_transfer: a state proves what it passes on", "[replication]") {
+  Relayed relayed;
+  Join(relayed.c, relayed.b);
+  const Origin a = relayed.a->identity().self;
+  const auto proof = relayed.c->NewestHead(a);
+  REQUIRE(proof.ok());
+  CHECK(*proof == *relayed.a->NewestHead(a));
+  // And so does whoever joined it, also after a restart.
+  relayed.c.Reopen(relayed.c->identity().self,
+                   [](const Replica::Environment&) {});
+  ReplicaRig d(relayed.io, relayed.stores[3], "d");
+  Join(d, relayed.c);
+  RequireSame(d, relayed.b);
+  // What comes behind a state is proven as ever.
+  relayed.a.Put("later", "1");
+  REQUIRE(d.Ingest(relayed.a.Missing(d->log().frontier())).ok());
+  REQUIRE(relayed.c.Ingest(d.Missing(relayed.c->log().frontier())).ok());
+  RequireSame(relayed.c, d);
+  CHECK(*d->NewestHead(a) == *relayed.a->NewestHead(a));
+}
+
+TEST_CASE("state_transfer: a state that proves nothing is refused",
+          "[replication][fault]") {
+  Relayed relayed;
+  StateHeader bad = (*PinOf(relayed.b))->header();
+  const Origin a = relayed.a->identity().self;
+  const std::size_t at = bad.chains[0].dot.origin == a ? 0 : 1;
+  ChainHead& head = bad.chains[at];
+  const DeviceIdentity& thief = *relayed.b->identity().device;
+  SECTION("no signature") { head.signature.clear(); }
+  SECTION("another signature") { head.signature[7] ^= 1; }
+  SECTION("another history") { head.hash = Sha256("another"); }
+  SECTION("no device") { bad.devices.clear(); }
+  SECTION("a stolen origin") {
+    // Known from before as that of `a`.
+    relayed.c.PullFrom(relayed.a);
+    relayed.a.Put("later", "1");
+    head =
+        *relayed.a->SignedHead({a, relayed.a->log().frontier().CounterOf(a)});
+    bad.frontier.Raise(a, head.dot.counter);
+    for (auto& [origin, key] : bad.devices) {
+      if (origin == a) key = thief.public_key();
+    }
+    head.signature = *SignChain(thief, relayed.a->identity().project, head);
+  }
+  CHECK(absl::IsInvalidArgument(relayed.c->intake().Offer(bad, "", "peer")));
+  CHECK_FALSE(relayed.c->intake().resumption());
+  CHECK(relayed.c->health().ok());
+}
+
 TEST_CASE("state_transfer: while it is installed nothing else is taken",
           "[replication]") {
   boost::asio::io_context io;

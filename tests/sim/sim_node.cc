@@ -48,7 +48,11 @@ std::string SimNode::Boot() {
     return rebuilt.ToString();
   }
   Replica::Identity identity{
-      TheProject(), {1}, self_.origin, self_.identity.public_key()};
+      TheProject(),
+      {1},
+      self_.origin,
+      self_.identity.public_key(),
+      std::make_shared<const DeviceIdentity>(self_.identity)};
   Replica::Options options;
   options.strategy = strategy_;
   options.dirty_bytes_max = 4'000;  // Flushes often.
@@ -72,7 +76,11 @@ absl::Status SimNode::RebuildFirst() {
   faulty_.Heal();
   self_.origin = Origin::Random(random_);
   const Replica::Identity identity{
-      TheProject(), {1}, self_.origin, self_.identity.public_key()};
+      TheProject(),
+      {1},
+      self_.origin,
+      self_.identity.public_key(),
+      std::make_shared<const DeviceIdentity>(self_.identity)};
   SYNCLINE_ASSIGN_OR_RETURN(
       const Reissue reissue,
       Rebuild({faulty_, *commits_, *chunks_, random_, time_}, identity, fork,

@@ -21,7 +21,8 @@ Replica::Identity IdentityOf(std::string_view name) {
   identity.project = {std::string(16, 'p')};
   identity.number = ProjectNumber{1};
   identity.self = *Origin::FromBytes(Sha256(name).view().substr(0, 16));
-  identity.device_key = DeviceOf(name).public_key();
+  identity.device = std::make_shared<const DeviceIdentity>(DeviceOf(name));
+  identity.device_key = identity.device->public_key();
   return identity;
 }
 
@@ -167,7 +168,9 @@ ReplicaRig::Segment ReplicaRig::Missing(const VersionVector& peer) {
   REQUIRE(reader->status().ok());
   for (const auto& [origin, counter] : reached) {
     const Dot dot{origin, counter};
-    segment.heads.push_back({dot, Must(replica_->log().ChainAt(dot))});
+    segment.heads.push_back({dot, Must(replica_->log().ChainAt(dot)), {}});
+    const auto proof = Must(replica_->NewestHead(origin));
+    if (proof && proof->dot == dot) segment.heads.back() = *proof;
   }
   return segment;
 }

@@ -1,0 +1,112 @@
+// How a replica proves to others what origins wrote: it signs its own chain
+// hashes, and keeps the signatures that came with others'.
+
+#include <map>
+#include <utility>
+
+#include "base/status.h"
+#include "replication/replica_impl.h"
+
+namespace syncline {
+
+bool Replica::Impl::IsOwn(const Origin& origin) const {
+  if (origin == identity.self) return true;
+  const auto at = devices.find(origin);
+  return at != devices.end() && at->second == identity.device_key;
+}
+
+std::string Replica::Impl::DeviceOf(const Origin& origin) const {
+  const auto at = devices.find(origin);
+  return at != devices.end() ? at->second : std::string();
+}
+
+void Replica::Impl::KeepSignatures(const CheckedSegment& segment,
+                                   WriteBatch& rows) {
+  const std::vector<ChainHead> heads = OthersOf(segment.reached);
+  if (heads.empty()) return;
+  std::size_t bytes = 0;
+  for (const CheckedEntry& checked : segment.fresh) {
+    bytes += checked.bytes.size();
+  }
+  cuts.Add(log->head(), Seq{log->head().value + segment.fresh.size()}, bytes,
+           heads, rows);
+}
+
+std::vector<ChainHead> Replica::Impl::OthersOf(
+    const std::vector<ChainHead>& all) const {
+  std::vector<ChainHead> heads;
+  for (const ChainHead& head : all) {
+    if (!IsOwn(head.dot.origin) && !head.signature.empty()) {
+      heads.push_back(head);
+    }
+  }
+  return heads;
+}
+
+absl::StatusOr<ChainHead> Replica::Impl::Signed(ChainHead head) const {
+  if (!IsOwn(head.dot.origin) || identity.device == nullptr) {
+    return FailedPrecondition("no key to sign " + head.dot.ToText());
+  }
+  SYNCLINE_ASSIGN_OR_RETURN(
+      head.signature, SignChain(*identity.device, identity.project, head));
+  return head;
+}
+
+absl::StatusOr<std::optional<ChainHead>> Replica::Impl::NewestHead(
+    const Origin& origin) const {
+  const Dot newest{origin, log->frontier().CounterOf(origin)};
+  if (IsOwn(origin) && newest.counter > 0) {
+    SYNCLINE_ASSIGN_OR_RETURN(ChainHead head,
+                              Signed({newest, log->ChainOf(origin)}));
+    return std::optional<ChainHead>(std::move(head));
+  }
+  const ChainHead* head = cuts.Newest(origin);
+  return head == nullptr ? std::optional<ChainHead>() : *head;
+}
+
+// Chain hashes that the log holds too were proven when they came.
+absl::Status Replica::Impl::CheckProofs(const StateHeader& header) {
+  if (!options.check_signatures) return absl::OkStatus();
+  const std::map<Origin, std::string> told(header.devices.begin(),
+                                           header.devices.end());
+  std::map<Origin, std::string> keys;
+  std::vector<ChainHead> news;
+  for (const ChainHead& head : header.chains) {
+    const Origin& origin = head.dot.origin;
+    std::string& key = keys[origin] = DeviceOf(origin);
+    const auto at = told.find(origin);
+    if (key.empty() && at != told.end()) key = at->second;
+    if (at != told.end() && at->second != key) {
+      return InvalidArgument("state: origin " + origin.ToHex() +
+                             " is not of the device that it says");
+    }
+    if (log->frontier().CounterOf(origin) != head.dot.counter ||
+        log->ChainOf(origin) != head.hash) {
+      news.push_back(head);
+    }
+  }
+  return CheckHeadsSigned(identity.project, news, keys);
+}
+
+absl::StatusOr<ChainHead> Replica::SignedHead(const Dot& dot) const {
+  ChainHead head{dot, {}, {}};
+  SYNCLINE_ASSIGN_OR_RETURN(head.hash, impl_->log->ChainAt(dot));
+  return impl_->Signed(std::move(head));
+}
+
+absl::StatusOr<std::optional<ChainHead>> Replica::NewestHead(
+    const Origin& origin) const {
+  return impl_->NewestHead(origin);
+}
+
+CutReader Replica::CutsBehind(Seq since) const {
+  return CutReader(impl_->env.store, impl_->identity.number, since);
+}
+
+bool Replica::IsOwn(const Origin& origin) const { return impl_->IsOwn(origin); }
+
+std::string Replica::DeviceOf(const Origin& origin) const {
+  return impl_->DeviceOf(origin);
+}
+
+}  // namespace syncline
