@@ -119,6 +119,11 @@ class Rebuilding {
     SYNCLINE_RETURN_IF_ERROR(
         Keep(ProjectRowPrefix(identity_.number, ProjectRow::kSettled), batch));
     SYNCLINE_RETURN_IF_ERROR(Keep(CursorRowsPrefix(identity_.number), batch));
+    // Whose the origin is, also where nothing of it is left.
+    SYNCLINE_RETURN_IF_ERROR(
+        Keep(ProjectRowKey(identity_.number, ProjectRow::kDevice,
+                           fork_.origin.view()),
+             batch));
     Settle(Aside(identity_.number), {fork_, given_up_}, batch);
     if (more) SYNCLINE_RETURN_IF_ERROR(more(reissue_, batch));
     batch.Put(Column::kProjects, ReadyKey(identity_.number), "");

@@ -233,6 +233,23 @@ TEST_CASE("rebuild: what only moved or removed others' gone items is left out",
   forked.RequireEqual();
 }
 
+TEST_CASE("rebuild: whose a fork was is known where nothing of it is left",
+          "[replication]") {
+  boost::asio::io_context io;
+  MemoryStore store;
+  ReplicaRig lost(io, store, "alpha");
+  lost.Put("all", "of the copy");
+  const Origin origin = lost->identity().self;
+  Replica::Identity identity = lost->identity();
+  identity.self = kFresh;
+  lost.Reopen(kFresh, [&](const Replica::Environment& environment) {
+    REQUIRE(Rebuild(environment, identity, {origin, 0}, {}).ok());
+  });
+  CHECK(lost->log().frontier().CounterOf(origin) == 0);
+  CHECK(lost->DeviceOf(origin) == identity.device_key);
+  CHECK(lost.Show("all") == "of the copy");
+}
+
 TEST_CASE("rebuild: nothing to take out changes nothing but the log's id",
           "[replication]") {
   Forked forked;
