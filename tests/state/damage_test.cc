@@ -33,6 +33,10 @@ std::vector<Question> Questions(const CausalState& state) {
        [](const auto& s) { return s.ListDocs("app", "").status(); }},
       {"all documents",
        [](const auto& s) { return s.ListDocsFrom("", "", true, 9).status(); }},
+      {"a page of them",
+       [](const auto& s) {
+         return s.ListDocsFrom("a", "k", false, 1).status();
+       }},
   };
   const auto add = [&all](std::string what, auto ask) {
     all.push_back({std::move(what), ask});
