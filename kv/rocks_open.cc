@@ -1,6 +1,7 @@
 #include "kv/rocks_open.h"
 
 #include <rocksdb/db.h>
+#include <rocksdb/env.h>
 #include <rocksdb/wal_filter.h>
 #include <rocksdb/write_batch.h>
 
@@ -15,6 +16,7 @@
 #include "kv/rocks_options.h"
 #include "kv/rocks_status.h"
 #include "kv/rocks_store.h"
+#include "kv/wal_files.h"
 
 namespace syncline {
 namespace {
@@ -23,8 +25,9 @@ using Mode = rocksdb::WALRecoveryMode;
 
 // Watches the replay of the write-ahead log for a jump in the sequence numbers.
 // RocksDB itself passes over zeroed blocks, which is what a file system leaves
-// where a page was not written back before the power went, and would apply
-// what comes after the hole.
+// where a page was not written back before the power went (all the more as our
+// logs are longer than what is in them: kv/wal_files.h), and would apply what
+// comes after the hole.
 class GapFilter final : public rocksdb::WalFilter {
  public:
   explicit GapFilter(Mode mode) : mode_(mode) {}
@@ -58,11 +61,11 @@ enum class Access { kReadOnly, kReadWrite };
 // Where a database lies.
 struct Place {
   std::string path;
-  rocksdb::Env* environment;  // Null: the machine's.
+  rocksdb::Env* environment;
 
   [[nodiscard]] rocksdb::DBOptions Options() const {
     rocksdb::DBOptions options = EmbeddedOptions();
-    if (environment != nullptr) options.env = environment;
+    options.env = environment;
     return options;
   }
 };
@@ -224,9 +227,10 @@ RocksDatabase::~RocksDatabase() {
 absl::StatusOr<RocksDatabase> OpenRocksDatabase(
     const std::filesystem::path& path, std::uint64_t synced,
     rocksdb::Env* environment) {
-  const Place place{path.string(), environment};
-  SYNCLINE_RETURN_IF_ERROR(CheckLayout(place));
   RocksDatabase database;
+  database.environment = WithRoomyLogs(environment);
+  const Place place{path.string(), database.environment.get()};
+  SYNCLINE_RETURN_IF_ERROR(CheckLayout(place));
   SYNCLINE_RETURN_IF_ERROR(Recover(place, synced, database));
   for (std::size_t i = 0; i < kColumnCount; ++i) {
     const std::string name = ColumnName(static_cast<Column>(i));

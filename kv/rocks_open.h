@@ -29,7 +29,8 @@ struct RocksDatabase {
     return columns[static_cast<std::size_t>(column)];
   }
 
-  std::unique_ptr<rocksdb::WalFilter> filter;  // Outlives `db`.
+  std::unique_ptr<rocksdb::Env> environment;   // Outlive `db`.
+  std::unique_ptr<rocksdb::WalFilter> filter;
   std::unique_ptr<rocksdb::DB> db;
   std::vector<rocksdb::ColumnFamilyHandle*> handles;  // All, to give back.
   std::array<rocksdb::ColumnFamilyHandle*, kColumnCount> columns{};
