@@ -181,7 +181,13 @@ void Differ::DecideMoves() {
       !IsBelow(tops[0].from, tops[0].to) &&
       !IsBelow(tops[0].to, tops[0].from)) {
     move_ = tops[0];
-    return;
+    // A directory that goes would come along to where another one appears.
+    const bool in_the_way = std::any_of(
+        appeared_.begin(), appeared_.end(), [this](const std::string& path) {
+          return vanished_.contains(Unmapped(path));
+        });
+    if (!in_the_way) return;
+    move_.reset();
   }
   for (const Move& move : tops) {
     again_.insert(move.from);

@@ -1,6 +1,7 @@
 #include <catch2/catch.hpp>
 
 #include "replication/state/edits.h"
+#include "tests/state/feed_fold.h"
 #include "tests/state/naive_view.h"
 #include "tests/state/random_history.h"
 
@@ -49,6 +50,29 @@ TEST_CASE("join: installing a state twice changes nothing more",
   REQUIRE(again.ok());
   REQUIRE(again->changes.empty());
   REQUIRE(fresh.state().Digest() == history.replica(0).state().Digest());
+}
+
+TEST_CASE("join: a directory takes the place of one that moved there and went",
+          "[state]") {
+  TestReplica a(kA, 0);
+  TestReplica b(kB, 0);
+  testing::FeedFold fold;
+  const auto make = [&](const char* path) {
+    return *a.Commit(
+        *CreateEffects(a.state(), path, ItemKind::kDirectory, "", {}, 0), kNow);
+  };
+  for (const char* path : {"a", "a/x"}) {
+    const auto applied = b.Apply(make(path), kNow);
+    REQUIRE(applied.ok());
+    REQUIRE(fold.Follow(applied->changes, b.state()) == "");
+  }
+  a.Commit(*RenameEffects(a.state(), **a.state().Read("a", false), "b", {}),
+           kNow);
+  a.Commit(*RemoveEffects(a.state(), **a.state().Read("b/x", false)), kNow);
+  make("b/x");
+  const auto joined = b.Join(*a.state().TakeSnapshot(), kNow);
+  REQUIRE(joined.ok());
+  CHECK(fold.Follow(joined->changes, b.state()) == "");
 }
 
 TEST_CASE("join: content without sources is its own source", "[state]") {
