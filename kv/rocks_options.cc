@@ -39,7 +39,8 @@ constexpr std::size_t kCacheBytes = 4u << 20;
 // Bounds what an open has to replay when some columns are hardly written to.
 // Write-ahead logs are not recycled, though a sync of a file that does not grow
 // is cheaper: RocksDB does so only where its recovery skips damaged records,
-// and ours must not (kv/rocks_open.cc).
+// and ours must not (kv/rocks_open.cc). They have room instead
+// (kv/wal_files.h).
 constexpr std::size_t kWalBytesMax = 16u << 20;
 
 rocksdb::ColumnFamilyOptions OptionsOf(
