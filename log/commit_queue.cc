@@ -284,7 +284,9 @@ void CommitQueue::Impl::StartSync(bool urgent) {
     syncing = true;
   }
   jobs->Start();
-  // Keeps the executor running until the outcome was handed to it.
+  // Keeps the executor running until it has been told the outcome, and is let
+  // go there: done by the sync thread, the last one would stop an executor that
+  // may have been started again meanwhile.
   auto tracked =
       std::make_shared<boost::asio::any_io_executor>(boost::asio::prefer(
           executor, boost::asio::execution::outstanding_work.tracked));
@@ -292,13 +294,14 @@ void CommitQueue::Impl::StartSync(bool urgent) {
   sync_queue.Submit(
       [] { return absl::OkStatus(); },
       [&store = store] { return store.Sync(); },
-      [weak = weak_from_this(), jobs = jobs, tracked = std::move(tracked),
-       target](absl::Status status) {
-        boost::asio::post(*tracked, [weak, target, status = std::move(status)] {
+      [weak = weak_from_this(), jobs = jobs, loop = executor,
+       tracked = std::move(tracked), target](absl::Status status) mutable {
+        boost::asio::post(loop, [weak, target, status = std::move(status),
+                                 tracked = std::move(tracked)] {
           if (const auto self = weak.lock()) self->OnSynced(target, status);
         });
         // Once the job has ended, queue, store and executor may be gone.
-        *tracked = boost::asio::any_io_executor();
+        loop = boost::asio::any_io_executor();
         jobs->End();
       },
       urgent ? SyncQueue::Urgency::kNow : SyncQueue::Urgency::kSoon);

@@ -40,8 +40,6 @@ void PeerWorld::RunUntil(const std::function<bool()>& done) {
   io.restart();
   for (int turn = 0; turn < kPatienceTurns; ++turn) {
     if (done()) return;
-    // A sync thread that lets go of the loop last stops it, perhaps only now.
-    if (io.stopped()) io.restart();
     io.run_one_for(10ms);
     io.poll();
   }

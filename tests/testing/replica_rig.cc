@@ -70,10 +70,7 @@ void ReplicaRig::Reopen(
 void ReplicaRig::RunUntil(const bool& done) {
   const auto work = boost::asio::make_work_guard(io_);
   io_.restart();
-  // A sync thread that lets go of the loop last stops it, perhaps only now.
-  while (!done) {
-    if (io_.run_one() == 0) io_.restart();
-  }
+  while (!done) io_.run_one();
 }
 
 void ReplicaRig::Settle() {
