@@ -133,7 +133,7 @@ class SynclineServer final : public PeerServer {
         durability_(setup.durable ? Durability::kDurable
                                   : Durability::kBuffered) {
     CoreRig(setup.dir).MakeProjects(setup.logs);
-    server_ = std::make_unique<ServingNode>(home_, "");
+    server_ = std::make_unique<ServingNode>(home_, "127.0.0.1:0");
     if (!server_->ready()) PeerFailed("syncline", "does not serve");
   }
 
