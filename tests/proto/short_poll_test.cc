@@ -1,10 +1,12 @@
 #include "proto/short_poll.h"
 
+#include <atomic>
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <catch2/catch.hpp>
 #include <chrono>
+#include <thread>
 
 namespace syncline::testing {
 namespace {
@@ -32,6 +34,26 @@ TEST_CASE("short_poll: sleeps when looking was in vain", "[proto]") {
     timer.async_wait([&](const boost::system::error_code&) { rang = true; });
     while (!rang) REQUIRE(poll.RunOne() == 1);
   }
+}
+
+// As long as a conversation goes on, and behind it.
+TEST_CASE("short_poll: hears what others post, quickly or not", "[proto]") {
+  boost::asio::io_context io;
+  const auto work = boost::asio::make_work_guard(io);
+  ShortPoll poll(io);
+  constexpr int kMessages = 400;
+  std::atomic<int> heard = 0;
+  std::thread other([&] {
+    for (int i = 0; i < kMessages; ++i) {
+      while (heard < i) std::this_thread::yield();
+      if (i % 100 == 99) {  // Longer than it looks.
+        std::this_thread::sleep_for(std::chrono::milliseconds(2));
+      }
+      boost::asio::post(io, [&] { ++heard; });
+    }
+  });
+  while (heard < kMessages) REQUIRE(poll.RunOne() == 1);
+  other.join();
 }
 
 TEST_CASE("short_poll: a stopped loop ends it", "[proto]") {
