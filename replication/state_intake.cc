@@ -317,7 +317,7 @@ void StateIntake::Step() {
 }
 
 absl::Status StateIntake::Want(const StatePart& part, WriteBatch& rows) {
-  for (const auto& [item, heads] : part.items) {
+  for (const auto& [item, heads, is_new] : part.items) {
     if (item.kind != ItemKind::kFile) continue;
     for (const StoredHead& head : heads.contents) {
       if (env_.state.frontier().Covers(head.order.dot())) continue;

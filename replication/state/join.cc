@@ -198,8 +198,11 @@ absl::StatusOr<PathDiff> JoinStaged(
   ReadScope mine(core);
   StateChange change(core);
   Joiner joiner(change, frontier, theirs, arrival, taken);
-  for (const auto& [item, heads] : part.items) {
-    joiner.Join(item, LoadItem(mine.rows, core.keys, item), heads);
+  for (const auto& [item, heads, is_new] : part.items) {
+    if (is_new) change.IsNew(item);
+    joiner.Join(item,
+                is_new ? ItemHeads() : LoadItem(mine.rows, core.keys, item),
+                heads);
   }
   for (const auto& [doc, heads] : part.docs) {
     joiner.Join({Field::kDoc, {}, doc.name_space, doc.key},

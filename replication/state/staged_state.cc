@@ -210,7 +210,7 @@ absl::Status StagedJoin::ScanDead(bool directories, std::size_t max,
     if (!heads) return DataLoss("causal state: malformed heads of an item");
     if (!HasDead(*heads)) continue;
     if (!directories) {
-      part.items.emplace_back(*item, ItemHeads());
+      part.items.push_back({*item, {}});
       continue;
     }
     const std::optional<Placed> placed = OwnPlacement(*item, *heads);
@@ -243,7 +243,7 @@ absl::Status StagedJoin::ScanDirectories(std::size_t max, StatePart& part) {
                    StagedPrefix(project_, kItemPart) + std::string(key)));
     auto heads = DecodeItemHeads(value);
     if (!heads) return Malformed();
-    part.items.emplace_back(*item, *std::move(heads));
+    part.items.push_back({*item, *std::move(heads)});
   }
   SYNCLINE_RETURN_IF_ERROR(order.status());
   Enter(Phase::kFiles);
@@ -264,11 +264,14 @@ absl::Status StagedJoin::ScanFiles(std::size_t max, StatePart& part) {
     if (item->IsDirectory()) continue;
     auto heads = DecodeItemHeads(staged.value());
     if (!heads) return Malformed();
-    if (mine.Reach(at_)) {
+    const bool is_new = !mine.Reach(at_);
+    if (!is_new) {
       const auto known = DecodeItemHeads(mine.value());
       if (known && SameDots(*known, *heads)) continue;
+    } else if (!mine.status().ok()) {
+      return mine.status();
     }
-    part.items.emplace_back(*item, *std::move(heads));
+    part.items.push_back({*item, *std::move(heads), is_new});
   }
   SYNCLINE_RETURN_IF_ERROR(staged.status());
   SYNCLINE_RETURN_IF_ERROR(mine.status());
@@ -316,7 +319,7 @@ absl::Status StagedJoin::ScanDeadDocs(std::size_t max, StatePart& part) {
 
 void StagedJoin::TakeDeadDirectories(std::size_t max, StatePart& part) {
   while (!dead_directories_.empty() && part.items.size() < max) {
-    part.items.emplace_back(dead_directories_.back().second, ItemHeads());
+    part.items.push_back({dead_directories_.back().second, {}});
     dead_directories_.pop_back();
   }
   if (dead_directories_.empty()) Enter(Phase::kEnd);

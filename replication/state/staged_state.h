@@ -37,7 +37,12 @@ void DropStaged(ProjectNumber project, WriteBatch& batch);
 
 // Registers to join, each with all heads that the other replica has of it.
 struct StatePart {
-  std::vector<std::pair<ItemId, ItemHeads>> items;
+  struct Item {
+    ItemId id;
+    ItemHeads heads;
+    bool is_new = false;  // There is nothing of it here, so nothing to look up.
+  };
+  std::vector<Item> items;
   std::vector<std::pair<DocKey, StoredHeads>> docs;
   bool end = false;  // Nothing is left behind it.
 

@@ -109,6 +109,53 @@ TEST_CASE("staged_state: many directories are joined a bit at a time",
   CHECK(b.state().item_count() == kDirectories);
 }
 
+// Files that are new here need no look at what is here of them.
+TEST_CASE("staged_state: new files are joined without reading rows of theirs",
+          "[state]") {
+  constexpr int kFiles = 200;
+  TestReplica a(kA, 0);
+  TestReplica b(kB, 0);
+  Create(a, "d", ItemKind::kDirectory);
+  for (int i = 0; i < kFiles; ++i) {
+    Create(a, "d/" + std::to_string(i), ItemKind::kFile);
+  }
+  Stage(a, b);
+  testing::ProbeStore probe(b.store());
+  auto state = *CausalState::Open(probe, kProject, kB, {}, {});
+  const VersionVector theirs = a.state().frontier();
+  std::size_t files = 0;
+  const auto join = [&](const StatePart& part) {
+    if (part.size() == 0) return;
+    for (const StatePart::Item& item : part.items) {
+      files += item.id.IsDirectory() ? 0 : 1;
+      CHECK(item.is_new == !item.id.IsDirectory());
+    }
+    REQUIRE(state->JoinPart(part, theirs, 1, kNow).ok());
+    const WriteBatch rows = state->TakeFlush(0);
+    REQUIRE(b.store().Write(rows, false).ok());
+    state->FlushWritten();
+  };
+  StagedJoin whole(b.store(), kProject, theirs);
+  probe.Reset();
+  for (bool end = false; !end;) {
+    const StatePart part = *whole.Next(64);
+    join(part);
+    end = part.end;
+  }
+  CHECK(files == kFiles);
+  CHECK(probe.reads().gets < kFiles / 2);
+  state->FinishJoin(theirs);
+  CHECK(state->Digest() == a.state().Digest());
+  CHECK(testing::CompareWithNaive(*state) == "");
+  // What is here by now is not new, were it another.
+  StagedJoin again(b.store(), kProject, theirs);
+  for (bool end = false; !end;) {
+    const StatePart part = *again.Next(64);
+    for (const StatePart::Item& item : part.items) CHECK_FALSE(item.is_new);
+    end = part.end;
+  }
+}
+
 TEST_CASE("staged_state: damaged rows are data loss", "[state][fault]") {
   TestReplica a(kA, 0);
   TestReplica b(kB, 0);
