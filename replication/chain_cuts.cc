@@ -62,25 +62,12 @@ const ChainHead* ChainCuts::Newest(const Origin& origin) const {
   return at == newest_.end() ? nullptr : &at->second;
 }
 
-void ChainCuts::Add(Seq before, Seq last, std::size_t bytes,
-                    const std::vector<ChainHead>& heads, WriteBatch& rows) {
-  // One that is small goes on, together with what came since.
-  const bool goes_on = open_ && open_->bytes + bytes < kBytesMin &&
-                       last.value - open_->begin.value < kRecordsMin;
-  if (goes_on) {
-    rows.Delete(Column::kProjects, CutKey(project_, open_->last));
-  } else {
-    open_ = Open{before, {}, 0, {}};
-  }
-  open_->last = last;
-  open_->bytes += bytes;
-  for (const ChainHead& head : heads) {
-    open_->heads[head.dot.origin] = head;
-    Keep(head, rows);
-  }
+void ChainCuts::Add(Seq last, const std::vector<ChainHead>& heads,
+                    WriteBatch& rows) {
   std::string cut;
-  for (const auto& [origin, head] : open_->heads) {
-    cut += origin.view();
+  for (const ChainHead& head : heads) {
+    Keep(head, rows);
+    cut += head.dot.origin.view();
     AppendVarint(cut, head.dot.counter);
     cut += head.signature;
   }

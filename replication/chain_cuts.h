@@ -1,10 +1,8 @@
 #pragma once
 
-#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <memory>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -19,31 +17,26 @@ namespace syncline {
 
 // Where a log may be cut so that what is before can be proven to others: the
 // entries of other devices come with signatures at the end of what arrived
-// together, and these are kept, by the seq there. (An own entry is signed when
-// it is sent.)
+// together, and these are kept, by the seq there: every one, because a project
+// that is made anew keeps of others' entries only what it can prove
+// (replication/rebuild.h). (An own entry is signed when it is sent.)
 //
 // Rows of Column::kProjects, see replication/project_rows.h:
-//   cut     u64 seq -> for each origin with entries since the cut before: the
-//           origin (16), varint counter, signature (64)
+//   cut     u64 seq -> for each origin that arrived together: the origin (16),
+//           varint counter, signature (64)
 //   proof   origin -> varint counter, chain hash (32), signature (64): the
 //           newest
 class ChainCuts {
  public:
-  // Cuts are not closer than that, in records and in bytes.
-  static constexpr std::uint64_t kRecordsMin = 256;
-  static constexpr std::size_t kBytesMin = 64u << 10;
-
   explicit ChainCuts(ProjectNumber project) : project_(project) {}
 
   // Reads the newest proofs that are kept.
   //   kDataLoss  a malformed row
   absl::Status Load(const Store& store);
 
-  // Records up to `last` were appended behind `before`, and end with `heads`,
-  // one for each origin among them that is another device's, signed. Adds the
-  // rows.
-  void Add(Seq before, Seq last, std::size_t bytes,
-           const std::vector<ChainHead>& heads, WriteBatch& rows);
+  // Records up to `last` were appended together, and end with `heads`, one for
+  // each origin among them that is another device's, signed. Adds the rows.
+  void Add(Seq last, const std::vector<ChainHead>& heads, WriteBatch& rows);
   // What proves the entries that a peer's state stands for. Adds the rows of
   // those that are news.
   void Adopt(const std::vector<ChainHead>& heads, WriteBatch& rows);
@@ -54,18 +47,9 @@ class ChainCuts {
   void Truncate(Seq through, WriteBatch& rows) const;
 
  private:
-  // The cut that was added last, while it may still move.
-  struct Open {
-    Seq begin;  // Behind the cut before.
-    Seq last;
-    std::size_t bytes = 0;
-    std::map<Origin, ChainHead> heads;
-  };
-
   void Keep(const ChainHead& head, WriteBatch& rows);
 
   const ProjectNumber project_;
-  std::optional<Open> open_;
   std::map<Origin, ChainHead> newest_;
 };
 

@@ -186,7 +186,7 @@ class Rebuilding {
 
   // Everything that goes: what was built on the fork, and of other devices'
   // origins also what could not be proven to others any more, because its
-  // signature stands behind it. That comes again from who has it.
+  // signature stands behind it.
   absl::Status FindOut() {
     for (std::map<Origin, std::uint64_t> before;
          before != reissue_.taken_out();) {
@@ -239,10 +239,10 @@ class Rebuilding {
       if (record.joined()) continue;
       if (!reissue_.TakenOut(record.dot)) {
         SYNCLINE_RETURN_IF_ERROR(KeepRecord(record));
-      } else if (IsOwn(record.dot.origin)) {
+      } else {
         SYNCLINE_ASSIGN_OR_RETURN(DecodedEntry decoded,
                                   DecodeEntry(record.entry));
-        own_entries_.push_back(std::move(decoded.entry));
+        gone_.push_back(std::move(decoded.entry));
       }
       for (; cuts.Valid() && cuts.seq() <= record.seq; cuts.Next()) {
         TakeSignatures(cuts.heads());
@@ -298,8 +298,9 @@ class Rebuilding {
     return taken;
   }
 
+  // Others' entries too: whoever wrote them may never come again.
   absl::Status IssueAnew() {
-    for (const Entry& entry : own_entries_) {
+    for (const Entry& entry : gone_) {
       if (CausalState::Violation(entry)) continue;
       const CausalState& state = new_->state();
       const Dot fresh{identity_.self,
@@ -337,7 +338,7 @@ class Rebuilding {
   std::unique_ptr<AppendLog> old_;
   std::unique_ptr<Replica> new_;
   std::vector<Origin> own_;
-  std::vector<Entry> own_entries_;
+  std::vector<Entry> gone_;  // What is taken out, whosever it was.
   std::string segment_;
   std::size_t in_segment_ = 0;
   std::set<Origin> touched_;   // With entries in `segment_`.

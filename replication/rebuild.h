@@ -15,8 +15,12 @@ namespace syncline {
 
 // Gives up this side of `fork`: makes the project's log and state anew, in its
 // place, without the fork's entries and all that were made by those who had
-// seen them. What of it this device wrote is issued anew, in order, by the new
-// origin `identity.self`; the rest is for whoever wrote it to issue again.
+// seen them; of other devices also without what cannot be proven to others any
+// more, as the signature stands behind an entry that goes. All that is taken
+// out, whoever wrote it, is issued anew, in order, by the new origin
+// `identity.self`: nobody else may have it. So nothing is lost; where others
+// have it too, and issue it anew as well or send it as it was, there are equal
+// values, which show as one (SPEC T5, T8), and events that come twice.
 // The log has another id then, so that cursors of the old one are invalid.
 //
 // `more` is called before anything is replaced and may add rows that change

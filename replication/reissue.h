@@ -13,8 +13,8 @@
 namespace syncline {
 
 // What became of the entries that were taken out of a log, and of the items
-// that they had created: some were issued anew under other dots, the others
-// are gone from here (whoever wrote them issues them anew).
+// that they had created: they were issued anew under other dots, but for those
+// that had no effect, or the effects of which are about such items only.
 //
 // A value. Thread-compatible.
 class Reissue {

@@ -24,12 +24,7 @@ void Replica::Impl::KeepSignatures(const CheckedSegment& segment,
                                    WriteBatch& rows) {
   const std::vector<ChainHead> heads = OthersOf(segment.reached);
   if (heads.empty()) return;
-  std::size_t bytes = 0;
-  for (const CheckedEntry& checked : segment.fresh) {
-    bytes += checked.bytes.size();
-  }
-  cuts.Add(log->head(), Seq{log->head().value + segment.fresh.size()}, bytes,
-           heads, rows);
+  cuts.Add(Seq{log->head().value + segment.fresh.size()}, heads, rows);
 }
 
 std::vector<ChainHead> Replica::Impl::OthersOf(

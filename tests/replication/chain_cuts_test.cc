@@ -21,10 +21,9 @@ ChainHead Head(const Origin& origin, std::uint64_t counter) {
 }
 
 struct Cuts {
-  void Add(std::uint64_t before, std::uint64_t last, std::size_t bytes,
-           const std::vector<ChainHead>& heads) {
+  void Add(std::uint64_t last, const std::vector<ChainHead>& heads) {
     WriteBatch rows;
-    cuts.Add({before}, {last}, bytes, heads, rows);
+    cuts.Add({last}, heads, rows);
     REQUIRE(store.Write(rows, false).ok());
   }
   std::vector<std::uint64_t> Behind(std::uint64_t since) {
@@ -40,34 +39,32 @@ struct Cuts {
 
 using Seqs = std::vector<std::uint64_t>;
 
-TEST_CASE("chain cuts: small ones become one that proves all of them",
+TEST_CASE("chain cuts: all that came are there, also those of one origin",
           "[replication]") {
   Cuts cuts;
-  cuts.Add(0, 3, 100, {Head(kA, 3)});
-  cuts.Add(3, 5, 100, {Head(kB, 2)});
-  cuts.Add(6, 9, 100, {Head(kA, 6)});
-  CHECK(cuts.Behind(0) == Seqs{9});
-  CHECK(cuts.Behind(8) == Seqs{9});
+  cuts.Add(3, {Head(kA, 3)});
+  cuts.Add(4, {Head(kA, 4)});
+  cuts.Add(9, {Head(kA, 6), Head(kB, 2)});
+  CHECK(cuts.Behind(0) == Seqs{3, 4, 9});
+  CHECK(cuts.Behind(4) == Seqs{9});
   CHECK(cuts.Behind(9).empty());
-  CutReader reader(cuts.store, kProject, {0});
+  CutReader reader(cuts.store, kProject, {4});
   REQUIRE(reader.heads().size() == 2);
   CHECK(reader.heads()[0].dot == Dot{kA, 6});
   CHECK(reader.heads()[0].signature == Head(kA, 6).signature);
   CHECK(reader.heads()[1].dot == Dot{kB, 2});
 }
 
-TEST_CASE("chain cuts: large ones stay", "[replication]") {
+TEST_CASE("chain cuts: the newest outlive the records that they prove",
+          "[replication]") {
   Cuts cuts;
-  cuts.Add(0, 10, ChainCuts::kBytesMin, {Head(kA, 10)});
-  cuts.Add(10, 11, 100, {Head(kA, 11)});
-  cuts.Add(11, 10 + ChainCuts::kRecordsMin, 100, {Head(kA, 500)});
-  cuts.Add(600, 601, 100, {Head(kA, 501)});
-  CHECK(cuts.Behind(0) == Seqs{10, 11, 266, 601});
+  cuts.Add(10, {Head(kA, 10)});
+  cuts.Add(11, {Head(kA, 11)});
+  cuts.Add(601, {Head(kA, 501)});
   WriteBatch rows;
   cuts.cuts.Truncate({11}, rows);
   REQUIRE(cuts.store.Write(rows, false).ok());
-  CHECK(cuts.Behind(0) == Seqs{266, 601});
-  // What proves all of an origin outlives its records.
+  CHECK(cuts.Behind(0) == Seqs{601});
   ChainCuts again{kProject};
   REQUIRE(again.Load(cuts.store).ok());
   REQUIRE(again.Newest(kA) != nullptr);
@@ -78,7 +75,7 @@ TEST_CASE("chain cuts: large ones stay", "[replication]") {
 TEST_CASE("chain cuts: what a state proves is kept where it is news",
           "[replication]") {
   Cuts cuts;
-  cuts.Add(0, 3, 100, {Head(kA, 3)});
+  cuts.Add(3, {Head(kA, 3)});
   WriteBatch rows;
   cuts.cuts.Adopt({Head(kA, 2), Head(kB, 7)}, rows);
   REQUIRE(cuts.store.Write(rows, false).ok());
@@ -92,7 +89,7 @@ TEST_CASE("chain cuts: what a state proves is kept where it is news",
 
 TEST_CASE("chain cuts: malformed rows are told", "[replication][fault]") {
   Cuts cuts;
-  cuts.Add(0, 3, 100, {Head(kA, 3)});
+  cuts.Add(3, {Head(kA, 3)});
   CutReader good(cuts.store, kProject, {0});
   const std::string prefix = ProjectRowPrefix(kProject, ProjectRow::kCut);
   const std::string seq("\0\0\0\0\0\0\0\3", 8);

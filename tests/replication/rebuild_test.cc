@@ -21,7 +21,10 @@ const Origin kFresh = *Origin::FromHex("00000000000000000000000000000f0e");
 // Device A twice: `a` went on, `copy` was set back to two entries and went on
 // by itself. B has what `a` wrote.
 struct Forked {
-  Forked() {
+  explicit Forked(const Replica::Options& options = {})
+      : a(io, store_a, "alpha", options),
+        b(io, store_b, "beta", options),
+        copy(io, faulty, "alpha", options) {
     a.Put("both", "1");
     b.PullFrom(a);
     b.Mkdir("dir");
@@ -80,12 +83,18 @@ struct Forked {
     CHECK(copy->state().Digest() == b->state().Digest());
   }
 
+  static Replica::Options ByHand() {
+    Replica::Options options;
+    options.strategy = Strategy::kManual;
+    return options;
+  }
+
   boost::asio::io_context io;
   MemoryStore store_a, store_b, store_copy;
   FaultyStore faulty{store_copy};
-  ReplicaRig a{io, store_a, "alpha"};
-  ReplicaRig b{io, store_b, "beta"};
-  ReplicaRig copy{io, faulty, "alpha"};
+  ReplicaRig a;
+  ReplicaRig b;
+  ReplicaRig copy;
   int joined_before = 0;  // Records of a state in what was rebuilt.
 };
 
@@ -142,16 +151,10 @@ TEST_CASE("rebuild: an edit of an own new file replaces its renamed version",
 TEST_CASE("rebuild: others' entries stay, but not those built on the fork",
           "[replication]") {
   Forked forked;
-  MemoryStore store_c;
-  ReplicaRig c(forked.io, store_c, "gamma");
-  c.PullFrom(forked.b);  // Knows nothing of the copy.
   MemoryStore store_d;
   ReplicaRig d(forked.io, store_d, "delta");
-  // So much that it is proven apart from what comes later.
-  const std::uint64_t early = ChainCuts::kRecordsMin + 1;
-  for (std::uint64_t i = 1; i < early; ++i) d.Mkdir("dir" + std::to_string(i));
   d.Put("from d", "early");
-  forked.copy.PullFrom(d);
+  forked.copy.PullFrom(d);  // Proven apart from what comes later.
   forked.copy.Put("mine", "of the copy");
   d.PullFrom(forked.copy);
   d.Put("mine", "edited by d");
@@ -160,12 +163,95 @@ TEST_CASE("rebuild: others' entries stay, but not those built on the fork",
   forked.copy.Put("of d/file", "in a directory of d");
   forked.copy.Put("mine", "edited by both");
   REQUIRE(forked.RebuildCopy().ok());
-  CHECK(forked.copy->log().frontier().CounterOf(d->identity().self) == early);
+  CHECK(forked.copy->log().frontier().CounterOf(d->identity().self) == 1);
   CHECK(forked.copy.Show("from d") == "early");
   CHECK(forked.copy.Show("mine") == "edited by both");
-  // The directory that only its author can issue again is there for the file.
   CHECK(forked.copy.Show("of d/file") == "in a directory of d");
+  CHECK(forked.copy->state().conflict_count() == 0);
   forked.RequireEqual();
+}
+
+// Only the copy has what D wrote: it is all that there will ever be.
+TEST_CASE("rebuild: what others wrote is kept though nobody else has it",
+          "[replication]") {
+  Forked forked;
+  forked.copy.Put("mine", "of the copy");
+  {
+    MemoryStore store_d;
+    ReplicaRig d(forked.io, store_d, "delta");
+    d.Put("from d", "early");  // Proven by what stands behind the others only.
+    d.PullFrom(forked.copy);
+    d.Put("mine", "edited by d");
+    d.Put("dir/more", "of d");
+    d.Mkdir("of d");
+    d.Put("of d/file", "of d");
+    d.Rename("from d", "renamed");
+    d.Remove("dir/file");
+    d.Commit({EventEffect{"door", "opened"}});
+    d.Commit({DocEffect{"app", "key", "value", {}, {}}});
+    forked.copy.PullFrom(d);
+  }
+  const auto reissue = forked.RebuildCopy();
+  REQUIRE(reissue.ok());
+  CHECK(reissue->left_out().empty());
+  CHECK(reissue->renamed().size() == 10);
+  CHECK(forked.EntriesOf(kFresh).size() == 10);
+  forked.RequireEqual();
+  for (ReplicaRig* rig : {&forked.copy, &forked.b}) {
+    CHECK(rig->Show("mine") == "edited by d");
+    CHECK(rig->Show("of d/file") == "of d");
+    CHECK(rig->Show("dir/more") == "of d");
+    CHECK(rig->Show("renamed") == "early");
+    CHECK(rig->Show("from d") == "(none)");
+    CHECK(rig->Show("dir/file") == "(none)");
+  }
+  const auto document = forked.b->state().LookupDoc("app", "key");
+  REQUIRE((document.ok() && document->has_value()));
+}
+
+// What the copy has issued anew for D comes from D as well: as it was, and
+// issued anew by D when its turn comes.
+TEST_CASE("rebuild: what its author brings later is the same, not more",
+          "[replication]") {
+  Forked forked(Forked::ByHand());
+  MemoryStore store_d;
+  ReplicaRig d(forked.io, store_d, "delta", Forked::ByHand());
+  d.Put("from d", "early");
+  d.PullFrom(forked.copy);
+  forked.copy.Put("mine", "of the copy");
+  d.PullFrom(forked.copy);
+  d.Put("mine", "edited by d");
+  d.Mkdir("of d");
+  d.Put("of d/file", "of d");
+  d.Rename("from d", "renamed");
+  forked.copy.PullFrom(d);
+  REQUIRE(forked.RebuildCopy().ok());
+  // What only D saw, on top of it.
+  d.Put("of d/file", "of d, later");
+  const Origin fresh_d = *Origin::FromHex("00000000000000000000000000000f0d");
+  Replica::Identity identity = d->identity();
+  identity.self = fresh_d;
+  d.Reopen(fresh_d, [&](const Replica::Environment& environment) {
+    REQUIRE(Rebuild(environment, identity, forked.TheFork(), {}).ok());
+  });
+  CHECK(d.Show("from d") == "(none)");
+  CHECK(d.Show("renamed") == "early");
+  for (ReplicaRig* to : {&forked.copy, &d}) {
+    to->PullFrom(forked.b);
+    forked.b.PullFrom(*to);
+  }
+  forked.RequireEqual();
+  d.PullFrom(forked.b);
+  CHECK(d->state().Digest() == forked.b->state().Digest());
+  // Nothing twice, but where D went on: there both are kept.
+  const std::vector<std::string> names = {"both", "dir",  "mine",
+                                          "new",  "of d", "renamed"};
+  CHECK(forked.b.Names("") == names);
+  CHECK(forked.b.Show("mine") == "edited by d");
+  CHECK(forked.b->state().conflict_count() == 1);
+  const auto file = forked.b->state().Lookup("of d/file");
+  REQUIRE((file.ok() && file->has_value()));
+  CHECK((*file)->siblings.size() == 2);
 }
 
 TEST_CASE("rebuild: what cannot be proven any more comes from others again",
@@ -175,18 +261,19 @@ TEST_CASE("rebuild: what cannot be proven any more comes from others again",
   ReplicaRig d(forked.io, store_d, "delta");
   d.Put("from d", "early");
   forked.b.PullFrom(d);
-  forked.copy.PullFrom(d);
   forked.copy.Put("mine", "of the copy");
   d.PullFrom(forked.copy);
   d.Mkdir("of d");
-  // Comes soon after: one signature, behind what has to go, proves both.
+  // They come together: one signature, behind what has to go, proves both.
   forked.copy.PullFrom(d);
   REQUIRE(forked.RebuildCopy().ok());
   const Origin origin = d->identity().self;
   CHECK(forked.copy->log().frontier().CounterOf(origin) == 0);
   CHECK_FALSE(forked.copy->NewestHead(origin)->has_value());
+  CHECK(forked.copy.Show("from d") == "early");
   forked.RequireEqual();
   CHECK(forked.copy.Show("from d") == "early");
+  CHECK(forked.copy->state().conflict_count() == 0);
   CHECK(*forked.copy->NewestHead(origin) == *forked.b->NewestHead(origin));
   // All that was kept can be passed on.
   MemoryStore store_e;
@@ -211,7 +298,7 @@ TEST_CASE("rebuild: what was given up does not come in again",
   forked.RequireEqual();
 }
 
-TEST_CASE("rebuild: what only moved or removed others' gone items is left out",
+TEST_CASE("rebuild: moves and removals of what others made there stay",
           "[replication]") {
   Forked forked;
   MemoryStore store_d;
@@ -228,9 +315,36 @@ TEST_CASE("rebuild: what only moved or removed others' gone items is left out",
   forked.copy.Rename("theirs too", "moved");
   const auto reissue = forked.RebuildCopy();
   REQUIRE(reissue.ok());
-  CHECK(reissue->left_out().size() == 2);
+  CHECK(reissue->left_out().empty());
   CHECK(forked.copy.Show("seen") == "by d");
+  CHECK(forked.copy.Show("theirs") == "(none)");
+  CHECK(forked.copy.Show("moved") == "d");
   forked.RequireEqual();
+}
+
+// As no Syncline makes them: an item that a void entry was to create.
+TEST_CASE("rebuild: what names things that never were is made whole or left",
+          "[replication]") {
+  Forked forked;
+  const Origin a = forked.copy->identity().self;
+  Reissue reissue;
+  reissue.TakeOut(a, 3);
+  const ItemId gone{a, 3, 0, ItemKind::kFile};
+  Entry entry;
+  entry.dot = {a, 4};
+  entry.effects = {RemoveEffect{gone, {}, {}, {}}};
+  CHECK(reissue.Rewrite(entry, {kFresh, 1}).empty());
+  Location location;
+  location.name = "name";
+  entry.effects = {ContentEffect{gone, "payload", location, {}, {{a, 3}}, {}}};
+  const std::vector<Effect> effects = reissue.Rewrite(entry, {kFresh, 1});
+  REQUIRE(effects.size() == 3);
+  const auto* create = std::get_if<CreateEffect>(&effects.front());
+  const auto* content = std::get_if<ContentEffect>(&effects.back());
+  REQUIRE((create && content));
+  CHECK(create->item == ItemId{kFresh, 1, 0, ItemKind::kFile});
+  CHECK(content->item == create->item);
+  CHECK(content->supersedes.empty());
 }
 
 TEST_CASE("rebuild: whose a fork was is known where nothing of it is left",
