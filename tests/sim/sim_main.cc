@@ -59,6 +59,9 @@ bool RunOne(const SimScript& script, const Flags& flags, SimOutcome& total) {
   const SimOutcome outcome = RunScript(script);
   total.entries += outcome.entries;
   total.simulated_ms += outcome.simulated_ms;
+  total.joined += outcome.joined;
+  total.forks += outcome.forks;
+  total.refused += outcome.refused;
   if (!outcome.fault.empty()) {
     Fail(script, outcome.fault, flags.shrink);
     return false;
@@ -97,9 +100,15 @@ int Main(const Flags& flags) {
   for (std::uint64_t i = 0; i < flags.count; ++i) {
     if (!RunOne(SimScript::Of(flags.seed + i), flags, total)) ++failed;
   }
-  std::printf("%llu entries, %lld s of simulated time\n",
-              static_cast<unsigned long long>(total.entries),
-              static_cast<long long>(total.simulated_ms / 1000));
+  std::printf(
+      "%llu entries, %llu records of states, %llu forks, %llu sessions "
+      "refused, "
+      "%lld s of simulated time\n",
+      static_cast<unsigned long long>(total.entries),
+      static_cast<unsigned long long>(total.joined),
+      static_cast<unsigned long long>(total.forks),
+      static_cast<unsigned long long>(total.refused),
+      static_cast<long long>(total.simulated_ms / 1000));
   std::printf("%llu of %llu failed\n", static_cast<unsigned long long>(failed),
               static_cast<unsigned long long>(flags.count));
   return failed == 0 ? 0 : 1;

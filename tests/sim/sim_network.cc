@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/status.h"
+#include "tests/sim/sim_lying_calls.h"
 #include "tests/sim/sim_node.h"
 
 namespace syncline::testing {
@@ -12,7 +13,10 @@ namespace syncline::testing {
 // Ends with the link, a cut or a crash; whatever is on its way is lost then.
 struct SimLink::Connection {
   SimLink* link;
-  std::unique_ptr<Remote> remotes[2];         // What node i calls.
+  std::unique_ptr<Remote> remotes[2];  // What node i calls.
+  // What becomes of its calls, and of its answers, should node i lie.
+  std::unique_ptr<SimLyingCalls> calls[2];
+  std::unique_ptr<SimLyingCalls> answers[2];
   std::unique_ptr<PeerSession> sessions[2];   // Of node i.
   std::int64_t last_us[2] = {0, 0};           // Arrival of the last, at node i.
   std::deque<std::function<void()>> held[2];  // While stalled.
@@ -57,14 +61,14 @@ class SimLink::Remote final : public PeerCalls {
 
   void Announce(Announcement announcement, Called done) override {
     Call<absl::Status>("announce", std::move(done),
-                       [=](PeerSession& to, auto answer) {
+                       [=](PeerCalls& to, auto answer) {
                          to.Announce(announcement, std::move(answer));
                        });
   }
   void Compare(const ProjectId& project, Position position,
                Done<CompareAnswer> done) override {
     Call<absl::StatusOr<CompareAnswer>>(
-        "compare", std::move(done), [=](PeerSession& to, auto answer) {
+        "compare", std::move(done), [=](PeerCalls& to, auto answer) {
           to.Compare(project, position, std::move(answer));
         });
   }
@@ -72,62 +76,62 @@ class SimLink::Remote final : public PeerCalls {
                std::vector<std::uint64_t> counters,
                Done<HistoryAnswer> done) override {
     Call<absl::StatusOr<HistoryAnswer>>(
-        "history", std::move(done), [=](PeerSession& to, auto answer) {
+        "history", std::move(done), [=](PeerCalls& to, auto answer) {
           to.History(project, origin, counters, std::move(answer));
         });
   }
   void Pull(PullRequest request, Done<PullAnswer> done) override {
     Call<absl::StatusOr<PullAnswer>>("pull", std::move(done),
-                                     [=](PeerSession& to, auto answer) {
+                                     [=](PeerCalls& to, auto answer) {
                                        to.Pull(request, std::move(answer));
                                      });
   }
   void Push(Segment segment, Done<PushAnswer> done) override {
     Call<absl::StatusOr<PushAnswer>>("push " + segment.frames, std::move(done),
-                                     [=](PeerSession& to, auto answer) {
+                                     [=](PeerCalls& to, auto answer) {
                                        to.Push(segment, std::move(answer));
                                      });
   }
   void PushState(StatePush piece, Done<PushAnswer> done) override {
     Call<absl::StatusOr<PushAnswer>>("state " + piece.rows, std::move(done),
-                                     [=](PeerSession& to, auto answer) {
+                                     [=](PeerCalls& to, auto answer) {
                                        to.PushState(piece, std::move(answer));
                                      });
   }
   void Ended(const ProjectId& project, std::uint32_t stream, Stop stop,
              Called done) override {
     Call<absl::Status>("ended", std::move(done),
-                       [=](PeerSession& to, auto answer) {
+                       [=](PeerCalls& to, auto answer) {
                          to.Ended(project, stream, stop, std::move(answer));
                        });
   }
   void Chunks(const ProjectId& project, std::vector<Hash> hashes,
               Done<ChunksAnswer> done) override {
     Call<absl::StatusOr<ChunksAnswer>>(
-        "chunks", std::move(done), [=](PeerSession& to, auto answer) {
+        "chunks", std::move(done), [=](PeerCalls& to, auto answer) {
           to.Chunks(project, hashes, std::move(answer));
         });
   }
   void MoreContent(const ProjectId& project, Called done) override {
     Call<absl::Status>("more content", std::move(done),
-                       [=](PeerSession& to, auto answer) {
+                       [=](PeerCalls& to, auto answer) {
                          to.MoreContent(project, std::move(answer));
                        });
   }
   void Copied(const Origin& origin, Called done) override {
     Call<absl::Status>("copied", std::move(done),
-                       [=](PeerSession& to, auto answer) {
+                       [=](PeerCalls& to, auto answer) {
                          to.Copied(origin, std::move(answer));
                        });
   }
   void Ping(Called done) override {
-    Call<absl::Status>(
-        "ping", std::move(done),
-        [](PeerSession& to, auto answer) { to.Ping(std::move(answer)); });
+    Call<absl::Status>("ping", std::move(done), [](PeerCalls& to, auto answer) {
+      to.Ping(std::move(answer));
+    });
   }
   void Goodbye(std::string reason, Called done) override {
     Call<absl::Status>("goodbye", std::move(done),
-                       [=](PeerSession& to, auto answer) {
+                       [=](PeerCalls& to, auto answer) {
                          to.Goodbye(reason, std::move(answer));
                        });
   }
@@ -145,7 +149,7 @@ class SimLink::Remote final : public PeerCalls {
          method = std::move(method)] {
           const auto at = weak.lock();
           if (!at) return;
-          method(*at->sessions[to], [weak, from, done](Answer answer) {
+          method(*at->answers[to], [weak, from, done](Answer answer) {
             const auto back = weak.lock();
             if (!back) return;
             back->Send(back, from,
@@ -181,6 +185,20 @@ void SimLink::Hang() {
   if (connection_) connection_->hangs = true;
 }
 
+std::string SimLink::Trouble() const {
+  std::string trouble;
+  for (const int i : {0, 1}) {
+    if (!connection_) continue;
+    for (const auto& project : connection_->sessions[i]->projects()) {
+      if (project.error.ok()) continue;
+      trouble += "; " + std::to_string(nodes_[i]->number()) + " with " +
+                 std::to_string(nodes_[1 - i]->number()) + ": " +
+                 std::string(FromAbsl(project.error.message()));
+    }
+  }
+  return trouble;
+}
+
 void SimLink::ConnectLater() {
   if (connecting_) return;
   connecting_ = true;
@@ -196,21 +214,46 @@ void SimLink::Connect() {
   auto connection = std::make_shared<Connection>();
   connection->link = this;
   const std::weak_ptr<Connection> weak = connection;
+  const auto malformed = [this, weak] { OnMalformed(weak.lock()); };
   for (const int i : {0, 1}) {
+    SimDamage& damage = nodes_[i]->damage();
     connection->remotes[i] = std::make_unique<Remote>(weak, i);
+    connection->calls[i] =
+        std::make_unique<SimLyingCalls>(*connection->remotes[i], damage,
+                                        SimLyingCalls::Lies::kCalls, malformed);
     connection->sessions[i] = nodes_[i]->NewSession(
-        *nodes_[1 - i], *connection->remotes[i],
+        *nodes_[1 - i], *connection->calls[i],
         [weak, i] {
           const auto at = weak.lock();
           return at ? at->arrived[i] : 0;
         },
-        [this, weak](const absl::Status& why) {
-          clock_.Trace(FromAbsl(why.message()));
-          if (const auto at = weak.lock()) CutLater(at);
-        });
+        [this, weak](const absl::Status& why) { OnEnded(weak.lock(), why); });
+    connection->answers[i] = std::make_unique<SimLyingCalls>(
+        *connection->sessions[i], damage, SimLyingCalls::Lies::kAnswers,
+        malformed);
   }
   connection_ = std::move(connection);
   for (const auto& session : connection_->sessions) session->Start();
+}
+
+void SimLink::OnEnded(const std::shared_ptr<Connection>& connection,
+                      const absl::Status& why) {
+  clock_.Trace(FromAbsl(why.message()));
+  if (!connection) return;
+  CutLater(connection);
+  if (!absl::IsInvalidArgument(why)) return;
+  ++refused_;
+  // What was taken of a state may be wrong long after.
+  for (SimNode* const node : nodes_) {
+    if (node->damage().ever()) return;
+  }
+  fault_ = "refused: " + std::string(FromAbsl(why.message()));
+}
+
+void SimLink::OnMalformed(const std::shared_ptr<Connection>& connection) {
+  ++refused_;
+  clock_.Trace("malformed");
+  if (connection) CutLater(connection);
 }
 
 void SimLink::CutLater(const std::shared_ptr<Connection>& connection) {

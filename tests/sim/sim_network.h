@@ -32,6 +32,12 @@ class SimLink {
   void Hang();
   // Cuts the connection, if any: a node stopped, or a session ended.
   void Cut();
+  // What keeps the two apart, for people.
+  [[nodiscard]] std::string Trouble() const;
+  // How often a session ended because what came was wrong.
+  [[nodiscard]] std::uint64_t refused() const { return refused_; }
+  // Empty, or why one did though none of the two ever lied.
+  [[nodiscard]] const std::string& fault() const { return fault_; }
   [[nodiscard]] bool Joins(const SimNode& node) const {
     return nodes_[0] == &node || nodes_[1] == &node;
   }
@@ -41,6 +47,9 @@ class SimLink {
   class Remote;
   void ConnectLater();
   void Connect();
+  void OnEnded(const std::shared_ptr<Connection>& connection,
+               const absl::Status& why);
+  void OnMalformed(const std::shared_ptr<Connection>& connection);
   void CutLater(const std::shared_ptr<Connection>& connection);
 
   SimClock& clock_;
@@ -49,6 +58,8 @@ class SimLink {
   bool connecting_ = false;
   bool stalled_[2] = {false, false};  // Towards that node.
   std::shared_ptr<Connection> connection_;
+  std::uint64_t refused_ = 0;
+  std::string fault_;
 };
 
 }  // namespace syncline::testing

@@ -28,6 +28,7 @@ SimNode::SimNode(SimClock& clock, int number)
             {}},
       random_(clock.random().Next()),
       time_(clock),
+      damage_(*this, static_cast<std::uint64_t>(number)),
       sync_(clock) {}
 
 SimNode::~SimNode() {

@@ -18,6 +18,7 @@
 #include "replication/peer/peer_session.h"
 #include "replication/replica.h"
 #include "tests/sim/sim_clock.h"
+#include "tests/sim/sim_damage.h"
 #include "tests/sim/sim_disk.h"
 #include "tests/sim/sim_feed.h"
 #include "tests/sim/sim_user.h"
@@ -57,6 +58,7 @@ class SimNode final : public PeerHost {
   Replica& replica() { return *replica_; }
   ChunkStore& chunks() { return *chunks_; }
   SimTime& time() { return time_; }
+  SimDamage& damage() { return damage_; }
   FaultyStore& store() { return faulty_; }
   CrashStore& disk() { return disk_; }
   void SetStrategy(Strategy strategy);
@@ -128,6 +130,7 @@ class SimNode final : public PeerHost {
   Self self_;
   SeededRandom random_;
   SimTime time_;
+  SimDamage damage_;
   TemporaryDirectory directory_{MemoryDirectory()};
   CrashStore disk_;
   FaultyStore faulty_{disk_};

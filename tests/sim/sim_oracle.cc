@@ -80,6 +80,14 @@ std::string FillLedger(const Nodes& nodes, Ledger& ledger) {
       moved = true;
     }
   }
+  for (const auto& node : nodes) {
+    for (const Hash& forged : node->damage().forged()) {
+      if (std::any_of(ledger.hashes.begin(), ledger.hashes.end(),
+                      [&](const auto& at) { return at.second == forged; })) {
+        return "log: an entry that nobody made";
+      }
+    }
+  }
   if (!left.empty() || reached != nodes[0]->replica().log().frontier()) {
     return "log: the entries do not make the frontier";
   }

@@ -16,7 +16,8 @@ bool AllEqual(const std::vector<std::unique_ptr<SimNode>>& nodes);
 //   lost       an acknowledged entry, or its bytes
 //   follower   a subscriber was not given each record of the log once, in order
 //   device     whose an origin is, is not known
-//   log        a log with a hole, or with other bytes than another
+//   log        a log with a hole, with other bytes than another, or with an
+//              entry that a device made up that lies
 //   registers  other heads than the entries say, computed anew
 //   view       another tree than the rules say, or than another's
 //   content    a shown file that cannot be read

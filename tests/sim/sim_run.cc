@@ -58,6 +58,10 @@ class Run {
       outcome.forks += node->forks();
       if (outcome.fault.empty()) outcome.fault = node->fault();
     }
+    for (const auto& link : links_) {
+      outcome.refused += link->refused();
+      if (outcome.fault.empty()) outcome.fault = link->fault();
+    }
     links_.clear();
     return outcome;
   }
@@ -69,10 +73,14 @@ class Run {
     if (!why.empty() && fault_.empty()) fault_ = "boot: " + why;
   }
 
-  void Stop(SimNode& node, std::optional<std::size_t> keep) {
+  void CutAll(const SimNode& node) {
     for (const auto& link : links_) {
       if (link->Joins(node)) link->Cut();
     }
+  }
+
+  void Stop(SimNode& node, std::optional<std::size_t> keep) {
+    CutAll(node);
     node.Crash(keep);
   }
 
@@ -141,6 +149,9 @@ class Run {
       case Kind::kSetBack:
         SetBack(node, action.value);
         break;
+      case Kind::kLie:
+        Lie(node, action.b > 0, action.value);
+        break;
       case Kind::kStrategy:
         node.SetStrategy(static_cast<Strategy>(action.value));
         break;
@@ -163,6 +174,16 @@ class Run {
       });
     });
     if (running || done) Later(ms, [this, &node] { Boot(node); });
+  }
+
+  // Its program is replaced, and afterwards again: all sessions begin anew.
+  void Lie(SimNode& node, bool positions, std::int64_t ms) {
+    CutAll(node);
+    node.damage().Begin(positions);
+    Later(ms, [this, &node] {
+      node.damage().End();
+      CutAll(node);
+    });
   }
 
   void Heal() {
@@ -211,7 +232,9 @@ class Run {
         return FindFault(nodes_);
       }
     }
-    return "liveness: not in step after ten minutes";
+    std::string fault = "liveness: not in step after ten minutes";
+    for (const auto& link : links_) fault += link->Trouble();
+    return fault;
   }
 
   const SimScript& script_;

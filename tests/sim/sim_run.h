@@ -11,8 +11,9 @@ struct SimOutcome {
   std::string fault;  // Empty: all held.
   std::uint64_t trace = 0;
   std::uint64_t entries = 0;
-  std::uint64_t joined = 0;  // Records that came with states, on all nodes.
-  std::uint64_t forks = 0;   // Given up.
+  std::uint64_t joined = 0;   // Records that came with states, on all nodes.
+  std::uint64_t forks = 0;    // Given up.
+  std::uint64_t refused = 0;  // Sessions that ended for what came.
   std::int64_t simulated_ms = 0;
 };
 

@@ -12,18 +12,29 @@ namespace {
 
 using Kind = SimAction::Kind;
 
-constexpr std::array<std::string_view, 13> kNames = {
-    "edit",  "kill",  "power",    "eio",      "cut",   "hang",   "part",
-    "stall", "clock", "strategy", "truncate", "image", "setback"};
+constexpr std::array<std::string_view, 14> kNames = {
+    "edit",  "kill",  "power",    "eio",      "cut",   "hang",    "part",
+    "stall", "clock", "strategy", "truncate", "image", "setback", "lie"};
+
+bool Has(const SimScript& script, Kind kind) {
+  return std::any_of(
+      script.actions.begin(), script.actions.end(),
+      [kind](const SimAction& action) { return action.kind == kind; });
+}
+
+// Before what is at `at` now, at the same time.
+void Insert(SimScript& script, std::size_t at, SimAction action) {
+  action.at_ms = script.actions[at].at_ms;
+  script.actions.insert(
+      script.actions.begin() + static_cast<std::ptrdiff_t>(at), action);
+}
 
 // In some runs one machine is set back to an earlier image of its disk.
 void AddSetBack(SimScript& script) {
   SeededRandom random(script.seed ^ 0x5e7bac4);
   if (random.Below(6) > 0 || script.actions.size() < 4) return;
   // A log that was truncated cannot be made anew.
-  for (const SimAction& action : script.actions) {
-    if (action.kind == Kind::kTruncate) return;
-  }
+  if (Has(script, Kind::kTruncate)) return;
   const std::size_t image = random.Below(script.actions.size() / 2);
   const std::size_t back =
       image + 1 + random.Below(script.actions.size() - image - 1);
@@ -32,11 +43,66 @@ void AddSetBack(SimScript& script) {
   action.a =
       static_cast<int>(random.Below(static_cast<std::uint64_t>(script.nodes)));
   action.value = static_cast<std::int64_t>(random.Below(2'000));
-  for (const std::size_t at : {back, image}) {
-    action.at_ms = script.actions[at].at_ms;
-    script.actions.insert(
-        script.actions.begin() + static_cast<std::ptrdiff_t>(at), action);
-    action.kind = Kind::kImage;
+  Insert(script, back, action);
+  action.kind = Kind::kImage;
+  Insert(script, image, action);
+}
+
+void AddEdits(SimScript& script, std::int64_t at_ms, std::int64_t ms,
+              const std::vector<int>& nodes, RandomSource& random) {
+  for (int i = 0; i < 8; ++i) {
+    script.actions.push_back(
+        {at_ms + i * ms / 8, Kind::kEdit, nodes[random.Below(nodes.size())], 0,
+         static_cast<std::int64_t>(random.Below(1u << 30))});
+  }
+}
+
+// Last, there is something that only `liar` can give to the others while it
+// lies: entries, its own and those of nodes that reach each other by way of it
+// only; or a state.
+void AddLastLie(SimScript& script, int liar, RandomSource& random) {
+  const std::int64_t at_ms = script.actions.back().at_ms + 5'000;
+  const bool state = random.Below(2) == 0;
+  std::vector<int> all;
+  for (int i = 0; i < script.nodes; ++i) {
+    all.push_back(i);
+    for (int j = i + 1; j < script.nodes; ++j) {
+      const bool apart = (i == liar || j == liar) == state;
+      const std::int64_t ms = state ? 10'000 : 60'000;
+      if (apart) script.actions.push_back({at_ms, Kind::kPart, i, j, ms});
+    }
+  }
+  const SimAction lie{at_ms + 8'000, Kind::kLie, liar, 0, 40'000};
+  if (state) {
+    AddEdits(script, at_ms, 5'000, {liar}, random);
+    script.actions.push_back({at_ms + 7'000, Kind::kTruncate, liar, 0, 1'000});
+    script.actions.push_back(lie);
+  } else {
+    script.actions.push_back(lie);
+    AddEdits(script, lie.at_ms, 30'000, all, random);
+  }
+}
+
+// In some runs one device says what is not so, for a while. What it says about
+// where it stands is believed, and makes others begin logs anew: not where they
+// are truncated.
+void AddLies(SimScript& script) {
+  SeededRandom random(script.seed ^ 0x11e5);
+  if (random.Below(4) > 0 || script.actions.empty()) return;
+  SimAction action;
+  action.kind = Kind::kLie;
+  action.a =
+      static_cast<int>(random.Below(static_cast<std::uint64_t>(script.nodes)));
+  const std::uint64_t count = random.Below(3);
+  for (std::uint64_t i = 0; i < count; ++i) {
+    action.value = static_cast<std::int64_t>(random.Below(60'000));
+    Insert(script, random.Below(script.actions.size()), action);
+  }
+  // Its log may be truncated: not where a machine is set back.
+  if (!Has(script, Kind::kSetBack)) AddLastLie(script, action.a, random);
+  if (Has(script, Kind::kTruncate)) return;
+  for (SimAction& lie : script.actions) {
+    if (lie.kind == Kind::kLie && random.Below(3) == 0) lie.b = 1;
   }
 }
 
@@ -117,6 +183,7 @@ SimScript SimScript::Of(std::uint64_t seed) {
   }
   AddTruncations(script);
   AddSetBack(script);
+  AddLies(script);
   return script;
 }
 

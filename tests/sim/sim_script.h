@@ -27,6 +27,8 @@ struct SimAction {
                 // has read.
     kImage,     // An image of the disk of `a` is kept.
     kSetBack,   // `a` stops, and starts `value` ms later from that image.
+    kLie,       // What `a` says is damaged now and then for `value` ms: never
+                // where it stands if `b` is 0.
   };
 
   std::int64_t at_ms = 0;

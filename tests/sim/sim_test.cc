@@ -1,3 +1,5 @@
+#include <sys/resource.h>
+
 #include <catch2/catch.hpp>
 #include <cstdlib>
 #include <string>
@@ -39,30 +41,33 @@ TEST_CASE("sim: equal seeds give equal runs", "[sim]") {
   }
 }
 
+std::string Edits(int at_ms, int node, std::uint64_t seed) {
+  std::string text;
+  for (int i = 0; i < 8; ++i) {
+    text += std::to_string(at_ms + i) + " edit " + std::to_string(node) +
+            " 0 " + std::to_string(1000 * seed + at_ms + i) + "\n";
+  }
+  return text;
+}
+
 // Node 0 is set back and goes on alone for a while, or together with a node
 // that had nothing of what it lost.
 TEST_CASE("sim: a machine that was set back gives up what others contradict",
           "[sim]") {
   for (std::uint64_t seed = 1; seed <= 10; ++seed) {
     std::string text = "seed " + std::to_string(seed) + " nodes 3\n";
-    const auto edits = [&](int at_ms, int node) {
-      for (int i = 0; i < 8; ++i) {
-        text += std::to_string(at_ms + i) + " edit " + std::to_string(node) +
-                " 0 " + std::to_string(1000 * seed + at_ms + i) + "\n";
-      }
-    };
-    edits(1'000, 0);
+    text += Edits(1'000, 0, seed);
     text += "5000 image 0 0 0\n";
     const bool followed = seed % 2 == 0;
     if (followed) text += "5200 part 0 2 15500\n5200 part 1 2 60000\n";
-    edits(5'500, 0);
+    text += Edits(5'500, 0, seed);
     text += "20000 part 0 1 30000\n";
     if (!followed) text += "20000 part 0 2 30000\n";
     text += "20001 setback 0 0 10\n";
-    edits(21'000, 0);
-    edits(25'000, 1);
-    edits(26'000, 2);
-    edits(40'000, 2);
+    text += Edits(21'000, 0, seed);
+    text += Edits(25'000, 1, seed);
+    text += Edits(26'000, 2, seed);
+    text += Edits(40'000, 2, seed);
     INFO(text);
     const auto script = SimScript::FromText(text);
     REQUIRE(script.ok());
@@ -70,6 +75,32 @@ TEST_CASE("sim: a machine that was set back gives up what others contradict",
     CHECK(outcome.fault == "");
     CHECK(outcome.forks >= (followed ? 2 : 1));
   }
+}
+
+// Node 1 stands between the others, and lies to both.
+TEST_CASE("sim: what a device says that lies is refused", "[sim][law]") {
+  std::uint64_t refused = 0;
+  struct rusage before;
+  struct rusage after;
+  for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+    std::string text = "seed " + std::to_string(seed) + " nodes 3\n";
+    text += "900 part 0 2 100000\n" + Edits(1'000, 0, seed);
+    if (seed % 3 == 0) text += "4000 truncate 0 0 1000\n";
+    text += "5000 lie 1 " + std::to_string(seed % 3 == 1 ? 1 : 0) + " 50000\n";
+    for (int at_ms = 6'000; at_ms < 50'000; at_ms += 4'000) {
+      text += Edits(at_ms, at_ms / 4'000 % 3, seed);
+    }
+    INFO(text);
+    const auto script = SimScript::FromText(text);
+    REQUIRE(script.ok());
+    const SimOutcome outcome = RunScript(*script);
+    CHECK(outcome.fault == "");
+    refused += outcome.refused;
+    REQUIRE(getrusage(RUSAGE_SELF, seed == 1 ? &before : &after) == 0);
+  }
+  CHECK(refused > 20);
+  // Whatever sizes it names, nobody makes room for them.
+  CHECK(after.ru_maxrss - before.ru_maxrss < 64 * 1024);
 }
 
 TEST_CASE("sim: a script is read as it was written", "[sim]") {
