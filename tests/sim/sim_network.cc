@@ -185,6 +185,11 @@ void SimLink::Hang() {
   if (connection_) connection_->hangs = true;
 }
 
+void SimLink::PeersChanged() {
+  if (!connection_) return;
+  for (const auto& session : connection_->sessions) session->ProjectsChanged();
+}
+
 std::string SimLink::Trouble() const {
   std::string trouble;
   for (const int i : {0, 1}) {
@@ -210,7 +215,11 @@ void SimLink::ConnectLater() {
 
 void SimLink::Connect() {
   if (!up_ || connection_) return;
-  if (!nodes_[0]->running() || !nodes_[1]->running()) return ConnectLater();
+  const bool known =
+      nodes_[0]->Knows(*nodes_[1]) && nodes_[1]->Knows(*nodes_[0]);
+  if (!known || !nodes_[0]->running() || !nodes_[1]->running()) {
+    return ConnectLater();
+  }
   auto connection = std::make_shared<Connection>();
   connection->link = this;
   const std::weak_ptr<Connection> weak = connection;

@@ -30,6 +30,8 @@ class SimLink {
   // Whatever is sent over the connection from now on is lost, and nobody is
   // told: both ends must find out.
   void Hang();
+  // One of the two has other peers than before.
+  void PeersChanged();
   // Cuts the connection, if any: a node stopped, or a session ended.
   void Cut();
   // What keeps the two apart, for people.

@@ -113,6 +113,21 @@ void SimNode::KeepImage() {
 
 bool SimNode::SetBack(const std::function<bool(const Dot&)>& published) {
   if (!image_) return false;
+  Restore(*image_->disk, image_->origin, published);
+  follower_ = image_->follower;
+  return true;
+}
+
+void SimNode::Wipe(const std::function<bool(const Dot&)>& published) {
+  image_.reset();
+  faulty_.Heal();
+  Restore(MemoryStore(), Origin::Random(random_), published);
+  past_.merge(follower_.entries);
+  follower_ = {};
+}
+
+void SimNode::Restore(const MemoryStore& disk, const Origin& origin,
+                      const std::function<bool(const Dot&)>& published) {
   // Content stays: what only this node had of it could never be had again.
   WriteBatch chunks;
   {
@@ -121,14 +136,22 @@ bool SimNode::SetBack(const std::function<bool(const Dot&)>& published) {
       chunks.Put(Column::kChunks, rows->key(), rows->value());
     }
   }
-  disk_.SetBack(*image_->disk);
+  disk_.SetBack(disk);
   disk_.Write(chunks, true).IgnoreError();
-  self_.origin = image_->origin;
-  follower_ = image_->follower;
+  self_.origin = origin;
   fork_.reset();
   std::erase_if(acknowledged_,
                 [&](const auto& entry) { return !published(entry.first); });
-  return true;
+}
+
+void SimNode::Remove(const SimNode& other) {
+  removed_.insert(other.id());
+  if (!running()) return;
+  for (const auto& [dot, hash] : other.acknowledged_) {
+    if (replica_->log().durable_frontier().Covers(dot)) {
+      acknowledged_.emplace(dot, hash);
+    }
+  }
 }
 
 void SimNode::Follow() {
@@ -263,7 +286,8 @@ std::unique_ptr<PeerSession> SimNode::NewSession(
 }
 
 std::optional<std::vector<ProjectInfo>> SimNode::ProjectsFor(
-    const DeviceId&) const {
+    const DeviceId& device) const {
+  if (removed_.contains(device)) return std::nullopt;
   return std::vector<ProjectInfo>{{TheProject(), "p"}};
 }
 

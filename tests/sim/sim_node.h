@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -49,6 +50,19 @@ class SimNode final : public PeerHost {
   // says of an entry whether others have it: the rest is lost with reason.
   // False if there is no image. Requires: it does not run.
   bool SetBack(const std::function<bool(const Dot&)>& published);
+  // The machine is set up anew, as another origin; published() as above.
+  // Requires: it does not run.
+  void Wipe(const std::function<bool(const Dot&)>& published);
+
+  // `other` is no device of this one's any more; what is here of what it had
+  // acknowledged must stay.
+  void Remove(const SimNode& other);
+  void Admit(const SimNode& other) { removed_.erase(other.id()); }
+  [[nodiscard]] bool Knows(const SimNode& other) const {
+    return !removed_.contains(other.id());
+  }
+  [[nodiscard]] const DeviceId& id() const { return self_.identity.id(); }
+
   // Called when the node is to give up a side of a fork: it must be crashed
   // and booted again, which does it.
   void OnGiveUp(std::function<void()> then) { on_give_up_ = std::move(then); }
@@ -86,6 +100,8 @@ class SimNode final : public PeerHost {
   [[nodiscard]] const std::map<Dot, std::string>& entries() const {
     return follower_.entries;
   }
+  // Those that it was given before it was set up anew.
+  [[nodiscard]] const std::map<Dot, std::string>& past() const { return past_; }
   // What it knows of the paths from them.
   [[nodiscard]] const SimFeed& feed() const { return follower_.feed; }
   // And how many came with a state, without an entry.
@@ -102,7 +118,7 @@ class SimNode final : public PeerHost {
   // PeerHost.
   const Self& self() const override { return self_; }
   std::optional<std::vector<ProjectInfo>> ProjectsFor(
-      const DeviceId&) const override;
+      const DeviceId& device) const override;
   Replica* FindReplica(const ProjectId&) override { return replica_.get(); }
   absl::StatusOr<std::string> InvitationSecret(std::string_view) const override;
   void RedeemInvitation(
@@ -117,6 +133,9 @@ class SimNode final : public PeerHost {
   void CopyFound() override {}
 
  private:
+  // To `disk`, with `origin`; content stays.
+  void Restore(const MemoryStore& disk, const Origin& origin,
+               const std::function<bool(const Dot&)>& published);
   void Commit(std::vector<Effect> effects, Durability durability);
   void Remember(const Dot& dot);
   // What Boot() has to do first, and what comes of it.
@@ -149,12 +168,14 @@ class SimNode final : public PeerHost {
     SimFeed feed;
   };
   Follower follower_;
+  std::map<Dot, std::string> past_;
   struct Image {
     std::unique_ptr<MemoryStore> disk;
     Origin origin;
     Follower follower;
   };
   std::optional<Image> image_;
+  std::set<DeviceId> removed_;
   std::optional<Fork> fork_;  // To be given up.
   std::size_t forks_ = 0;
   std::vector<Dot> reissued_;  // Acknowledged under another name.

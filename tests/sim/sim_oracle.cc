@@ -12,7 +12,7 @@
 namespace syncline::testing {
 namespace {
 
-using Nodes = std::vector<std::unique_ptr<SimNode>>;
+using Nodes = std::vector<SimNode*>;
 
 struct Logged {
   std::map<Dot, Hash> hashes;
@@ -52,22 +52,49 @@ struct Ledger {
   std::vector<Entry> entries;
 };
 
-std::string FillLedger(const Nodes& nodes, Ledger& ledger) {
-  std::map<Dot, Entry> left;
-  for (const auto& node : nodes) {
-    for (const auto& [dot, bytes] : node->entries()) {
-      const auto [at, added] = ledger.hashes.emplace(dot, Sha256(bytes));
-      if (!added && at->second != Sha256(bytes)) return "log: other entries";
-      if (!added) continue;
-      const auto decoded = DecodeEntry(bytes);
-      if (!decoded.ok()) return "log: an entry that cannot be read";
-      left.emplace(dot, decoded->entry);
-    }
+class LedgerFill {
+ public:
+  explicit LedgerFill(Ledger& ledger) : ledger_(ledger) {}
+
+  std::string Add(const Dot& dot, const std::string& bytes) {
+    const auto [at, added] = ledger_.hashes.emplace(dot, Sha256(bytes));
+    if (!added && at->second != Sha256(bytes)) return "log: other entries";
+    if (!added) return {};
+    const auto decoded = DecodeEntry(bytes);
+    if (!decoded.ok()) return "log: an entry that cannot be read";
+    left_.emplace(dot, decoded->entry);
+    return {};
   }
+  std::string AddAll(const std::map<Dot, std::string>& entries) {
+    for (const auto& [dot, bytes] : entries) {
+      const std::string fault = Add(dot, bytes);
+      if (!fault.empty()) return fault;
+    }
+    return {};
+  }
+  // What others know by states only.
+  std::string AddKnown(const std::map<Dot, std::string>& entries,
+                       const VersionVector& frontier) {
+    for (const auto& [dot, bytes] : entries) {
+      if (!frontier.Covers(dot) || ledger_.hashes.contains(dot)) continue;
+      const std::string fault = Add(dot, bytes);
+      if (!fault.empty()) return fault;
+    }
+    return {};
+  }
+  // Empty, or why the entries do not reach `frontier`.
+  std::string Order(const VersionVector& frontier);
+
+ private:
+  Ledger& ledger_;
+  std::map<Dot, Entry> left_;
+};
+
+std::string LedgerFill::Order(const VersionVector& frontier) {
   VersionVector reached;
   for (bool moved = true; moved;) {
     moved = false;
-    for (auto at = left.begin(); at != left.end();) {
+    for (auto at = left_.begin(); at != left_.end();) {
       const Dot dot = at->first;
       const bool next = dot.counter == reached.CounterOf(dot.origin) + 1;
       if (!next || !reached.Covers(at->second.context)) {
@@ -75,12 +102,19 @@ std::string FillLedger(const Nodes& nodes, Ledger& ledger) {
         continue;
       }
       reached.Raise(dot.origin, dot.counter);
-      ledger.entries.push_back(std::move(at->second));
-      at = left.erase(at);
+      ledger_.entries.push_back(std::move(at->second));
+      at = left_.erase(at);
       moved = true;
     }
   }
-  for (const auto& node : nodes) {
+  if (!left_.empty() || reached != frontier) {
+    return "log: the entries do not make the frontier";
+  }
+  return {};
+}
+
+std::string CheckForged(const Nodes& nodes, const Ledger& ledger) {
+  for (SimNode* const node : nodes) {
     for (const Hash& forged : node->damage().forged()) {
       if (std::any_of(ledger.hashes.begin(), ledger.hashes.end(),
                       [&](const auto& at) { return at.second == forged; })) {
@@ -88,10 +122,31 @@ std::string FillLedger(const Nodes& nodes, Ledger& ledger) {
       }
     }
   }
-  if (!left.empty() || reached != nodes[0]->replica().log().frontier()) {
-    return "log: the entries do not make the frontier";
-  }
   return {};
+}
+
+std::string FillLedger(const Nodes& nodes, const Nodes& left, Ledger& ledger) {
+  LedgerFill fill(ledger);
+  const VersionVector& frontier = nodes[0]->replica().log().frontier();
+  for (SimNode* const node : nodes) {
+    const std::string fault = fill.AddAll(node->entries());
+    if (!fault.empty()) return fault;
+  }
+  for (SimNode* const node : nodes) {
+    const std::string fault = fill.AddKnown(node->past(), frontier);
+    if (!fault.empty()) return fault;
+  }
+  for (SimNode* const node : left) {
+    for (const auto* entries : {&node->entries(), &node->past()}) {
+      const std::string fault = fill.AddKnown(*entries, frontier);
+      if (!fault.empty()) return fault;
+    }
+  }
+  for (const Nodes& some : {nodes, left}) {
+    const std::string fault = CheckForged(some, ledger);
+    if (!fault.empty()) return fault;
+  }
+  return fill.Order(frontier);
 }
 
 std::string CheckRegisters(SimNode& node, const std::vector<Entry>& entries) {
@@ -199,11 +254,11 @@ std::string CheckNode(SimNode& node, SimNode& first, const Ledger& ledger) {
 bool AllEqual(const Nodes& nodes) {
   // One that gives up a side of a fork starts again.
   if (!std::all_of(nodes.begin(), nodes.end(),
-                   [](const auto& node) { return node->running(); })) {
+                   [](const SimNode* node) { return node->running(); })) {
     return false;
   }
   const VersionVector& frontier = nodes[0]->replica().log().frontier();
-  for (const auto& node : nodes) {
+  for (SimNode* const node : nodes) {
     AppendLog& log = node->replica().log();
     if (log.frontier() != frontier || log.durable() != log.head() ||
         node->replica().wants().size() > 0 || node->replica().installing()) {
@@ -245,22 +300,22 @@ std::string CheckLog(SimNode& node, const Ledger& ledger) {
 
 }  // namespace
 
-std::string FindFault(const Nodes& nodes) {
+std::string FindFault(const Nodes& nodes, const Nodes& left) {
   Ledger ledger;
-  std::string fault = FillLedger(nodes, ledger);
+  std::string fault = FillLedger(nodes, left, ledger);
   if (!fault.empty()) return fault;
-  for (const auto& node : nodes) {
+  for (SimNode* const node : nodes) {
     fault = CheckLog(*node, ledger);
     if (!fault.empty()) return fault;
-    for (const auto& author : nodes) {
+    for (SimNode* const author : nodes) {
       fault = CheckDevice(*node, *author);
       if (!fault.empty()) return fault;
     }
     fault = CheckNode(*node, *nodes[0], ledger);
     if (!fault.empty()) return fault;
   }
-  const bool resolves = std::none_of(
-      nodes.begin(), nodes.end(), [](const std::unique_ptr<SimNode>& node) {
+  const bool resolves =
+      std::none_of(nodes.begin(), nodes.end(), [](const SimNode* node) {
         return node->strategy() == Strategy::kManual ||
                node->strategy() == Strategy::kSkip;
       });

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <memory>
 #include <string>
 #include <vector>
 
@@ -10,9 +9,10 @@ namespace syncline::testing {
 
 // Whether nothing is on its way any more: equal frontiers, all durable, all
 // content there.
-bool AllEqual(const std::vector<std::unique_ptr<SimNode>>& nodes);
+bool AllEqual(const std::vector<SimNode*>& nodes);
 
-// What must hold of nodes that are in step. Empty, or what does not:
+// What must hold of nodes that are in step; `left` have been removed, but
+// others may know what these wrote. Empty, or what does not:
 //   lost       an acknowledged entry, or its bytes
 //   follower   a subscriber was not given each record of the log once, in order
 //   device     whose an origin is, is not known
@@ -23,6 +23,7 @@ bool AllEqual(const std::vector<std::unique_ptr<SimNode>>& nodes);
 //   content    a shown file that cannot be read
 //   quiet      more automatic entries than the rules allow, or a conflict is
 //              open though every node resolves
-std::string FindFault(const std::vector<std::unique_ptr<SimNode>>& nodes);
+std::string FindFault(const std::vector<SimNode*>& nodes,
+                      const std::vector<SimNode*>& left);
 
 }  // namespace syncline::testing

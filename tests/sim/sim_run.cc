@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -27,7 +28,8 @@ class Run {
       node->OnGiveUp([this, node] {
         Later(0, [this, node] { Restart(*node, std::nullopt, 1); });
       });
-      Boot(*nodes_.back());
+      staying_.push_back(node);
+      Boot(*node);
     }
     for (std::size_t i = 0; i < nodes_.size(); ++i) {
       for (std::size_t j = i + 1; j < nodes_.size(); ++j) {
@@ -51,8 +53,8 @@ class Run {
     outcome.trace = clock_.trace();
     outcome.simulated_ms = clock_.now_us() / kMs;
     for (const auto& node : nodes_) outcome.joined += node->joined();
-    if (nodes_[0]->running()) {
-      outcome.entries = nodes_[0]->replica().log().head().value;
+    if (staying_[0]->running()) {
+      outcome.entries = staying_[0]->replica().log().head().value;
     }
     for (const auto& node : nodes_) {
       outcome.forks += node->forks();
@@ -152,6 +154,9 @@ class Run {
       case Kind::kLie:
         Lie(node, action.b > 0, action.value);
         break;
+      case Kind::kRemove:
+        Remove(action);
+        break;
       case Kind::kStrategy:
         node.SetStrategy(static_cast<Strategy>(action.value));
         break;
@@ -164,15 +169,19 @@ class Run {
   }
 
   // What others hold durably is not lost with it.
-  void SetBack(SimNode& node, std::int64_t ms) {
-    const bool running = node.running();
-    if (running) Stop(node, std::nullopt);
-    const bool done = node.SetBack([&](const Dot& dot) {
+  std::function<bool(const Dot&)> Published() const {
+    return [this](const Dot& dot) {
       return std::any_of(nodes_.begin(), nodes_.end(), [&](const auto& other) {
         return other->running() &&
                other->replica().log().durable_frontier().Covers(dot);
       });
-    });
+    };
+  }
+
+  void SetBack(SimNode& node, std::int64_t ms) {
+    const bool running = node.running();
+    if (running) Stop(node, std::nullopt);
+    const bool done = node.SetBack(Published());
     if (running || done) Later(ms, [this, &node] { Boot(node); });
   }
 
@@ -184,6 +193,63 @@ class Run {
       node.damage().End();
       CutAll(node);
     });
+  }
+
+  void Remove(const SimAction& action) {
+    SimNode& node = *nodes_[static_cast<std::size_t>(action.a)];
+    std::vector<SimNode*> by;
+    for (const auto& other : nodes_) {
+      const bool all = action.a == action.b;
+      if (other->number() != action.a && (all || other->number() == action.b)) {
+        by.push_back(other.get());
+      }
+    }
+    for (SimNode* const other : by) other->Remove(node);
+    TellPeersOf(node);
+    if (action.value == 0) {
+      if (action.a == action.b) Leave(node);
+      return;
+    }
+    Later(action.value, [this, &node, by, anew = action.value % 2 == 1] {
+      if (anew) {
+        if (node.running()) Stop(node, std::nullopt);
+        node.Wipe(Published());
+        Boot(node);
+      }
+      for (SimNode* const other : by) other->Admit(node);
+    });
+  }
+
+  void TellPeersOf(const SimNode& node) {
+    for (const auto& link : links_) {
+      if (link->Joins(node)) link->PeersChanged();
+    }
+  }
+
+  // For good: it must not learn what others do from now on.
+  void Leave(SimNode& node) {
+    std::erase(staying_, &node);
+    left_.push_back(&node);
+    for (const auto& each : nodes_) {
+      // Who knows what it holds.
+      if (!each->running()) return;
+    }
+    known_.emplace();
+    for (const auto& each : nodes_) {
+      known_->Join(each->replica().log().frontier());
+    }
+  }
+
+  std::string CheckLeft() const {
+    if (!known_ || !left_[0]->running()) return {};
+    const VersionVector& frontier = left_[0]->replica().log().frontier();
+    for (SimNode* const other : staying_) {
+      const Origin& origin = other->self().origin;
+      if (frontier.CounterOf(origin) > known_->CounterOf(origin)) {
+        return "removed: it was given what came later";
+      }
+    }
+    return {};
   }
 
   void Heal() {
@@ -202,7 +268,7 @@ class Run {
   // Each node in turn, the others being quiet: what is appended while the disk
   // is busy with what came before must not be forgotten.
   std::string Encore() {
-    for (const auto& node : nodes_) {
+    for (SimNode* const node : staying_) {
       for (int i = 0; i < 6; ++i) {
         node->Edit(clock_.random().Next());
         clock_.RunUntil(clock_.now_us() + clock_.Between(0, 1'500));
@@ -220,16 +286,17 @@ class Run {
     std::uint64_t entries = 0;
     while (clock_.now_us() < end) {
       clock_.RunUntil(clock_.now_us() + 1'000 * kMs);
-      if (!AllEqual(nodes_)) {
+      if (!AllEqual(staying_)) {
         quiet_since = -1;
         continue;
       }
-      const std::uint64_t now = nodes_[0]->replica().log().head().value;
+      const std::uint64_t now = staying_[0]->replica().log().head().value;
       if (now != entries) quiet_since = -1;
       entries = now;
       if (quiet_since < 0) quiet_since = clock_.now_us();
       if (clock_.now_us() - quiet_since >= 60'000 * kMs) {
-        return FindFault(nodes_);
+        const std::string fault = FindFault(staying_, left_);
+        return fault.empty() ? CheckLeft() : fault;
       }
     }
     std::string fault = "liveness: not in step after ten minutes";
@@ -240,6 +307,9 @@ class Run {
   const SimScript& script_;
   SimClock clock_;
   std::vector<std::unique_ptr<SimNode>> nodes_;
+  std::vector<SimNode*> staying_;
+  std::vector<SimNode*> left_;          // Removed by all, for good.
+  std::optional<VersionVector> known_;  // What all of them held then.
   std::vector<std::unique_ptr<SimLink>> links_;
   std::vector<std::pair<int, int>> ends_;
   std::string fault_;

@@ -12,9 +12,10 @@ namespace {
 
 using Kind = SimAction::Kind;
 
-constexpr std::array<std::string_view, 14> kNames = {
-    "edit",  "kill",  "power",    "eio",      "cut",   "hang",    "part",
-    "stall", "clock", "strategy", "truncate", "image", "setback", "lie"};
+constexpr std::array<std::string_view, 15> kNames = {
+    "edit",     "kill",  "power",   "eio",   "cut",
+    "hang",     "part",  "stall",   "clock", "strategy",
+    "truncate", "image", "setback", "lie",   "remove"};
 
 bool Has(const SimScript& script, Kind kind) {
   return std::any_of(
@@ -106,6 +107,29 @@ void AddLies(SimScript& script) {
   }
 }
 
+// In some runs a device is removed: by one of the others, or by all.
+void AddRemoval(SimScript& script) {
+  SeededRandom random(script.seed ^ 0x4e0e);
+  if (random.Below(6) > 0 || script.actions.empty()) return;
+  SimAction action;
+  action.kind = Kind::kRemove;
+  const auto nodes = static_cast<std::uint64_t>(script.nodes);
+  action.a = static_cast<int>(random.Below(nodes));
+  action.b = action.a;
+  // Not of two, so that there is another way.
+  if (nodes > 2 && random.Below(3) == 0) {
+    action.b = static_cast<int>(
+        (static_cast<std::uint64_t>(action.a) + 1 + random.Below(nodes - 1)) %
+        nodes);
+  }
+  if (random.Below(3) > 0) {
+    action.value = 1 + static_cast<std::int64_t>(random.Below(59'000));
+  }
+  // Who was set back counts on what others hold: all come back as they were.
+  if (Has(script, Kind::kSetBack)) action.value += 2 - action.value % 2;
+  Insert(script, random.Below(script.actions.size()), action);
+}
+
 SimAction AnyAction(SeededRandom& random, int nodes) {
   const auto below = [&random](std::uint64_t bound) {
     return static_cast<std::int64_t>(random.Below(bound));
@@ -184,6 +208,7 @@ SimScript SimScript::Of(std::uint64_t seed) {
   AddTruncations(script);
   AddSetBack(script);
   AddLies(script);
+  AddRemoval(script);
   return script;
 }
 

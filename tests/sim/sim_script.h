@@ -29,6 +29,9 @@ struct SimAction {
     kSetBack,   // `a` stops, and starts `value` ms later from that image.
     kLie,       // What `a` says is damaged now and then for `value` ms: never
                 // where it stands if `b` is 0.
+    kRemove,    // `b` (`a`: all others) removes device `a` from its peers; it
+                // is let in again after `value` ms (0: never), set up anew if
+                // that is odd.
   };
 
   std::int64_t at_ms = 0;

@@ -103,6 +103,24 @@ TEST_CASE("sim: what a device says that lies is refused", "[sim][law]") {
   CHECK(after.ru_maxrss - before.ru_maxrss < 64 * 1024);
 }
 
+// By all others or by node 0, for ever, for a while, or to come back anew.
+TEST_CASE("sim: devices are removed, and come back", "[sim][law]") {
+  for (const int by : {2, 0}) {
+    for (const int ms : {0, 9'000, 9'001}) {
+      const std::string text = "seed 1 nodes 3\n" + Edits(1'000, 2, 1) +
+                               "6000 part 0 2 9000\n" + Edits(6'001, 2, 2) +
+                               Edits(8'000, 0, 3) + "9000 remove 2 " +
+                               std::to_string(by) + " " + std::to_string(ms) +
+                               "\n" + Edits(10'000, 2, 4) +
+                               Edits(11'000, 1, 5) + "12000 truncate 0 0 900\n";
+      INFO(text);
+      const auto script = SimScript::FromText(text);
+      REQUIRE(script.ok());
+      CHECK(RunScript(*script).fault == "");
+    }
+  }
+}
+
 TEST_CASE("sim: a script is read as it was written", "[sim]") {
   const SimScript script = SimScript::Of(17);
   const auto read = SimScript::FromText(script.ToText());
