@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <limits>
 #include <optional>
+#include <string>
 
 #include "base/hash.h"
 #include "clock/dot.h"
@@ -31,5 +32,14 @@ struct SettledFork {
   [[nodiscard]] Dot first() const { return {fork.origin, fork.counter + 1}; }
   friend bool operator==(const SettledFork&, const SettledFork&) = default;
 };
+
+// What people read where somebody still holds the entries up to `dot`.
+inline std::string GivenUpText(const Dot& dot) {
+  return "fork: the entries of origin " + dot.origin.ToHex() + " up to " +
+         std::to_string(dot.counter) +
+         " were given up; a device that still holds them gives them up, too, "
+         "but if its log was truncated it cannot: remove the project there "
+         "and join again";
+}
 
 }  // namespace syncline

@@ -59,6 +59,13 @@ class NoQueue final : public SyncQueue {
   }
 };
 
+std::string GivenUpKey(ProjectNumber project, const Dot& dot) {
+  std::string key =
+      ProjectRowKey(project, ProjectRow::kGivenUp, dot.origin.view());
+  AppendU64(key, dot.counter);
+  return key;
+}
+
 std::unique_ptr<StoreIterator> RowsOf(const Store& store, Column column,
                                       const std::string& prefix) {
   IterateOptions range;
@@ -115,7 +122,9 @@ class Rebuilding {
 
   absl::Status Declare(
       const std::function<absl::Status(const Reissue&, WriteBatch&)>& more) {
-    WriteBatch batch;
+    WriteBatch batch = std::move(given_up_rows_);
+    SYNCLINE_RETURN_IF_ERROR(
+        Keep(ProjectRowPrefix(identity_.number, ProjectRow::kGivenUp), batch));
     SYNCLINE_RETURN_IF_ERROR(
         Keep(ProjectRowPrefix(identity_.number, ProjectRow::kSettled), batch));
     SYNCLINE_RETURN_IF_ERROR(Keep(CursorRowsPrefix(identity_.number), batch));
@@ -144,6 +153,8 @@ class Rebuilding {
     }
     SYNCLINE_ASSIGN_OR_RETURN(given_up_,
                               old_->ChainAt({fork_.origin, fork_.counter + 1}));
+    SYNCLINE_ASSIGN_OR_RETURN(chain_,
+                              old_->ChainAt({fork_.origin, fork_.counter}));
     SYNCLINE_RETURN_IF_ERROR(LoadOwn());
     Replica::Identity aside = identity_;
     aside.number = Aside(identity_.number);
@@ -240,6 +251,7 @@ class Rebuilding {
       if (!reissue_.TakenOut(record.dot)) {
         SYNCLINE_RETURN_IF_ERROR(KeepRecord(record));
       } else {
+        NoteGivenUp(record);
         SYNCLINE_ASSIGN_OR_RETURN(DecodedEntry decoded,
                                   DecodeEntry(record.entry));
         gone_.push_back(std::move(decoded.entry));
@@ -255,6 +267,18 @@ class Rebuilding {
     SYNCLINE_RETURN_IF_ERROR(reader->status());
     SYNCLINE_RETURN_IF_ERROR(cuts.status());
     return Take();
+  }
+
+  // In case that somebody still has it, see IsGivenUp().
+  void NoteGivenUp(const RecordView& record) {
+    if (record.dot.origin != fork_.origin ||
+        record.dot.counter <= fork_.counter) {
+      return;
+    }
+    chain_ = Sha256(chain_.view(), record.entry);
+    given_up_rows_.Put(Column::kProjects,
+                       GivenUpKey(Aside(identity_.number), record.dot),
+                       chain_.view());
   }
 
   // What came together is kept together, so that its signatures are at its end.
@@ -331,6 +355,8 @@ class Rebuilding {
   const Replica::Identity& identity_;
   const Fork fork_;
   Hash given_up_;  // Chain hash behind the first entry of it.
+  Hash chain_;     // ... behind what was read of it.
+  WriteBatch given_up_rows_;
   Reissue reissue_;
   boost::asio::io_context io_;
   NoQueue queue_;
@@ -437,6 +463,14 @@ void Settle(ProjectNumber project, const SettledFork& fork, WriteBatch& rows) {
       Column::kProjects,
       ProjectRowKey(project, ProjectRow::kSettled, fork.fork.origin.view()),
       value);
+}
+
+absl::StatusOr<bool> IsGivenUp(const Store& store, ProjectNumber project,
+                               const ChainHead& head) {
+  const auto hash = store.Get(Column::kProjects, GivenUpKey(project, head.dot));
+  if (absl::IsNotFound(hash.status())) return false;
+  SYNCLINE_RETURN_IF_ERROR(hash.status());
+  return *hash == head.hash.view();
 }
 
 }  // namespace syncline

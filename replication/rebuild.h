@@ -7,6 +7,7 @@
 #include "absl/status/statusor.h"
 #include "clock/origin.h"
 #include "kv/store.h"
+#include "log/chain_head.h"
 #include "replication/fork.h"
 #include "replication/reissue.h"
 #include "replication/replica.h"
@@ -58,5 +59,10 @@ absl::StatusOr<std::vector<SettledFork>> SettledForks(const Store& store,
                                                       ProjectNumber project);
 // Adds the row that says so.
 void Settle(ProjectNumber project, const SettledFork& fork, WriteBatch& rows);
+// Whether `head` is where what was given up here had arrived at some time: so
+// that it is known also where nobody can tell any more where it parts from the
+// right one.
+absl::StatusOr<bool> IsGivenUp(const Store& store, ProjectNumber project,
+                               const ChainHead& head);
 
 }  // namespace syncline

@@ -203,6 +203,8 @@ class Replica {
   // The forks that were given up here, see replication/rebuild.h. What was
   // given up does not come in again.
   [[nodiscard]] const std::vector<SettledFork>& settled() const;
+  // Whether `head` is of such a history, and not of the one that stayed.
+  [[nodiscard]] absl::StatusOr<bool> GaveUp(const ChainHead& head) const;
 
   // Takes another origin for the entries that are made from now on, in this
   // turn. It must be durable that no other will be taken again.

@@ -53,6 +53,7 @@ struct Replica::Impl final : StateIntake::Host {
                   WriteBatch& rows);
 
   // ---- replica_proofs.cc
+  absl::StatusOr<bool> GaveUp(const ChainHead& head) const;
   bool IsOwn(const Origin& origin) const;
   std::string DeviceOf(const Origin& origin) const;
   // Keeps what proves the entries to others.

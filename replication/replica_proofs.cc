@@ -1,10 +1,12 @@
 // How a replica proves to others what origins wrote: it signs its own chain
 // hashes, and keeps the signatures that came with others'.
 
+#include <algorithm>
 #include <map>
 #include <utility>
 
 #include "base/status.h"
+#include "replication/rebuild.h"
 #include "replication/replica_impl.h"
 
 namespace syncline {
@@ -59,8 +61,21 @@ absl::StatusOr<std::optional<ChainHead>> Replica::Impl::NewestHead(
   return head == nullptr ? std::optional<ChainHead>() : *head;
 }
 
+absl::StatusOr<bool> Replica::Impl::GaveUp(const ChainHead& head) const {
+  const bool any = std::any_of(
+      settled.begin(), settled.end(),
+      [&](const auto& fork) { return fork.fork.origin == head.dot.origin; });
+  return any ? IsGivenUp(env.store, identity.number, head) : false;
+}
+
 // Chain hashes that the log holds too were proven when they came.
 absl::Status Replica::Impl::CheckProofs(const StateHeader& header) {
+  for (const ChainHead& head : header.chains) {
+    SYNCLINE_ASSIGN_OR_RETURN(const bool given_up, GaveUp(head));
+    if (given_up) {
+      return MakeStatus(absl::StatusCode::kAborted, GivenUpText(head.dot));
+    }
+  }
   if (!options.check_signatures) return absl::OkStatus();
   const std::map<Origin, std::string> told(header.devices.begin(),
                                            header.devices.end());
@@ -92,6 +107,10 @@ absl::StatusOr<ChainHead> Replica::SignedHead(const Dot& dot) const {
 absl::StatusOr<std::optional<ChainHead>> Replica::NewestHead(
     const Origin& origin) const {
   return impl_->NewestHead(origin);
+}
+
+absl::StatusOr<bool> Replica::GaveUp(const ChainHead& head) const {
+  return impl_->GaveUp(head);
 }
 
 CutReader Replica::CutsBehind(Seq since) const {

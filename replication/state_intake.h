@@ -60,6 +60,7 @@ class StateIntake {
     virtual absl::Status NoteJoined(const CausalState::Applied& joined,
                                     WriteBatch& rows) = 0;
     // Whether its chain hashes are signed by the devices of their origins.
+    //   kAborted  one is of a history that was given up
     virtual absl::Status CheckProofs(const StateHeader& header) = 0;
     // Nothing can go on.
     virtual void Failed(const absl::Status& why) = 0;
@@ -96,7 +97,8 @@ class StateIntake {
   //                        installation begins or is under way
   //   kFailedPrecondition  it is held back by the guard
   //   kUnavailable         another device's is coming in: try again later
-  //   kAborted             a fork: its history contradicts the log's
+  //   kAborted             a fork: its history contradicts the log's, or was
+  //                        given up here
   //   kInvalidArgument     `from` is not where staging stopped: ask anew; or
   //                        a chain hash is not signed by its origin's device
   absl::Status Offer(const StateHeader& header, const std::string& from,

@@ -88,6 +88,19 @@ std::optional<Contradiction> FindSetBack(Replica& replica,
   return std::nullopt;
 }
 
+// What this node has given up and the peer still holds: nothing may come in
+// from it. The peer finds out by what this node has settled, unless it has
+// truncated the place where the histories part.
+absl::StatusOr<std::optional<Contradiction>> FindHeldStill(
+    const Replica& replica, const Position& theirs) {
+  for (const ChainHead& head : theirs.chains) {
+    SYNCLINE_ASSIGN_OR_RETURN(const bool given_up, replica.GaveUp(head));
+    if (given_up)
+      return Contradiction{Fence(GivenUpText(head.dot)), std::nullopt};
+  }
+  return std::nullopt;
+}
+
 // What the peer has given up of its own, and this node still holds. Chain heads
 // do not tell that while the peer has nothing in its place.
 absl::StatusOr<std::optional<Contradiction>> FindGivenUp(
@@ -142,6 +155,8 @@ absl::StatusOr<std::optional<Contradiction>> FindContradiction(
       FindSetBack(replica, peer, ours, theirs, asked);
   if (found) return found;
   SYNCLINE_ASSIGN_OR_RETURN(found, FindGivenUp(replica, peer, theirs));
+  if (found) return found;
+  SYNCLINE_ASSIGN_OR_RETURN(found, FindHeldStill(replica, theirs));
   if (found) return found;
   for (const ChainHead& head : theirs.chains) {
     SYNCLINE_ASSIGN_OR_RETURN(const bool contradicts,

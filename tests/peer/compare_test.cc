@@ -143,6 +143,31 @@ TEST_CASE("compare: who holds what its device has given up gives way",
   CHECK_FALSE(compared.Judge(compared.Ours(), theirs, Asked::kByThem));
 }
 
+TEST_CASE("compare: who still holds what was given up here is a fence",
+          "[peer][fault]") {
+  Compared compared;
+  const Origin old = compared.us.self().origin;
+  const Origin fresh = *Origin::FromHex("00000000000000000000000000000f0e");
+  Replica::Identity identity = compared.us.rig()->identity();
+  identity.self = fresh;
+  compared.us.rig().Reopen(fresh, [&](const Replica::Environment& environment) {
+    REQUIRE(Rebuild(environment, identity, {old, 1}, {}).ok());
+  });
+  compared.us.self_.origin = fresh;
+  // So it is found also where it cannot look back that far.
+  Position theirs = compared.Theirs();
+  HeadOf(theirs, old);
+  const Asked asked = GENERATE(Asked::kByUs, Asked::kByThem);
+  const auto found = compared.Judge(compared.Ours(), theirs, asked);
+  REQUIRE(found);
+  CHECK(found->stop.reason == Stop::Reason::kFence);
+  CHECK(found->stop.detail.find("join again") != std::string::npos);
+  CHECK_FALSE(found->give_up);
+  // One with the same number of other entries may be right.
+  HeadOf(theirs, old).hash.bytes[7] ^= 1;
+  CHECK_FALSE(compared.Judge(compared.Ours(), theirs, asked));
+}
+
 TEST_CASE("compare: what a device wrote under former origins counts too",
           "[peer][fault]") {
   Compared compared;

@@ -6,6 +6,7 @@
 #include "kv/file_content.h"
 #include "kv/memory_store.h"
 #include "proto/entry_codec.h"
+#include "replication/state_intake.h"
 #include "tests/testing/faulty_store.h"
 #include "tests/testing/replica_rig.h"
 #include "tests/testing/state_steps.h"
@@ -296,6 +297,43 @@ TEST_CASE("rebuild: what was given up does not come in again",
   CHECK(forked.copy->health().ok());
   CHECK(forked.copy->log().frontier().CounterOf(forked.TheFork().origin) == 2);
   forked.RequireEqual();
+}
+
+// Who followed the copy and truncated its log cannot tell that it did.
+TEST_CASE("rebuild: a state does not bring back what was given up",
+          "[replication][fault]") {
+  Forked forked;
+  MemoryStore stores[2];
+  ReplicaRig behind(forked.io, stores[0], "gamma");
+  ReplicaRig follower(forked.io, stores[1], "delta");
+  forked.copy.Put("mine", "of the copy");
+  behind.PullFrom(forked.copy);
+  forked.copy.Put("mine", "again");
+  follower.PullFrom(forked.copy);
+  REQUIRE(forked.RebuildCopy().ok());
+  const Hash digest = forked.copy->state().Digest();
+  for (ReplicaRig* wrong : {&behind, &follower}) {
+    wrong->Put("more", "of theirs");
+    testing::TruncateAll(*wrong);
+    const StateHeader header = (*testing::PinOf(*wrong))->header();
+    CHECK(absl::IsAborted(forked.copy->intake().Offer(header, "", "peer")));
+  }
+  CHECK(forked.copy->state().Digest() == digest);
+  // Another rebuild does not forget it.
+  const Origin next = *Origin::FromHex("00000000000000000000000000000f0f");
+  Replica::Identity identity = forked.copy->identity();
+  identity.self = next;
+  forked.copy.Reopen(next, [&](const Replica::Environment& environment) {
+    REQUIRE(Rebuild(environment, identity, {kFresh, 0}, {}).ok());
+  });
+  const StateHeader header = (*testing::PinOf(follower))->header();
+  CHECK(absl::IsAborted(forked.copy->intake().Offer(header, "", "peer")));
+  // What the others hold of the same origin is right.
+  testing::TruncateAll(forked.b);
+  testing::Join(forked.copy, forked.b);
+  CHECK(forked.copy.Names("").size() > 3);
+  CHECK(forked.copy->log().frontier().Covers({forked.TheFork().origin, 4}));
+  CHECK(forked.copy.Show("mine") == "again");
 }
 
 TEST_CASE("rebuild: moves and removals of what others made there stay",
