@@ -234,8 +234,9 @@ struct Position {
   # not durable yet.
 
   chains @3 :List(ChainHead);
-  # Of the sender's own origin and of the receiver's, and of all origins that
-  # their devices had before, as far as the sender knows them; at most 64.
+  # Of the sender's own origin and of the receiver's, of all origins that their
+  # devices had before, as far as the sender knows them, and of others; at most
+  # 64.
 
   truncated @4 :Data;
   # Encoded vector of what the sender's log no longer holds.

@@ -33,13 +33,20 @@ absl::StatusOr<bool> Contradicts(const AppendLog& log, const ChainHead& head) {
 }
 
 // Origins whose histories the two must agree on before anything moves: those
-// that one of them writes or has written as.
+// that one of them writes or has written as, and as many of the others. An
+// entry names what its author knew by numbers only: where these mean something
+// else it would replace what he never saw.
 std::set<Origin> OriginsOf(Replica& replica, const Counterpart& peer) {
   std::set<Origin> origins = {replica.identity().self, peer.origin};
   for (const std::string& key :
        {replica.identity().device_key, peer.device_key})
     for (const Origin& origin : replica.OriginsOf(key))
       if (origins.size() < kPositionOriginsMax) origins.insert(origin);
+  for (const VersionVector::Slot& slot :
+       replica.log().durable_frontier().slots()) {
+    if (origins.size() == kPositionOriginsMax) break;
+    origins.insert(slot.origin);
+  }
   return origins;
 }
 

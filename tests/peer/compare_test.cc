@@ -186,6 +186,24 @@ TEST_CASE("compare: what a device wrote under former origins counts too",
   CHECK_FALSE(compared.Judge(compared.Ours(), theirs, Asked::kByUs));
 }
 
+// Entries name what their authors knew by numbers only.
+TEST_CASE("compare: a history of a third origin that differs is a fence",
+          "[peer][fault]") {
+  Compared compared;
+  PeerNode third(compared.world, "gamma");
+  third.rig().Put("four", "4");
+  compared.us.rig().PullFrom(third.rig());
+  compared.them.rig().PullFrom(third.rig());
+  const Asked asked = GENERATE(Asked::kByUs, Asked::kByThem);
+  Position theirs = compared.Theirs();
+  CHECK_FALSE(compared.Judge(compared.Ours(), theirs, asked));
+  HeadOf(theirs, third.self().origin).hash = Sha256("another");
+  const auto found = compared.Judge(compared.Ours(), theirs, asked);
+  REQUIRE(found);
+  CHECK(found->stop.reason == Stop::Reason::kFence);
+  CHECK_FALSE(found->give_up);  // It is of neither.
+}
+
 TEST_CASE("compare: an earlier chain hash that fits is harmony", "[peer]") {
   Compared compared;
   Position theirs = compared.Theirs();

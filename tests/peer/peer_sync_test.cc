@@ -286,7 +286,7 @@ TEST_CASE(
   CHECK(edited);
 }
 
-TEST_CASE("peer_sync: a fork of a third origin is found when it streams",
+TEST_CASE("peer_sync: a fork of a third origin stops both that hold a side",
           "[peer][fault]") {
   Forked forked;
   PeerNode c(forked.world, "gamma");
@@ -304,7 +304,7 @@ TEST_CASE("peer_sync: a fork of a third origin is found when it streams",
   CHECK(forked.b.rig()->log().frontier() == before);
 }
 
-TEST_CASE("peer_sync: equal frontiers with unequal states are an alarm",
+TEST_CASE("peer_sync: equal frontiers of unequal histories are an alarm",
           "[peer][fault]") {
   Forked forked;
   PeerNode c(forked.world, "gamma");
@@ -315,8 +315,8 @@ TEST_CASE("peer_sync: equal frontiers with unequal states are an alarm",
   forked.b.Listen();
   forked.b.Trust(c);
   c.Trust(forked.b);
-  forked.RequireFenced(forked.b, c, absl::StatusCode::kDataLoss);
-  forked.RequireFenced(c, forked.b, absl::StatusCode::kDataLoss);
+  forked.RequireFenced(forked.b, c, absl::StatusCode::kAborted);
+  forked.RequireFenced(c, forked.b, absl::StatusCode::kAborted);
 }
 
 // ---- what cannot go on
