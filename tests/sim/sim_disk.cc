@@ -9,7 +9,7 @@ void SimSync::Submit(std::function<absl::Status()> write,
                      std::function<void(absl::Status)> done, Urgency urgency) {
   jobs_.push_back({std::move(write), std::move(sync), std::move(done)});
   const std::int64_t rest = urgency == Urgency::kSoon ? 2'000 : 0;
-  if (!scheduled_) Schedule(rest + clock_.Between(50, 3'000));
+  if (!scheduled_) Schedule(rest + clock_.Between(50, 3'000) * slow_);
 }
 
 void SimSync::Schedule(std::int64_t us) {

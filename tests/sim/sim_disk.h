@@ -17,6 +17,8 @@ class SimSync final : public SyncQueue {
   void Submit(std::function<absl::Status()> write,
               std::function<absl::Status()> sync,
               std::function<void(absl::Status)> done, Urgency urgency) override;
+  // From now on each takes so many times as long.
+  void Slow(std::int64_t times) { slow_ = times; }
   // The machine stops: nothing submitted happens any more.
   void Drop();
 
@@ -32,6 +34,7 @@ class SimSync final : public SyncQueue {
   SimClock& clock_;
   std::vector<Job> jobs_;
   bool scheduled_ = false;
+  std::int64_t slow_ = 1;
   std::shared_ptr<char> running_ = std::make_shared<char>();
 };
 

@@ -86,6 +86,10 @@ absl::Status SimNode::RebuildFirst() {
       const Reissue reissue,
       Rebuild({faulty_, *commits_, *chunks_, random_, time_}, identity, fork,
               {}));
+  for (const auto& [dot, bytes] : follower_.entries) {
+    const bool wrong = dot.origin == fork.origin && dot.counter > fork.counter;
+    if (wrong) given_up_.insert(Sha256(bytes));
+  }
   for (auto at = acknowledged_.begin(); at != acknowledged_.end();) {
     const std::optional<Dot> now = reissue.Map(at->first);
     if (now == at->first) {
@@ -139,6 +143,7 @@ void SimNode::Restore(const MemoryStore& disk, const Origin& origin,
   disk_.SetBack(disk);
   disk_.Write(chunks, true).IgnoreError();
   self_.origin = origin;
+  given_up_.clear();
   fork_.reset();
   std::erase_if(acknowledged_,
                 [&](const auto& entry) { return !published(entry.first); });
@@ -186,6 +191,9 @@ void SimNode::TakeRecords() {
 
 void SimNode::TakeRecord(const RecordView& record) {
   follower_.records.push_back(HashOf(record));
+  if (given_up_.contains(follower_.records.back())) {
+    fault_ = "given up: it came in again";
+  }
   const auto changes = DecodePathChanges(record.changes);
   if (!changes.ok()) {
     fault_ = "follower: " + changes.status().ToString();

@@ -75,6 +75,7 @@ class SimNode final : public PeerHost {
   SimDamage& damage() { return damage_; }
   FaultyStore& store() { return faulty_; }
   CrashStore& disk() { return disk_; }
+  SimSync& sync() { return sync_; }
   void SetStrategy(Strategy strategy);
   [[nodiscard]] Strategy strategy() const { return strategy_; }
 
@@ -175,6 +176,7 @@ class SimNode final : public PeerHost {
     Follower follower;
   };
   std::optional<Image> image_;
+  std::set<Hash> given_up_;  // Entries that must not come again.
   std::set<DeviceId> removed_;
   std::optional<Fork> fork_;  // To be given up.
   std::size_t forks_ = 0;

@@ -154,6 +154,10 @@ class Run {
       case Kind::kLie:
         Lie(node, action.b > 0, action.value);
         break;
+      case Kind::kSlow:
+        node.sync().Slow(100);
+        Later(action.value, [&node] { node.sync().Slow(1); });
+        break;
       case Kind::kRemove:
         Remove(action);
         break;

@@ -12,10 +12,10 @@ namespace {
 
 using Kind = SimAction::Kind;
 
-constexpr std::array<std::string_view, 15> kNames = {
-    "edit",     "kill",  "power",   "eio",   "cut",
-    "hang",     "part",  "stall",   "clock", "strategy",
-    "truncate", "image", "setback", "lie",   "remove"};
+constexpr std::array<std::string_view, 16> kNames = {
+    "edit",    "kill",  "power", "eio",      "cut",      "hang",
+    "part",    "stall", "clock", "strategy", "truncate", "image",
+    "setback", "lie",   "slow",  "remove"};
 
 bool Has(const SimScript& script, Kind kind) {
   return std::any_of(
@@ -30,25 +30,6 @@ void Insert(SimScript& script, std::size_t at, SimAction action) {
       script.actions.begin() + static_cast<std::ptrdiff_t>(at), action);
 }
 
-// In some runs one machine is set back to an earlier image of its disk.
-void AddSetBack(SimScript& script) {
-  SeededRandom random(script.seed ^ 0x5e7bac4);
-  if (random.Below(6) > 0 || script.actions.size() < 4) return;
-  // A log that was truncated cannot be made anew.
-  if (Has(script, Kind::kTruncate)) return;
-  const std::size_t image = random.Below(script.actions.size() / 2);
-  const std::size_t back =
-      image + 1 + random.Below(script.actions.size() - image - 1);
-  SimAction action;
-  action.kind = Kind::kSetBack;
-  action.a =
-      static_cast<int>(random.Below(static_cast<std::uint64_t>(script.nodes)));
-  action.value = static_cast<std::int64_t>(random.Below(2'000));
-  Insert(script, back, action);
-  action.kind = Kind::kImage;
-  Insert(script, image, action);
-}
-
 void AddEdits(SimScript& script, std::int64_t at_ms, std::int64_t ms,
               const std::vector<int>& nodes, RandomSource& random) {
   for (int i = 0; i < 8; ++i) {
@@ -56,6 +37,64 @@ void AddEdits(SimScript& script, std::int64_t at_ms, std::int64_t ms,
         {at_ms + i * ms / 8, Kind::kEdit, nodes[random.Below(nodes.size())], 0,
          static_cast<std::int64_t>(random.Below(1u << 30))});
   }
+}
+
+// Nobody reaches `node`.
+void AddParts(SimScript& script, std::int64_t at_ms, std::int64_t ms,
+              int node) {
+  for (int other = 0; other < script.nodes; ++other) {
+    if (other == node) continue;
+    script.actions.push_back({at_ms, Kind::kPart, node, other, ms});
+  }
+}
+
+// Last, `a` is set back while one other has seen what it loses, and has built
+// on it; what `a` writes in its place is seen by the rest only, at first.
+void AddLastSetBack(SimScript& script, int a, RandomSource& random) {
+  if (script.nodes < 3) return;
+  const auto nodes = static_cast<std::uint64_t>(script.nodes);
+  const std::int64_t at_ms = script.actions.back().at_ms + 61'000;
+  const int witness = static_cast<int>(
+      (static_cast<std::uint64_t>(a) + 1 + random.Below(nodes - 1)) % nodes);
+  std::vector<int> rest;
+  for (int i = 0; i < script.nodes; ++i) {
+    if (i != a && i != witness) rest.push_back(i);
+  }
+  AddEdits(script, at_ms, 1'000, {a}, random);
+  script.actions.push_back({at_ms + 3'000, Kind::kImage, a, 0, 0});
+  for (const int other : rest) {
+    script.actions.push_back({at_ms + 3'001, Kind::kPart, a, other, 15'000});
+    script.actions.push_back(
+        {at_ms + 3'001, Kind::kPart, witness, other,
+         20'000 + static_cast<std::int64_t>(random.Below(40'000))});
+  }
+  AddEdits(script, at_ms + 4'000, 4'000, {a, witness}, random);
+  script.actions.push_back({at_ms + 17'000, Kind::kPart, a, witness,
+                            static_cast<std::int64_t>(random.Below(30'000))});
+  script.actions.push_back({at_ms + 17'001, Kind::kSetBack, a, 0, 10});
+  AddEdits(script, at_ms + 18'000, 10'000, {a}, random);
+  rest.push_back(witness);
+  AddEdits(script, at_ms + 18'001, 30'000, rest, random);
+}
+
+// In some runs one machine is set back to an earlier image of its disk.
+void AddSetBack(SimScript& script) {
+  SeededRandom random(script.seed ^ 0x5e7bac4);
+  if (random.Below(5) > 0 || script.actions.size() < 4) return;
+  // A log that was truncated cannot be made anew.
+  if (Has(script, Kind::kTruncate)) return;
+  SimAction action;
+  action.kind = Kind::kSetBack;
+  action.a =
+      static_cast<int>(random.Below(static_cast<std::uint64_t>(script.nodes)));
+  action.value = static_cast<std::int64_t>(random.Below(2'000));
+  if (random.Below(2) == 0) return AddLastSetBack(script, action.a, random);
+  const std::size_t image = random.Below(script.actions.size() / 2);
+  const std::size_t back =
+      image + 1 + random.Below(script.actions.size() - image - 1);
+  Insert(script, back, action);
+  action.kind = Kind::kImage;
+  Insert(script, image, action);
 }
 
 // Last, there is something that only `liar` can give to the others while it
@@ -86,7 +125,7 @@ void AddLastLie(SimScript& script, int liar, RandomSource& random) {
 
 // In some runs one device says what is not so, for a while. What it says about
 // where it stands is believed, and makes others begin logs anew: not where they
-// are truncated.
+// are truncated, nor where one is set back and forgets what it gave up.
 void AddLies(SimScript& script) {
   SeededRandom random(script.seed ^ 0x11e5);
   if (random.Below(4) > 0 || script.actions.empty()) return;
@@ -101,7 +140,7 @@ void AddLies(SimScript& script) {
   }
   // Its log may be truncated: not where a machine is set back.
   if (!Has(script, Kind::kSetBack)) AddLastLie(script, action.a, random);
-  if (Has(script, Kind::kTruncate)) return;
+  if (Has(script, Kind::kTruncate) || Has(script, Kind::kSetBack)) return;
   for (SimAction& lie : script.actions) {
     if (lie.kind == Kind::kLie && random.Below(3) == 0) lie.b = 1;
   }
@@ -165,6 +204,31 @@ SimAction AnyAction(SeededRandom& random, int nodes) {
   return action;
 }
 
+// Last, all others need the state of one, at once and with slow disks, and meet
+// each other while they install it.
+void AddLastState(SimScript& script, RandomSource& random) {
+  const std::int64_t at_ms = script.actions.back().at_ms + 61'000;
+  const int giver =
+      static_cast<int>(random.Below(static_cast<std::uint64_t>(script.nodes)));
+  std::vector<int> rest;
+  for (int i = 0; i < script.nodes; ++i) {
+    if (i != giver) rest.push_back(i);
+  }
+  AddParts(script, at_ms, 10'000, giver);
+  AddEdits(script, at_ms, 6'000, {giver}, random);
+  AddEdits(script, at_ms + 1, 6'000, rest, random);
+  script.actions.push_back({at_ms + 8'000, Kind::kTruncate, giver, 0, 1'000});
+  for (const int node : rest) {
+    script.actions.push_back({at_ms + 9'000, Kind::kSlow, node, 0, 10'000});
+  }
+  for (std::int64_t ms = 10'200; ms < 14'000; ms += 200) {
+    const auto count = static_cast<std::uint64_t>(rest.size());
+    const int a = rest[random.Below(count)];
+    const int b = rest[random.Below(count)];
+    if (a != b) script.actions.push_back({at_ms + ms, Kind::kCut, a, b, 0});
+  }
+}
+
 // In some runs logs are truncated, so that states go over. Decided apart from
 // the rest, which is what it would be without.
 void AddTruncations(SimScript& script) {
@@ -186,6 +250,7 @@ void AddTruncations(SimScript& script) {
     script.actions.insert(
         script.actions.begin() + static_cast<std::ptrdiff_t>(at), action);
   }
+  if (random.Below(2) == 0) AddLastState(script, random);
 }
 
 }  // namespace
@@ -209,6 +274,10 @@ SimScript SimScript::Of(std::uint64_t seed) {
   AddSetBack(script);
   AddLies(script);
   AddRemoval(script);
+  std::stable_sort(script.actions.begin(), script.actions.end(),
+                   [](const SimAction& left, const SimAction& right) {
+                     return left.at_ms < right.at_ms;
+                   });
   return script;
 }
 

@@ -29,6 +29,7 @@ struct SimAction {
     kSetBack,   // `a` stops, and starts `value` ms later from that image.
     kLie,       // What `a` says is damaged now and then for `value` ms: never
                 // where it stands if `b` is 0.
+    kSlow,      // The disk of `a` is slow for `value` ms.
     kRemove,    // `b` (`a`: all others) removes device `a` from its peers; it
                 // is let in again after `value` ms (0: never), set up anew if
                 // that is odd.
