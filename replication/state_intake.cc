@@ -154,13 +154,14 @@ absl::Status StateIntake::Offer(const StateHeader& header,
   SYNCLINE_RETURN_IF_ERROR(CheckHistory(header));
   const absl::Status here =
       MakeStatus(absl::StatusCode::kAlreadyExists, "the state is here");
-  if (phase_ == Phase::kInstalling) return here;
+  // Nothing takes its place while it is looked at, or installed.
+  const bool looking = phase_ == Phase::kWhole && !held_;
+  if (phase_ == Phase::kInstalling || looking) return here;
   const bool same =
       header.frontier == header_.frontier && header.digest == header_.digest;
-  if (phase_ == Phase::kWhole && same) {
-    if (held_ && device == device_) return HeldBack();
-    if (held_) return Accept().ok() ? here : HeldBack();
-    return here;
+  if (held_ && same) {
+    if (device == device_) return HeldBack();
+    return Accept().ok() ? here : HeldBack();
   }
   const std::int64_t now_ms = env_.time.SteadyMs();
   if (phase_ == Phase::kStaging && device != device_ &&

@@ -406,6 +406,36 @@ struct Guarded {
   }
 };
 
+TEST_CASE("state_transfer: no other takes the place of one that is whole",
+          "[replication][fault]") {
+  boost::asio::io_context io;
+  MemoryStore stores[2];
+  ReplicaRig a(io, stores[0], "a");
+  ReplicaRig b(io, stores[1], "b");
+  a.Put("f", "1");
+  a.Settle();
+  TruncateAll(a);
+  const auto pin = PinOf(a);
+  REQUIRE(pin.ok());
+  a.Put("g", "2");
+  a.Settle();
+  const auto newer = PinOf(a);
+  REQUIRE(newer.ok());
+  REQUIRE((*newer)->header().id != (*pin)->header().id);
+  const StateHeader& header = (*pin)->header();
+  REQUIRE(b->intake().Offer(header, "", "peer").ok());
+  const auto piece = (*pin)->reader().Next("", 1'000'000);
+  REQUIRE(piece.ok());
+  REQUIRE(piece->end);
+  b->intake().Stage(header.id, piece->bytes, true, [](const absl::Status&) {});
+  // It is still to be looked at.
+  CHECK(absl::IsAlreadyExists(
+      b->intake().Offer((*newer)->header(), "", "another peer")));
+  REQUIRE(Await(b).ok());
+  CHECK(b->state().Digest() == header.digest);
+  CHECK(b->log().frontier() == header.frontier);
+}
+
 TEST_CASE("state_transfer: a state that drops much is held back",
           "[replication]") {
   Guarded guarded(1'200, 1'050);
