@@ -204,27 +204,23 @@ SimAction AnyAction(SeededRandom& random, int nodes) {
   return action;
 }
 
-// Last, all others need the state of one, at once and with slow disks, and meet
-// each other while they install it.
-void AddLastState(SimScript& script, RandomSource& random) {
+// Last, nodes need each other's states, at once and with slow disks: while they
+// install one they are asked for another.
+void AddLastStates(SimScript& script, RandomSource& random) {
   const std::int64_t at_ms = script.actions.back().at_ms + 61'000;
-  const int giver =
-      static_cast<int>(random.Below(static_cast<std::uint64_t>(script.nodes)));
-  std::vector<int> rest;
-  for (int i = 0; i < script.nodes; ++i) {
-    if (i != giver) rest.push_back(i);
-  }
-  AddParts(script, at_ms, 10'000, giver);
-  AddEdits(script, at_ms, 6'000, {giver}, random);
-  AddEdits(script, at_ms + 1, 6'000, rest, random);
-  script.actions.push_back({at_ms + 8'000, Kind::kTruncate, giver, 0, 1'000});
-  for (const int node : rest) {
+  const auto nodes = static_cast<std::uint64_t>(script.nodes);
+  for (int node = 0; node < script.nodes; ++node) {
+    AddParts(script, at_ms, 10'000, node);
+    AddEdits(script, at_ms + 1, 6'000, {node}, random);
+    if (node == 0 || random.Below(3) > 0) {
+      script.actions.push_back(
+          {at_ms + 8'000, Kind::kTruncate, node, 0, 1'000});
+    }
     script.actions.push_back({at_ms + 9'000, Kind::kSlow, node, 0, 10'000});
   }
-  for (std::int64_t ms = 10'200; ms < 14'000; ms += 200) {
-    const auto count = static_cast<std::uint64_t>(rest.size());
-    const int a = rest[random.Below(count)];
-    const int b = rest[random.Below(count)];
+  for (std::int64_t ms = 10'200; ms < 16'000; ms += 200) {
+    const auto a = static_cast<int>(random.Below(nodes));
+    const auto b = static_cast<int>(random.Below(nodes));
     if (a != b) script.actions.push_back({at_ms + ms, Kind::kCut, a, b, 0});
   }
 }
@@ -250,7 +246,7 @@ void AddTruncations(SimScript& script) {
     script.actions.insert(
         script.actions.begin() + static_cast<std::ptrdiff_t>(at), action);
   }
-  if (random.Below(2) == 0) AddLastState(script, random);
+  if (random.Below(2) == 0) AddLastStates(script, random);
 }
 
 }  // namespace
