@@ -117,9 +117,7 @@ void NodeCore::GiveUp(const ProjectId& project, const Fork& fork) {
   // Then people must decide; it stays fenced, and is found again in every
   // session.
   const AppendLog& log = runtime->replica->log();
-  const bool stuck = fork.counter == Fork::kUnknown ||
-                     (!log.truncated().empty() &&
-                      log.frontier().CounterOf(fork.origin) > fork.counter);
+  const bool stuck = !CanRebuild(log, fork);
   // What is issued anew needs an origin that has not been used here.
   const bool used = fork.origin == self_->origin ||
                     log.frontier().CounterOf(self_->origin) > 0;
@@ -130,10 +128,9 @@ void NodeCore::GiveUp(const ProjectId& project, const Fork& fork) {
                  "': this node's store was set back, or a copy of it was in "
                  "use, and others hold other entries of it; what only this "
                  "node had " +
-                 (stuck
-                      ? "stays here alone, as logs were truncated (keep a copy "
-                        "of its folder, remove the project and join again)"
-                      : "is kept, under a new origin"))
+                 (stuck ? "stays here alone, as logs were truncated (" +
+                              std::string(kStuckAdvice) + ")"
+                        : "is kept, under a new origin"))
            : absl::OkStatus();
   // If it failed so does the store, which stops all projects.
   if (taken.ok() && !stuck) Remake(*runtime, fork);

@@ -406,6 +406,12 @@ absl::StatusOr<Reissue> Rebuild(
   return std::move(rebuilding.reissue());
 }
 
+bool CanRebuild(const AppendLog& log, const Fork& fork) {
+  return fork.counter != Fork::kUnknown &&
+         (log.truncated().empty() ||
+          log.frontier().CounterOf(fork.origin) <= fork.counter);
+}
+
 absl::Status TakeNewLogId(Store& store, ProjectNumber project,
                           RandomSource& random) {
   const auto value = store.Get(Column::kProjects, HeadKey(project));

@@ -44,6 +44,14 @@ absl::StatusOr<Reissue> Rebuild(
     const Fork& fork,
     const std::function<absl::Status(const Reissue&, WriteBatch&)>& more);
 
+// Whether `log` still says enough for a rebuild without what is behind `fork`:
+// nothing of it was truncated, or there is nothing to give up.
+bool CanRebuild(const AppendLog& log, const Fork& fork);
+// What people do where it does not.
+inline constexpr char kStuckAdvice[] =
+    "keep a copy of its folder and of its documents ('doc export'), remove the "
+    "project and join again";
+
 // Gives the log of `project`, which must not be open, another id: it was set
 // back, so what is appended next is not what a cursor of the old one expects
 // there. Durable when it returns; nothing if there is no such log.

@@ -5,6 +5,7 @@
 #include <variant>
 
 #include "base/status.h"
+#include "replication/rebuild.h"
 #include "replication/state_intake.h"
 
 namespace syncline {
@@ -291,15 +292,21 @@ void ProjectLink::Contradict(const Contradiction& found) {
 }
 
 void ProjectLink::OnSearched(const absl::StatusOr<Fork>& fork) {
+  const auto add = [this](std::string_view more) {
+    error_ = MakeStatus(error_.code(), std::string(FromAbsl(error_.message())) +
+                                           ": " + std::string(more));
+  };
   Fork found;
   if (fork.ok()) {
     found = *fork;
   } else {
-    error_ = MakeStatus(error_.code(),
-                        std::string(FromAbsl(error_.message())) + ": " +
-                            std::string(FromAbsl(fork.status().message())));
+    add(FromAbsl(fork.status().message()));
     if (!absl::IsFailedPrecondition(fork.status())) return;
     found = {search_->origin(), Fork::kUnknown};
+  }
+  if (!CanRebuild(replica_.log(), found)) {
+    add("this device cannot give it up, as logs were truncated");
+    add(kStuckAdvice);
   }
   boost::asio::post(env_.loop,
                     alive_.Guard([this, found] { env_.forked(found); }));

@@ -202,6 +202,8 @@ TEST_CASE("identity: who was set back behind a truncated log is left to people",
   Pair::Must(pair.home_b(), {"event", "append", "tree", "door", "1"});
   Pair::Must(pair.home_b(), {"event", "append", "tree", "door", "2"});
   WriteFile(pair.dir_b() / "offline", "3");
+  WriteFile(pair.dir_b() / "before", "edited by b");
+  Pair::Must(pair.home_b(), {"doc", "put", "tree", "app/key", "4"});
   pair.StartB();
   REQUIRE(Eventually([&] { return Told(pair.home_b()); }));
   const boost::json::value status = Status(pair.home_b());
@@ -217,10 +219,21 @@ TEST_CASE("identity: who was set back behind a truncated log is left to people",
   CHECK_FALSE(fs::exists(pair.dir_a() / "offline"));
   CHECK(ReadFile(pair.dir_a() / "after") == "2");
   // What people do then.
+  const std::string documents =
+      Pair::Must(pair.home_b(), {"doc", "export", "tree"});
   Pair::Must(pair.home_b(), {"project", "rm", "tree"});
   pair.Join();
+  REQUIRE(RunSyncline(pair.home_b(), {"doc", "import", "tree"}, documents)
+              .exit_code == 0);
   REQUIRE(pair.Settle());
   CHECK(ReadFile(pair.dir_a() / "offline") == "3");
+  CHECK(Pair::Must(pair.home_a(), {"doc", "get", "tree", "app/key"}) == "4\n");
+  // Its edit of what A has, too: beside it, under whichever name.
+  bool kept = false;
+  for (const auto& entry : fs::directory_iterator(pair.dir_a())) {
+    kept |= entry.is_regular_file() && ReadFile(entry.path()) == "edited by b";
+  }
+  CHECK(kept);
   CHECK(CompareTrees(pair.dir_a(), pair.dir_b()) == "");
 }
 

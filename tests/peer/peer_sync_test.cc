@@ -346,10 +346,42 @@ TEST_CASE("peer_sync: who was set back is told also by one that truncated",
   CHECK(forked.fork.forks.front() ==
         Fork{forked.fork.self().origin, Fork::kUnknown});
   forked.RequireFenced(forked.fork, forked.b, absl::StatusCode::kAborted);
-  CHECK(forked.fork.LinkTo(forked.b).error.ToString().find("truncated") !=
-        std::string::npos);
+  const std::string error = forked.fork.LinkTo(forked.b).error.ToString();
+  CHECK(error.find("truncated beyond") != std::string::npos);
+  CHECK(error.find("join again") != std::string::npos);
   CHECK(forked.fork.rig().Show("one") == "1");
   CHECK(forked.b.rig().Show("two") == "2");
+}
+
+TEST_CASE("peer_sync: a follower that truncated its log is told what to do",
+          "[peer][fault]") {
+  Forked forked;
+  PeerNode c(forked.world, "gamma");
+  c.gives_up = false;
+  c.rig().Put("of c", "c");
+  forked.real.rig().Put("file", "real");
+  forked.fork.rig().Put("mine", "fork");
+  forked.b.rig().PullFrom(forked.real.rig());
+  // Where the histories part is known, but not what the rest is made of; or
+  // not even that.
+  const bool all = GENERATE(false, true);
+  if (!all) TruncateAll(c);
+  c.rig().PullFrom(forked.fork.rig());
+  if (all) TruncateAll(c);
+  const Hash digest = c.rig()->state().Digest();
+  forked.ConnectFork();
+  forked.world.RunUntil([&] { return forked.b.InSyncWith(forked.fork); });
+  forked.fork.Trust(c);
+  forked.fork.Listen();
+  c.Trust(forked.fork);
+  for (PeerNode* const node : {&c, &forked.fork}) {
+    PeerNode& other = node == &c ? forked.fork : c;
+    forked.world.RunUntil([&] {
+      return node->LinkTo(other).error.ToString().find("join again") !=
+             std::string::npos;
+    });
+  }
+  CHECK(c.rig()->state().Digest() == digest);
 }
 
 TEST_CASE("peer_sync: who truncated gives its state and gets the entries",
