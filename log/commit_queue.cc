@@ -114,6 +114,7 @@ struct CommitQueue::Impl : std::enable_shared_from_this<Impl> {
   int urgent_syncs = 0;       // Under way, for somebody who waits.
   bool syncing = false;       // One that nobody waits for is.
   bool turn_posted = false;
+  Scratch scratch;
   std::shared_ptr<JobCounter> jobs = std::make_shared<JobCounter>();
 };
 
@@ -455,6 +456,8 @@ void CommitQueue::Stop(Log& log, const absl::Status& why) {
 }
 
 void CommitQueue::Leave(Log& log) { impl_->Leave(log); }
+
+CommitQueue::Scratch& CommitQueue::scratch() { return impl_->scratch; }
 
 Store& CommitQueue::store() { return impl_->store; }
 

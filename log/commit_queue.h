@@ -3,6 +3,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <string>
+#include <vector>
 
 #include <boost/asio/any_io_executor.hpp>
 
@@ -72,6 +74,14 @@ class CommitQueue final {
     bool to_tell_ = false;
   };
 
+  // Memory in which entries and records are put together: there may be
+  // thousands of logs. Nothing in it outlives the call that fills it.
+  struct Scratch {
+    std::string record;
+    std::string entries;
+    std::vector<Draft> drafts;
+  };
+
   // Borrows all of it; the store and the queue must outlive this.
   CommitQueue(Store& store, SyncQueue& sync_queue,
               boost::asio::any_io_executor executor, const Options& options);
@@ -95,6 +105,8 @@ class CommitQueue final {
   // it any more, and what it gathered is not written.
   void Leave(Log& log);
 
+  // Shared by the logs and whoever appends to them.
+  [[nodiscard]] Scratch& scratch();
   [[nodiscard]] Store& store();
   [[nodiscard]] const boost::asio::any_io_executor& executor() const;
 

@@ -159,10 +159,11 @@ void LogCore::AddRecord(WriteBatch& batch, const Draft& draft) {
 }
 
 void LogCore::PutRecord(WriteBatch& batch, const Draft& draft) {
-  scratch_.clear();
-  AppendRecord(scratch_, draft);
-  batch.Put(Column::kLog, RecordKey(project_, head_), scratch_);
-  if (subscriptions_ > 0) cache_.Add(head_, scratch_);
+  std::string& record = commits_.scratch().record;
+  record.clear();
+  AppendRecord(record, draft);
+  batch.Put(Column::kLog, RecordKey(project_, head_), record);
+  if (subscriptions_ > 0) cache_.Add(head_, record);
 }
 
 // No run goes on over it: a run is consecutive counters at consecutive seqs.

@@ -184,7 +184,6 @@ class LogCore final : public CommitQueue::Log,
   std::size_t subscriptions_ = 0;
   ReadyList await_durable_;
   ReadyList await_written_;
-  std::string scratch_;  // A record being encoded.
 
   std::map<std::uint64_t, std::shared_ptr<std::function<void()>>> waiters_;
   std::uint64_t last_waiter_ = 0;

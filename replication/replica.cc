@@ -74,7 +74,6 @@ absl::Status Replica::Impl::OpenParts() {
   SYNCLINE_RETURN_IF_ERROR(ReplayTail());
   SYNCLINE_ASSIGN_OR_RETURN(
       records, ConflictRecords::Open(env.store, identity.number, *state));
-  OpenResolver();
   SYNCLINE_RETURN_IF_ERROR(ReadSettings(nullptr));
   intake = std::make_unique<StateIntake>(
       StateIntake::Environment{env.store, *log, *state, identity.number,
@@ -85,7 +84,9 @@ absl::Status Replica::Impl::OpenParts() {
   return absl::OkStatus();
 }
 
-void Replica::Impl::OpenResolver() {
+// Most projects have no conflict.
+ConflictResolver& Replica::Impl::Resolver() {
+  if (resolver) return *resolver;
   ConflictResolver::Environment environment{
       *state,      *log,         *wants,
       env.chunks,  env.time,     env.commits.executor(),
@@ -105,6 +106,7 @@ void Replica::Impl::OpenResolver() {
     Break(why).IgnoreError();
   };
   resolver = std::make_unique<ConflictResolver>(std::move(environment));
+  return *resolver;
 }
 
 absl::Status Replica::Impl::LoadDevices() {
@@ -210,21 +212,22 @@ void Replica::Impl::AppendEvents(std::span<const EventView> events,
                                  AppendLog::AppendDone done) {
   if (!event_writer) event_writer.emplace(identity.self, state->frontier());
   const std::int64_t now = env.time.NowMs();
-  event_entries.clear();
-  event_drafts.clear();
+  auto& [record, entries, drafts] = env.commits.scratch();
+  entries.clear();
+  drafts.clear();
   for (const EventView& event : events) {
     const CausalState::Stamp stamp = state->StampEvents(now);
-    const std::size_t begin = event_entries.size();
-    event_writer->Append(stamp.dot.counter, stamp.hlc, event, event_entries);
-    const std::string_view written = event_entries;
-    event_drafts.push_back({stamp.dot, written.substr(begin), {}});
+    const std::size_t begin = entries.size();
+    event_writer->Append(stamp.dot.counter, stamp.hlc, event, entries);
+    const std::string_view written = entries;
+    drafts.push_back({stamp.dot, written.substr(begin), {}});
   }
-  std::string_view rest = event_entries;  // It may have moved meanwhile.
-  for (Draft& draft : event_drafts) {
+  std::string_view rest = entries;  // It may have moved meanwhile.
+  for (Draft& draft : drafts) {
     draft.entry = rest.substr(0, draft.entry.size());
     rest.remove_prefix(draft.entry.size());
   }
-  log->Append(event_drafts, {}, durability, std::move(done));
+  log->Append(drafts, {}, durability, std::move(done));
 }
 
 absl::Status Replica::Impl::CheckNotGivenUp(
@@ -284,16 +287,17 @@ absl::Status Replica::Impl::NoteApplied(const CausalState::Applied& applied,
                                         WriteBatch& rows) {
   SYNCLINE_RETURN_IF_ERROR(records->Note(*state, cause, applied.changes,
                                          applied.open_conflicts, rows));
-  resolver->Note(applied.open_conflicts);
+  if (!applied.open_conflicts.empty()) Resolver().Note(applied.open_conflicts);
   SYNCLINE_RETURN_IF_ERROR(ReadSettings(&applied.changes));
   // Conflicts that wait have other paths now.
-  if (!resolver->pending() || std::none_of(applied.changes.begin(),
-                                           applied.changes.end(), MovesPaths)) {
+  if (!resolver || !resolver->pending() ||
+      std::none_of(applied.changes.begin(), applied.changes.end(),
+                   MovesPaths)) {
     return absl::OkStatus();
   }
   SYNCLINE_ASSIGN_OR_RETURN(const std::vector<std::string> conflicts,
                             state->Conflicts());
-  resolver->LookAgain(conflicts);
+  if (!conflicts.empty()) Resolver().LookAgain(conflicts);
   return absl::OkStatus();
 }
 
@@ -309,7 +313,7 @@ absl::Status Replica::Impl::ReadSettings(
   // They may say something else about what is open.
   SYNCLINE_ASSIGN_OR_RETURN(const std::vector<std::string> conflicts,
                             state->Conflicts());
-  resolver->LookAgain(conflicts);
+  if (!conflicts.empty()) Resolver().LookAgain(conflicts);
   return absl::OkStatus();
 }
 
@@ -402,7 +406,7 @@ void Replica::SetStrategy(std::optional<Strategy> strategy) {
   impl_->options.strategy = strategy;
   const absl::StatusOr<std::vector<std::string>> open =
       impl_->state->Conflicts();
-  if (open.ok()) impl_->resolver->LookAgain(*open);
+  if (open.ok() && !open->empty()) impl_->Resolver().LookAgain(*open);
 }
 
 const ProjectSettings& Replica::settings() const { return impl_->settings; }
@@ -431,7 +435,9 @@ ContentWants& Replica::wants() { return *impl_->wants; }
 
 const ConflictRecords& Replica::conflicts() const { return *impl_->records; }
 
-bool Replica::resolving() const { return impl_->resolver->busy(); }
+bool Replica::resolving() const {
+  return impl_->resolver && impl_->resolver->busy();
+}
 
 ChunkStore& Replica::chunks() { return impl_->env.chunks; }
 

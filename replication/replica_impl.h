@@ -71,7 +71,7 @@ struct Replica::Impl final : StateIntake::Host {
                            WriteBatch& rows);
   // Reads the settings anew if one of `changes` is about them, or nullptr.
   absl::Status ReadSettings(const std::vector<PathChange>* changes);
-  void OpenResolver();
+  ConflictResolver& Resolver();  // Made when it is needed.
   Strategy StrategyFor(std::string_view path) const;
   void FlushIfLarge();
   void Flush(std::function<void(absl::Status)> done);
@@ -114,7 +114,7 @@ struct Replica::Impl final : StateIntake::Host {
   std::unique_ptr<CausalState> state;
   std::unique_ptr<ContentWants> wants;
   std::unique_ptr<ConflictRecords> records;
-  std::unique_ptr<ConflictResolver> resolver;
+  std::unique_ptr<ConflictResolver> resolver;  // Once there is a conflict.
   ProjectSettings settings;
   std::string own_device;  // As the setting "authority" may name it.
   std::map<Origin, std::string> devices;
@@ -122,9 +122,6 @@ struct Replica::Impl final : StateIntake::Host {
   ChainCuts cuts;
   // For the frontier as it is; nothing once others' entries came in.
   std::optional<EventWriter> event_writer;
-  // Of the events being appended; kept for its memory.
-  std::string event_entries;
-  std::vector<Draft> event_drafts;
   bool flushing = false;
   Seq flushed;  // The rows in the store cover the log up to there.
   std::vector<std::function<void(absl::Status)>> flush_waiters;
