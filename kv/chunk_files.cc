@@ -10,7 +10,7 @@
 
 #include "base/status.h"
 #include "kv/chunk_store.h"
-#include "kv/durable_directory.h"
+#include "kv/durable_files.h"
 
 namespace syncline {
 namespace {

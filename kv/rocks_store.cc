@@ -9,7 +9,7 @@
 #include <utility>
 
 #include "base/status.h"
-#include "kv/durable_directory.h"
+#include "kv/durable_files.h"
 #include "kv/durable_mark.h"
 #include "kv/rocks_open.h"
 #include "kv/rocks_status.h"

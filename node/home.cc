@@ -10,14 +10,13 @@
 
 #include "absl/strings/cord.h"
 #include "base/status.h"
-#include "kv/durable_directory.h"
+#include "kv/durable_files.h"
 
 namespace syncline {
 namespace {
 
 constexpr char kInUseUrl[] = "syncline/in-use";
 constexpr char kKeyName[] = "device.key";
-constexpr char kFreshKeyName[] = "device.key.new";
 
 class Fd {
  public:
@@ -33,34 +32,6 @@ class Fd {
  private:
   int fd_;
 };
-
-absl::Status WriteAll(int fd, std::string_view bytes) {
-  while (!bytes.empty()) {
-    const ssize_t written = write(fd, bytes.data(), bytes.size());
-    if (written < 0 && errno == EINTR) continue;
-    if (written < 0) return ErrnoStatus(errno, "write the device key");
-    bytes.remove_prefix(static_cast<std::size_t>(written));
-  }
-  return absl::OkStatus();
-}
-
-// Under a private name first: a key that is there is whole.
-absl::Status StoreKey(const std::filesystem::path& home,
-                      const std::string& secret) {
-  const std::filesystem::path fresh = home / kFreshKeyName;
-  unlink(fresh.c_str());
-  const Fd file(open(fresh.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC,
-                     S_IRUSR | S_IWUSR));
-  if (file.get() < 0) return ErrnoStatus(errno, "make the device key");
-  SYNCLINE_RETURN_IF_ERROR(WriteAll(file.get(), secret));
-  const Fd dir(open(home.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (fsync(file.get()) != 0 ||
-      rename(fresh.c_str(), (home / kKeyName).c_str()) != 0 || dir.get() < 0 ||
-      fsync(dir.get()) != 0) {
-    return ErrnoStatus(errno, "store the device key");
-  }
-  return absl::OkStatus();
-}
 
 }  // namespace
 
@@ -95,7 +66,8 @@ absl::StatusOr<DeviceIdentity> OpenIdentity(const std::filesystem::path& home) {
   if (file.get() < 0) {
     SYNCLINE_ASSIGN_OR_RETURN(DeviceIdentity identity,
                               DeviceIdentity::Generate());
-    SYNCLINE_RETURN_IF_ERROR(StoreKey(home, identity.Secret()));
+    SYNCLINE_RETURN_IF_ERROR(
+        WriteDurableFile(home / kKeyName, identity.Secret()));
     return identity;
   }
   constexpr std::size_t kMore = kDeviceKeyBytes + 1;

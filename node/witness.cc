@@ -14,13 +14,13 @@
 #include "base/bytes.h"
 #include "base/hash.h"
 #include "base/status.h"
+#include "kv/durable_files.h"
 
 namespace syncline {
 namespace {
 
 constexpr std::string_view kRowKey = "witness";
 constexpr char kFileName[] = "witness";
-constexpr char kFreshName[] = "witness.new";
 constexpr char kMachineFile[] = "/etc/machine-id";
 constexpr std::string_view kMagic = "syncline witness 1\n";
 constexpr std::size_t kNonceBytes = 16;
@@ -39,37 +39,6 @@ absl::StatusOr<std::optional<std::string>> ReadFile(
   }
   return std::optional<std::string>(
       std::string(std::istreambuf_iterator<char>(file), {}));
-}
-
-absl::Status WriteAndSync(int file, std::string_view bytes) {
-  while (!bytes.empty()) {
-    const ssize_t written = write(file, bytes.data(), bytes.size());
-    if (written < 0 && errno == EINTR) continue;
-    if (written < 0) return ErrnoStatus(errno, "write the witness");
-    bytes.remove_prefix(static_cast<std::size_t>(written));
-  }
-  if (fsync(file) != 0) return ErrnoStatus(errno, "sync the witness");
-  return absl::OkStatus();
-}
-
-// Under a private name first: what is there is whole.
-absl::Status ReplaceFile(const std::filesystem::path& home,
-                         std::string_view bytes) {
-  const std::filesystem::path fresh = home / kFreshName;
-  const int file = open(fresh.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC,
-                        S_IRUSR | S_IWUSR);
-  if (file < 0) return ErrnoStatus(errno, "make the witness");
-  const absl::Status written = WriteAndSync(file, bytes);
-  close(file);
-  SYNCLINE_RETURN_IF_ERROR(written);
-  if (rename(fresh.c_str(), (home / kFileName).c_str()) != 0) {
-    return ErrnoStatus(errno, "store the witness");
-  }
-  const int dir = open(home.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  const bool synced = dir >= 0 && fsync(dir) == 0;
-  const int error = errno;
-  if (dir >= 0) close(dir);
-  return synced ? absl::OkStatus() : ErrnoStatus(error, "store the witness");
 }
 
 }  // namespace
@@ -168,7 +137,9 @@ absl::Status Witness::Load() {
   return absl::OkStatus();
 }
 
-absl::Status Witness::Save() const { return ReplaceFile(home_, Encode(file_)); }
+absl::Status Witness::Save() const {
+  return WriteDurableFile(home_ / kFileName, Encode(file_));
+}
 
 std::uint64_t Witness::Published(const Origin& origin,
                                  const ProjectId& project) const {

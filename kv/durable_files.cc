@@ -1,10 +1,12 @@
-#include "kv/durable_directory.h"
+#include "kv/durable_files.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdio>
+#include <string>
 #include <system_error>
 
 #include "base/status.h"
@@ -22,6 +24,18 @@ absl::Status SyncDirectory(const std::filesystem::path& path) {
   // Some file systems cannot sync a directory.
   if (error == 0 || error == EINVAL || error == EROFS) return absl::OkStatus();
   return ErrnoStatus(error, "sync " + path.string());
+}
+
+absl::Status WriteAndSync(int file, std::string_view bytes,
+                          const std::string& name) {
+  while (!bytes.empty()) {
+    const ssize_t written = write(file, bytes.data(), bytes.size());
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) return ErrnoStatus(errno, "write " + name);
+    bytes.remove_prefix(static_cast<std::size_t>(written));
+  }
+  if (fsync(file) != 0) return ErrnoStatus(errno, "sync " + name);
+  return absl::OkStatus();
 }
 
 }  // namespace
@@ -42,6 +56,28 @@ absl::Status MakeDurableDirectory(const std::filesystem::path& path) {
     return ErrnoStatus(failed, "make " + named.string());
   }
   return SyncDirectory(parent);
+}
+
+absl::Status WriteDurableFile(const std::filesystem::path& file,
+                              std::string_view bytes) {
+  const std::string fresh = file.string() + ".new";
+  // One that a crash left may be open to others.
+  unlink(fresh.c_str());
+  const int fd = open(fresh.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC,
+                      S_IRUSR | S_IWUSR);
+  if (fd < 0) return ErrnoStatus(errno, "make " + fresh);
+  const absl::Status written = WriteAndSync(fd, bytes, fresh);
+  close(fd);
+  if (!written.ok()) {
+    unlink(fresh.c_str());
+    return written;
+  }
+  if (rename(fresh.c_str(), file.c_str()) != 0) {
+    const absl::Status failed = ErrnoStatus(errno, "replace " + file.string());
+    unlink(fresh.c_str());
+    return failed;
+  }
+  return SyncDirectory(file.parent_path());
 }
 
 }  // namespace syncline
