@@ -9,6 +9,9 @@ namespace {
 // What comes within so much is worth looking for: as long as a sync of a fast
 // disk takes.
 constexpr std::chrono::microseconds kQuick{300};
+// Where others want the core, most of a wait is theirs: so many looks at
+// least.
+constexpr int kLooks = 400;
 // A conversation, not the two or three messages of one call among many pauses:
 // while this thread looks, the system wakes others on another core, which
 // costs those more than this one gains.
@@ -23,11 +26,12 @@ std::size_t ShortPoll::RunOne(bool alone) {
     return ran;
   }
   const Clock::time_point begin = Clock::now();
-  for (Clock::time_point now = begin; now - begin <= kQuick;) {
+  Clock::time_point now = begin;
+  for (int looks = 0; looks < kLooks || now - begin <= kQuick; ++looks) {
     const std::size_t ran = io_.poll_one();
     now = Clock::now();
     if (ran > 0 || io_.stopped()) {
-      NoteWakeUp(now);
+      woke_up_ = now;
       return ran;
     }
     std::this_thread::yield();
