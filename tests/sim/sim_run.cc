@@ -201,6 +201,10 @@ class Run {
 
   void Remove(const SimAction& action) {
     SimNode& node = *nodes_[static_cast<std::size_t>(action.a)];
+    if (action.value == 0 || action.value % 2 == 1) {
+      // What only it has goes with it: not while others wait for content.
+      if (IsNeeded(node)) return Later(1'000, [=, this] { Remove(action); });
+    }
     std::vector<SimNode*> by;
     for (const auto& other : nodes_) {
       const bool all = action.a == action.b;
@@ -221,6 +225,13 @@ class Run {
         Boot(node);
       }
       for (SimNode* const other : by) other->Admit(node);
+    });
+  }
+
+  bool IsNeeded(const SimNode& node) const {
+    return std::any_of(nodes_.begin(), nodes_.end(), [&](const auto& other) {
+      return other.get() != &node &&
+             (!other->running() || other->replica().wants().size() > 0);
     });
   }
 
