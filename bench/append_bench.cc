@@ -169,10 +169,7 @@ Outcome RunFiles(const fs::path& dir, const Load& load) {
   SeededRandom random(3);
   std::vector<std::string> paths;
   for (std::size_t i = 0; i < kRows; ++i) {
-    char path[64];
-    std::snprintf(path, sizeof path, "directory%03zu/file%05zu.txt", i / 100,
-                  i);
-    paths.emplace_back(path);
+    paths.push_back(PathOf(i));
   }
   rig.MakeFiles(paths);
   std::vector<std::string> payloads;

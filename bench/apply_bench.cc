@@ -2,7 +2,6 @@
 // files, and documents. Beside it the least log that there can be and RocksDB
 // alone, with the same entries.
 
-#include <cstdio>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -25,7 +24,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::size_t kEntries = 50'000;
-constexpr std::size_t kFilesInDirectory = 100;
 constexpr std::size_t kSegmentEntries = 256;
 constexpr std::size_t kSegmentsInFlight = 8;
 
@@ -41,18 +39,6 @@ struct History {
   std::vector<Segment> known;
   std::vector<Segment> fresh;
 };
-
-std::string DirectoryOf(std::size_t file) {
-  char path[32];
-  std::snprintf(path, sizeof path, "directory%03zu", file / kFilesInDirectory);
-  return path;
-}
-
-std::string PathOf(std::size_t file) {
-  char name[32];
-  std::snprintf(name, sizeof name, "/file%05zu.txt", file);
-  return DirectoryOf(file) + name;
-}
 
 // Makes a history by committing on a replica of its own.
 class Author {

@@ -1,5 +1,6 @@
 #include "bench/rigs.h"
 
+#include <cstdio>
 #include <utility>
 
 #include <boost/asio/executor_work_guard.hpp>
@@ -18,6 +19,18 @@ Origin BenchOrigin(std::string_view name) {
 }
 
 }  // namespace
+
+std::string DirectoryOf(std::size_t file) {
+  char path[32];
+  std::snprintf(path, sizeof path, "directory%05zu", file / kFilesInDirectory);
+  return path;
+}
+
+std::string PathOf(std::size_t file) {
+  char name[32];
+  std::snprintf(name, sizeof name, "/file%07zu.txt", file);
+  return DirectoryOf(file) + name;
+}
 
 // ---- log
 

@@ -27,6 +27,11 @@ namespace syncline::testing {
 
 inline constexpr ProjectNumber kBenchProject{1};
 
+// Where file number `file` is: so many in a directory.
+inline constexpr std::size_t kFilesInDirectory = 100;
+std::string DirectoryOf(std::size_t file);
+std::string PathOf(std::size_t file);
+
 // The log alone.
 class LogRig {
  public:

@@ -21,22 +21,9 @@ namespace fs = std::filesystem;
 
 constexpr std::size_t kItems = 1'000'000;
 constexpr std::size_t kSmall = 1'000;
-constexpr std::size_t kInDirectory = 100;
 constexpr std::uint64_t kContents = 1024;
 constexpr std::size_t kEdits = 20'000;
 const std::string kProject = "tree";
-
-std::string DirectoryOf(std::size_t item) {
-  char path[32];
-  std::snprintf(path, sizeof path, "directory%05zu", item / kInDirectory);
-  return path;
-}
-
-std::string PathOf(std::size_t item) {
-  char name[32];
-  std::snprintf(name, sizeof name, "/file%07zu.txt", item);
-  return DirectoryOf(item) + name;
-}
 
 // ---- the project
 
@@ -56,7 +43,7 @@ class Writer {
   void Make(std::size_t items) {
     replica_ = &rig_.MakeProject(kProject);
     for (std::size_t i = 0; i < items; ++i) {
-      const bool directory = i % kInDirectory == 0;
+      const bool directory = i % kFilesInDirectory == 0;
       Commit(Must(CreateEffects(
           replica_->state(), directory ? DirectoryOf(i) : PathOf(i),
           directory ? ItemKind::kDirectory : ItemKind::kFile,
@@ -72,7 +59,7 @@ class Writer {
     LoopCallers callers(rig_.io(), 1, edits);
     return callers.Run([&](std::size_t number, std::uint32_t caller) {
       std::size_t item = number % kSmall;
-      if (item % kInDirectory == 0) ++item;
+      if (item % kFilesInDirectory == 0) ++item;
       const auto seen = Must(state.Read(PathOf(item), false));
       Must(replica_
                ->Commit(Must(EditEffects(

@@ -5,6 +5,7 @@
 #include <rocksdb/file_system.h>
 #include <unistd.h>
 
+#include <cstdint>
 #include <string>
 #include <utility>
 

@@ -212,7 +212,9 @@ void Replica::Impl::AppendEvents(std::span<const EventView> events,
                                  AppendLog::AppendDone done) {
   if (!event_writer) event_writer.emplace(identity.self, state->frontier());
   const std::int64_t now = env.time.NowMs();
-  auto& [record, entries, drafts] = env.commits.scratch();
+  CommitQueue::Scratch& scratch = env.commits.scratch();
+  std::string& entries = scratch.entries;
+  std::vector<Draft>& drafts = scratch.drafts;
   entries.clear();
   drafts.clear();
   for (const EventView& event : events) {

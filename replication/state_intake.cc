@@ -318,9 +318,9 @@ void StateIntake::Step() {
 }
 
 absl::Status StateIntake::Want(const StatePart& part, WriteBatch& rows) {
-  for (const auto& [item, heads, is_new] : part.items) {
-    if (item.kind != ItemKind::kFile) continue;
-    for (const StoredHead& head : heads.contents) {
+  for (const StatePart::Item& item : part.items) {
+    if (item.id.kind != ItemKind::kFile) continue;
+    for (const StoredHead& head : item.heads.contents) {
       if (env_.state.frontier().Covers(head.order.dot())) continue;
       SYNCLINE_RETURN_IF_ERROR(host_.WantContent(head.value, rows));
     }
