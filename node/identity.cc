@@ -80,6 +80,17 @@ void NodeCore::NotePublished(const ProjectId& project,
       });
 }
 
+// What this node wrote since is told from what others hold only project by
+// project, and maybe not before it comes up again.
+absl::Status NodeCore::DoubtOrigin() {
+  for (const auto& [number, project] : projects_) {
+    Replica& replica = *project.replica;
+    if (replica.log().frontier().CounterOf(self_->origin) == 0) continue;
+    SYNCLINE_RETURN_IF_ERROR(replica.Doubt(self_->origin));
+  }
+  return absl::OkStatus();
+}
+
 absl::Status NodeCore::TakeOrigin(const std::string& why) {
   SYNCLINE_RETURN_IF_ERROR(
       settings_->TakeOrigin(random_, {why, time_.NowMs()}));
@@ -116,22 +127,32 @@ void NodeCore::GiveUp(const ProjectId& project, const Fork& fork) {
   }
   // Then people must decide; it stays fenced, and is found again in every
   // session.
-  const AppendLog& log = runtime->replica->log();
+  Replica& replica = *runtime->replica;
+  const AppendLog& log = replica.log();
   const bool stuck = !CanRebuild(log, fork);
   // What is issued anew needs an origin that has not been used here.
   const bool used = fork.origin == self_->origin ||
                     log.frontier().CounterOf(self_->origin) > 0;
-  if (stuck && fork.origin != self_->origin) return;
-  const absl::Status taken =
-      used ? TakeOrigin(
-                 "project '" + row->name +
-                 "': this node's store was set back, or a copy of it was in "
-                 "use, and others hold other entries of it; what only this "
-                 "node had " +
-                 (stuck ? "stays here alone, as logs were truncated (" +
-                              std::string(kStuckAdvice) + ")"
-                        : "is kept, under a new origin"))
-           : absl::OkStatus();
+  if (stuck && fork.origin != self_->origin) {
+    // Unless they have: then it holds what it was given, and the others know
+    // by this device's word who of them is to give way.
+    if (replica.IsOwn(fork.origin) && !replica.InDoubt(fork.origin) &&
+        replica.SettleAsIs(fork).ok()) {
+      peers_->StartOver("the node has settled a fork");
+    }
+    return;
+  }
+  absl::Status taken;
+  if (fork.origin == self_->origin) taken = DoubtOrigin();
+  if (taken.ok() && used) {
+    taken = TakeOrigin(
+        "project '" + row->name +
+        "': this node's store was set back, or a copy of it was in use, and "
+        "others hold other entries of it; what only this node had " +
+        (stuck ? "stays here alone, as logs were truncated (" +
+                     std::string(kStuckAdvice) + ")"
+               : "is kept, under a new origin"));
+  }
   // If it failed so does the store, which stops all projects.
   if (taken.ok() && !stuck) Remake(*runtime, fork);
 }
@@ -144,6 +165,7 @@ void NodeCore::CopyFound() {
   if (closing_ || (copy_found_ms_ && now - *copy_found_ms_ < kPauseMs)) return;
   copy_found_ms_ = now;
   // If it fails so does the store, which stops all projects.
+  if (!DoubtOrigin().ok()) return;
   TakeOrigin(
       "a copy of this home was met by another device (end it, or give it a "
       "device key of its own)")

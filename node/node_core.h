@@ -185,6 +185,8 @@ class NodeCore final : public PeerHost,
   absl::Status TakeNewLogIds();
   // Takes another origin, for all projects, durably; sessions begin anew.
   absl::Status TakeOrigin(const std::string& why);
+  // Before that: entries may have been made under this one by two.
+  absl::Status DoubtOrigin();
   // Makes the project anew without what is behind `fork`.
   void Remake(ProjectRuntime& project, const Fork& fork);
   void RebuildClosed(ProjectNumber number, const Fork& fork);

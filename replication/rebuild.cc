@@ -66,6 +66,12 @@ std::string GivenUpKey(ProjectNumber project, const Dot& dot) {
   return key;
 }
 
+// Who has settled it knows.
+void EraseDoubt(ProjectNumber project, const Origin& origin, WriteBatch& rows) {
+  rows.Delete(Column::kProjects,
+              ProjectRowKey(project, ProjectRow::kDoubt, origin.view()));
+}
+
 std::unique_ptr<StoreIterator> RowsOf(const Store& store, Column column,
                                       const std::string& prefix) {
   IterateOptions range;
@@ -127,6 +133,8 @@ class Rebuilding {
         Keep(ProjectRowPrefix(identity_.number, ProjectRow::kGivenUp), batch));
     SYNCLINE_RETURN_IF_ERROR(
         Keep(ProjectRowPrefix(identity_.number, ProjectRow::kSettled), batch));
+    SYNCLINE_RETURN_IF_ERROR(
+        Keep(ProjectRowPrefix(identity_.number, ProjectRow::kDoubt), batch));
     SYNCLINE_RETURN_IF_ERROR(Keep(CursorRowsPrefix(identity_.number), batch));
     // Whose the origin is, also where nothing of it is left.
     SYNCLINE_RETURN_IF_ERROR(
@@ -134,6 +142,7 @@ class Rebuilding {
                            fork_.origin.view()),
              batch));
     Settle(Aside(identity_.number), {fork_, given_up_}, batch);
+    EraseDoubt(Aside(identity_.number), fork_.origin, batch);
     if (more) SYNCLINE_RETURN_IF_ERROR(more(reissue_, batch));
     batch.Put(Column::kProjects, ReadyKey(identity_.number), "");
     return env_.store.Write(batch, true);
@@ -394,6 +403,7 @@ absl::StatusOr<Reissue> Rebuild(
   if (counter <= fork.counter) {
     WriteBatch settled;
     Settle(identity.number, {fork, std::nullopt}, settled);
+    EraseDoubt(identity.number, fork.origin, settled);
     SYNCLINE_RETURN_IF_ERROR(store.Write(settled, false));
     SYNCLINE_RETURN_IF_ERROR(
         TakeNewLogId(store, identity.number, environment.random));

@@ -8,7 +8,6 @@
 #include "log/frame.h"
 #include "proto/entry_codec.h"
 #include "replication/conflict_resolver.h"
-#include "replication/project_rows.h"
 #include "replication/rebuild.h"
 #include "replication/replica_impl.h"
 
@@ -68,9 +67,10 @@ absl::Status Replica::Impl::OpenParts() {
                                log->frontier(), state_options));
   SYNCLINE_ASSIGN_OR_RETURN(
       wants, ContentWants::Open(env.store, env.chunks, identity.number));
-  SYNCLINE_RETURN_IF_ERROR(LoadDevices());
+  SYNCLINE_ASSIGN_OR_RETURN(devices, RowsByOrigin(ProjectRow::kDevice));
   SYNCLINE_RETURN_IF_ERROR(cuts.Load(env.store));
   SYNCLINE_ASSIGN_OR_RETURN(settled, SettledForks(env.store, identity.number));
+  SYNCLINE_ASSIGN_OR_RETURN(doubted, RowsByOrigin(ProjectRow::kDoubt));
   SYNCLINE_RETURN_IF_ERROR(ReplayTail());
   SYNCLINE_ASSIGN_OR_RETURN(
       records, ConflictRecords::Open(env.store, identity.number, *state));
@@ -109,20 +109,22 @@ ConflictResolver& Replica::Impl::Resolver() {
   return *resolver;
 }
 
-absl::Status Replica::Impl::LoadDevices() {
-  const std::string prefix =
-      ProjectRowPrefix(identity.number, ProjectRow::kDevice);
+absl::StatusOr<std::map<Origin, std::string>> Replica::Impl::RowsByOrigin(
+    ProjectRow row) const {
+  const std::string prefix = ProjectRowPrefix(identity.number, row);
   IterateOptions range;
   range.lower_bound = prefix;
   range.upper_bound = PrefixEnd(prefix);
   auto rows = env.store.NewIterator(Column::kProjects, range);
+  std::map<Origin, std::string> values;
   for (rows->SeekToFirst(); rows->Valid(); rows->Next()) {
     const std::optional<Origin> origin =
         Origin::FromBytes(rows->key().substr(prefix.size()));
     if (!origin) return DataLoss("project rows: malformed origin");
-    devices[*origin] = std::string(rows->value());
+    values[*origin] = std::string(rows->value());
   }
-  return rows->status();
+  SYNCLINE_RETURN_IF_ERROR(rows->status());
+  return values;
 }
 
 absl::Status Replica::Impl::ReplayTail() {

@@ -206,6 +206,18 @@ class Replica {
   // Whether `head` is of such a history, and not of the one that stayed.
   [[nodiscard]] absl::StatusOr<bool> GaveUp(const ChainHead& head) const;
 
+  // Others may hold other entries under the names of `origin`, one of this
+  // device's: until that fork is settled, whoever has more of it than this node
+  // is a contradiction, even if nobody can tell any more where they part.
+  // Durable when it returns, so before TakeOrigin().
+  //   other  the store cannot be written: as after any such failure
+  absl::Status Doubt(const Origin& origin);
+  [[nodiscard]] bool InDoubt(const Origin& origin) const;
+  // Settles `fork`, of an origin of this device's, in favour of what is here:
+  // where nothing was made under that name here, as all came from others after
+  // the project was removed. Durable when it returns; sessions must begin anew.
+  //   other  as Doubt()
+  absl::Status SettleAsIs(const Fork& fork);
   // Takes another origin for the entries that are made from now on, in this
   // turn. It must be durable that no other will be taken again.
   void TakeOrigin(const Origin& fresh);

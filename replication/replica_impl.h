@@ -15,6 +15,7 @@
 #include "replication/conflict_records.h"
 #include "replication/conflict_resolver.h"
 #include "replication/inflow.h"
+#include "replication/project_rows.h"
 #include "replication/project_settings.h"
 #include "replication/replica.h"
 #include "replication/state_intake.h"
@@ -33,7 +34,8 @@ struct Replica::Impl final : StateIntake::Host {
         cuts(id.number) {}
 
   absl::Status OpenParts();
-  absl::Status LoadDevices();
+  absl::StatusOr<std::map<Origin, std::string>> RowsByOrigin(
+      ProjectRow row) const;
   absl::Status ReplayTail();
 
   absl::StatusOr<Committed> Commit(
@@ -119,6 +121,7 @@ struct Replica::Impl final : StateIntake::Host {
   std::string own_device;  // As the setting "authority" may name it.
   std::map<Origin, std::string> devices;
   std::vector<SettledFork> settled;
+  std::map<Origin, std::string> doubted;  // Values say nothing.
   ChainCuts cuts;
   // For the frontier as it is; nothing once others' entries came in.
   std::optional<EventWriter> event_writer;

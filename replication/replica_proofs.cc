@@ -10,6 +10,14 @@
 #include "replication/replica_impl.h"
 
 namespace syncline {
+namespace {
+
+void PutDoubt(ProjectNumber project, const Origin& origin, WriteBatch& rows) {
+  rows.Put(Column::kProjects,
+           ProjectRowKey(project, ProjectRow::kDoubt, origin.view()), "");
+}
+
+}  // namespace
 
 bool Replica::Impl::IsOwn(const Origin& origin) const {
   if (origin == identity.self) return true;
@@ -111,6 +119,33 @@ absl::StatusOr<std::optional<ChainHead>> Replica::NewestHead(
 
 absl::StatusOr<bool> Replica::GaveUp(const ChainHead& head) const {
   return impl_->GaveUp(head);
+}
+
+absl::Status Replica::Doubt(const Origin& origin) {
+  WriteBatch rows;
+  PutDoubt(impl_->identity.number, origin, rows);
+  SYNCLINE_RETURN_IF_ERROR(impl_->env.store.Write(rows, true));
+  impl_->doubted[origin];
+  return absl::OkStatus();
+}
+
+bool Replica::InDoubt(const Origin& origin) const {
+  return impl_->doubted.contains(origin);
+}
+
+absl::Status Replica::SettleAsIs(const Fork& fork) {
+  SettledFork settled{fork, std::nullopt};
+  // Where they part may not be known.
+  settled.fork.counter =
+      std::min(fork.counter, impl_->log->frontier().CounterOf(fork.origin));
+  WriteBatch rows;
+  Settle(impl_->identity.number, settled, rows);
+  // Not that all others have it.
+  PutDoubt(impl_->identity.number, fork.origin, rows);
+  SYNCLINE_RETURN_IF_ERROR(impl_->env.store.Write(rows, true));
+  impl_->settled.push_back(settled);
+  impl_->doubted[fork.origin];
+  return absl::OkStatus();
 }
 
 CutReader Replica::CutsBehind(Seq since) const {

@@ -4,7 +4,6 @@
 #include <utility>
 
 #include "base/status.h"
-#include "replication/project_rows.h"
 #include "replication/replica_impl.h"
 
 namespace syncline {

@@ -287,6 +287,7 @@ void StateIntake::Fail(const absl::Status& why) {
 // ---- installing
 
 void StateIntake::Install() {
+  ++states_;
   phase_ = Phase::kInstalling;
   arrival_ = env_.log.head().next().value;
   WriteBatch rows;

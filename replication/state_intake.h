@@ -124,11 +124,14 @@ class StateIntake {
   absl::Status Accept();
 
   [[nodiscard]] bool installing() const { return phase_ == Phase::kInstalling; }
+  // How many states were installed, or begun to be, since this was opened.
+  [[nodiscard]] std::uint64_t states() const { return states_; }
   // Calls `done` once nothing is being looked through or installed: at once,
   // or later. kFailedPrecondition: the state is held back.
   void Await(Done done);
 
  private:
+  std::uint64_t states_ = 0;
   enum class Phase : std::uint8_t { kNone, kStaging, kWhole, kInstalling };
 
   [[nodiscard]] absl::Status CheckHistory(const StateHeader& header) const;

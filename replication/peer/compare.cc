@@ -67,26 +67,40 @@ bool GivesWay(Replica& replica, const Counterpart& peer, const Origin& origin,
   return device == peer.device_key && Has(settled_by_them, origin);
 }
 
+// An origin of this node's that the peer has more of than it.
+std::optional<Contradiction> FindOwnSetBack(Replica& replica,
+                                            const Position& theirs) {
+  const Origin& self = replica.identity().self;
+  for (const ChainHead& head : theirs.chains) {
+    const Origin& origin = head.dot.origin;
+    const bool doubted = replica.IsOwn(origin) && replica.InDoubt(origin) &&
+                         !Has(replica.settled(), origin);
+    if (origin != self && !doubted) continue;
+    const std::uint64_t own = replica.log().frontier().CounterOf(origin);
+    if (head.dot.counter <= own) continue;
+    return Contradiction{
+        Fence("this node was set back: its peer has " +
+              std::to_string(head.dot.counter) + " of its entries, it has " +
+              std::to_string(own)),
+        Dot{origin, own + 1}};
+  }
+  return std::nullopt;
+}
+
 // Entries of one of the two that it has fewer of than the other.
 std::optional<Contradiction> FindSetBack(Replica& replica,
                                          const Counterpart& peer,
                                          const Position& ours,
                                          const Position& theirs, Asked asked) {
-  const Origin& self = replica.identity().self;
-  const std::uint64_t own = replica.log().frontier().CounterOf(self);
-  const std::uint64_t theirs_of_us = CounterIn(theirs, self).value_or(0);
-  if (theirs_of_us > own)
-    return Contradiction{
-        Fence("this node was set back: its peer has " +
-              std::to_string(theirs_of_us) + " of its entries, it has " +
-              std::to_string(own)),
-        Dot{self, own + 1}};
+  std::optional<Contradiction> found = FindOwnSetBack(replica, theirs);
+  if (found) return found;
   // An older position of theirs proves nothing: more may have come meanwhile,
   // by way of others.
   const std::optional<std::uint64_t> theirs_of_them =
       CounterIn(theirs, peer.origin);
   const std::uint64_t ours_of_them = CounterIn(ours, peer.origin).value_or(0);
-  if (asked == Asked::kByUs && theirs_of_them && ours_of_them > *theirs_of_them)
+  if (asked != Asked::kByThem && theirs_of_them &&
+      ours_of_them > *theirs_of_them)
     return Contradiction{
         Fence("the peer was set back: it has " +
               std::to_string(*theirs_of_them) + " of its entries, this node " +
@@ -127,6 +141,60 @@ absl::StatusOr<std::optional<Contradiction>> FindGivenUp(
     if (GivesWay(replica, peer, origin, theirs.settled))
       found.give_up = settled.first();
     return found;
+  }
+  return std::nullopt;
+}
+
+// Whether, once there is a fork, it may be of `origin`: there was a dispute
+// about it, it is a former one of this device's, or its device has settled one.
+bool IsOpen(Replica& replica, const Counterpart& peer, const Origin& origin,
+            const Position& theirs) {
+  const bool former =
+      origin != replica.identity().self && replica.IsOwn(origin);
+  return replica.InDoubt(origin) || former ||
+         GivesWay(replica, peer, origin, theirs.settled);
+}
+
+// Whether this node cannot tell if `head` of the peer at `theirs` is of the
+// same history as what is here; the peer may, if it `alone` has all it takes.
+absl::StatusOr<bool> IsUnproven(const AppendLog& log, const ChainHead& head,
+                                const Position& theirs, bool alone) {
+  const Origin& origin = head.dot.origin;
+  const std::uint64_t ours = log.frontier().CounterOf(origin);
+  if (ours == 0 || head.dot.counter == 0) return false;
+  if (head.dot.counter > ours) {
+    return alone || theirs.truncated.CounterOf(origin) > ours;
+  }
+  const absl::StatusOr<Hash> hash = log.ChainAt(head.dot);
+  if (absl::IsNotFound(hash.status())) return true;
+  SYNCLINE_RETURN_IF_ERROR(hash.status());
+  return false;
+}
+
+// Entries of an origin in doubt that nobody can compare any more, as logs were
+// truncated: to go on would let numbers mean one thing here and another there.
+// Once there is a fork (`asked` kAgain) what only the peer can tell counts too:
+// it did.
+absl::StatusOr<std::optional<Contradiction>> FindUnproven(
+    Replica& replica, const Counterpart& peer, const Position& theirs,
+    Asked asked) {
+  const bool again = asked == Asked::kAgain;
+  for (const ChainHead& head : theirs.chains) {
+    const Origin& origin = head.dot.origin;
+    const bool open =
+        again ? IsOpen(replica, peer, origin, theirs) : replica.InDoubt(origin);
+    if (!open) continue;
+    SYNCLINE_ASSIGN_OR_RETURN(const bool unproven,
+                              IsUnproven(replica.log(), head, theirs, again));
+    if (!unproven) continue;
+    Contradiction found{
+        Fence("fork: it cannot be told whether the history of origin " +
+              origin.ToHex() + " is the same, as logs were truncated"),
+        std::nullopt};
+    const std::uint64_t ours = replica.log().frontier().CounterOf(origin);
+    if (GivesWay(replica, peer, origin, theirs.settled))
+      found.give_up = {origin, std::min(head.dot.counter, ours + 1)};
+    if (found.give_up || !again) return found;
   }
   return std::nullopt;
 }
@@ -176,8 +244,13 @@ absl::StatusOr<std::optional<Contradiction>> FindContradiction(
         std::nullopt};
     if (GivesWay(replica, peer, origin, theirs.settled))
       found->give_up = head.dot;
+    const std::string device = replica.DeviceOf(origin);
+    if (device != replica.identity().device_key && device != peer.device_key)
+      found->disputed = origin;
     return found;
   }
+  SYNCLINE_ASSIGN_OR_RETURN(found, FindUnproven(replica, peer, theirs, asked));
+  if (found) return found;
   if (ours.frontier_hash == theirs.frontier_hash && ours.digest &&
       theirs.digest && *ours.digest != *theirs.digest)
     found = Contradiction{

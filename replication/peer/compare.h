@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 
@@ -25,8 +26,9 @@ struct Counterpart {
 //   kDataLoss, other  the log cannot be read
 absl::StatusOr<Position> PositionOf(Replica& replica, const Counterpart& peer);
 
-// Which of two positions was taken first: the asking side's.
-enum class Asked : bool { kByUs, kByThem };
+// Which of two positions was taken first: the asking side's. kAgain: by us, as
+// one of the two has found a fork and the other may not have seen it.
+enum class Asked : std::uint8_t { kByUs, kByThem, kAgain };
 
 // Why nothing may move between two nodes.
 struct Contradiction {
@@ -36,6 +38,8 @@ struct Contradiction {
   // back, and where the owner of an origin has settled what it holds. The
   // owner of an origin gives way to everybody until he has.
   std::optional<Dot> give_up;
+  // Set if it is about an origin of neither: its entries are in doubt then.
+  std::optional<Origin> disputed = {};
 };
 
 // What stands between a node at `ours` and `peer` at `theirs`: histories that

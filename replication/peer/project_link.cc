@@ -108,8 +108,18 @@ ProjectLink::Status ProjectLink::status() const {
   return status;
 }
 
+// A state has come in since the two were compared: who had less than the peer
+// then, and so could not contradict it, may do so now.
+void ProjectLink::CompareAnew() {
+  receiver_->Refuse({Stop::Reason::kStale, ""});
+  receiver_.reset();
+  state_ = State::kResting;
+  Start();
+}
+
 void ProjectLink::Compare() {
   if (replica_.installing()) return AwaitState();
+  states_ = replica_.intake().states();
   state_ = State::kComparing;
   absl::StatusOr<Position> ours = PositionOf(replica_, env_.counterpart);
   if (!ours.ok()) return Rest(OwnFailure(ours.status()), false);
@@ -166,6 +176,7 @@ void ProjectLink::Pull() {
 
 void ProjectLink::OnPullAnswer(const PullAnswer& answer) {
   if (const Stop* stop = std::get_if<Stop>(&answer)) return Rest(*stop, true);
+  if (states_ != replica_.intake().states()) return CompareAnew();
   if (const auto* state = std::get_if<PullState>(&answer))
     return OnState(*state);
   state_ = State::kSyncing;
@@ -250,72 +261,11 @@ void ProjectLink::Rest(const Stop& stop, bool by_peer) {
   retry_->Start(wait_ms, [this] { Start(); });
 }
 
-void ProjectLink::Fence(const Stop& stop) {
-  if (fenced_) return;
-  fenced_ = stop;
-  AskWhoGivesWay();
-  if (!sender_ && !state_sender_) return;
-  env_.peer.Ended(replica_.identity().project, pulled_, stop,
-                  [](const absl::Status&) {});
-  sender_.reset();
-  state_sender_.reset();
-}
-
-// Once, as a fork may be found by what was streamed: where the two stand now
-// may tell which of them is to give way.
-void ProjectLink::AskWhoGivesWay() {
-  absl::StatusOr<Position> ours = PositionOf(replica_, env_.counterpart);
-  if (!ours.ok() || replica_.installing()) return;
-  const Position sent = *ours;
-  env_.peer.Compare(
-      replica_.identity().project, sent,
-      alive_.Guard([this, ours = *std::move(ours)](
-                       const absl::StatusOr<CompareAnswer>& answer) {
-        const Position* theirs =
-            answer.ok() ? std::get_if<Position>(&*answer) : nullptr;
-        if (theirs == nullptr) return;
-        const absl::StatusOr<std::optional<Contradiction>> found =
-            FindContradiction(replica_, env_.counterpart, ours, *theirs,
-                              Asked::kByUs);
-        if (found.ok() && *found) Contradict(**found);
-      }));
-}
-
-void ProjectLink::Contradict(const Contradiction& found) {
-  if (search_) return;
-  Rest(found.stop, false);
-  if (!found.give_up) return;
-  search_ = std::make_unique<ForkSearch>(
-      replica_.log(), env_.peer, replica_.identity().project, *found.give_up,
-      [this](const absl::StatusOr<Fork>& fork) { OnSearched(fork); });
-  search_->Start();
-}
-
-void ProjectLink::OnSearched(const absl::StatusOr<Fork>& fork) {
-  const auto add = [this](std::string_view more) {
-    error_ = MakeStatus(error_.code(), std::string(FromAbsl(error_.message())) +
-                                           ": " + std::string(more));
-  };
-  Fork found;
-  if (fork.ok()) {
-    found = *fork;
-  } else {
-    add(FromAbsl(fork.status().message()));
-    if (!absl::IsFailedPrecondition(fork.status())) return;
-    found = {search_->origin(), Fork::kUnknown};
-  }
-  if (!CanRebuild(replica_.log(), found)) {
-    add("this device cannot give it up, as logs were truncated");
-    add(kStuckAdvice);
-  }
-  boost::asio::post(env_.loop,
-                    alive_.Guard([this, found] { env_.forked(found); }));
-}
-
 // Also while fenced: the peer finds out by itself whose turn it is.
 void ProjectLink::OnCompare(const Position& theirs,
                             PeerCalls::Done<CompareAnswer> done) {
   if (replica_.installing()) return done(CompareAnswer(Installing()));
+  told_states_ = replica_.intake().states();
   absl::StatusOr<Position> ours = PositionOf(replica_, env_.counterpart);
   if (!ours.ok()) return done(CompareAnswer(OwnFailure(ours.status())));
   const absl::StatusOr<std::optional<Contradiction>> contradiction =
@@ -351,6 +301,8 @@ void ProjectLink::OnPull(const PullRequest& request,
   state_sender_.reset();
   pulled_ = request.stream;
   if (replica_.installing()) return done(PullAnswer(Installing()));
+  if (told_states_ != replica_.intake().states())
+    return done(PullAnswer(Stop{Stop::Reason::kTruncated, ""}));
   theirs_.Join(request.frontier);
   if (!CanServe(replica_.log(), request.frontier))
     return ServeState(request, std::move(done));
@@ -364,6 +316,8 @@ void ProjectLink::StartSender(const PullRequest& request) {
   SegmentSender::Hooks hooks;
   hooks.push = [this, stream](Segment segment,
                               PeerCalls::Done<PushAnswer> done) {
+    if (told_states_ != replica_.intake().states())
+      return EndSender(stream, {Stop::Reason::kTruncated, ""});
     env_.peer.Push(std::move(segment),
                    alive_.Guard([this, stream, done = std::move(done)](
                                     absl::StatusOr<PushAnswer> answer) {
@@ -387,6 +341,16 @@ void ProjectLink::StartSender(const PullRequest& request) {
   sender_ = std::make_unique<SegmentSender>(replica_, env_.loop, env_.worker,
                                             request, theirs_, std::move(hooks));
   sender_->Start();
+}
+
+// Of its own accord: not within its call.
+void ProjectLink::EndSender(std::uint32_t stream, const Stop& stop) {
+  boost::asio::post(env_.loop, alive_.Guard([this, stream, stop] {
+    if (!sender_ || sender_->stream() != stream) return;
+    sender_.reset();
+    env_.peer.Ended(replica_.identity().project, stream, stop,
+                    [](const absl::Status&) {});
+  }));
 }
 
 void ProjectLink::ServeState(const PullRequest& request,
@@ -438,6 +402,10 @@ void ProjectLink::OnPush(Segment segment, PeerCalls::Done<PushAnswer> done) {
   if (fenced_) return done(PushAnswer(*fenced_));
   if (!receiver_ || receiver_->stream() != segment.stream)
     return done(PushAnswer(Stop{Stop::Reason::kStale, ""}));
+  if (states_ != replica_.intake().states()) {
+    CompareAnew();
+    return done(PushAnswer(Stop{Stop::Reason::kStale, ""}));
+  }
   receiver_->OnPush(std::move(segment), std::move(done));
 }
 

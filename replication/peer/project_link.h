@@ -102,6 +102,7 @@ class ProjectLink {
 
  private:
   void Compare();
+  void CompareAnew();
   void OnPosition(const Position& ours, const CompareAnswer& answer);
   void Pull();
   void OnPullAnswer(const PullAnswer& answer);
@@ -112,6 +113,8 @@ class ProjectLink {
   void ServeState(const PullRequest& request, PeerCalls::Done<PullAnswer> done);
   void StartStateSender(std::shared_ptr<const PinnedState> pin,
                         const PullRequest& request, const std::string& from);
+  // What it sends is not what the peer has compared with any more.
+  void EndSender(std::uint32_t stream, const Stop& stop);
   void StartFetcher();
   // Answers the pieces that came before the answer to the pull.
   void RefuseEarly();
@@ -119,6 +122,7 @@ class ProjectLink {
   void Rest(const Stop& stop, bool by_peer);
   void Fence(const Stop& stop);
   void AskWhoGivesWay();
+  void AskWhatIsDisputed(const Position& theirs);
   // Stops, and finds out what to give up if that is this node's turn.
   void Contradict(const Contradiction& found);
   void OnSearched(const absl::StatusOr<Fork>& fork);
@@ -132,6 +136,10 @@ class ProjectLink {
   std::unique_ptr<ForkSearch> search_;  // What to give up.
   VersionVector theirs_;  // What the peer holds durably, as far as we know.
   bool heard_ = false;    // It has told all of that once.
+  // How many states had been taken in when this node compared the two last,
+  // and when the peer did.
+  std::uint64_t states_ = 0;
+  std::uint64_t told_states_ = 0;
   std::uint32_t stream_ = 0;
   std::unique_ptr<SegmentReceiver> receiver_;
   std::unique_ptr<StateReceiver> state_receiver_;

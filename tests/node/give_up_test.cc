@@ -98,6 +98,8 @@ TEST_CASE("give_up: a state that is being installed is let in first",
   const auto row = node.replica().state().Lookup("file");
   CHECK((row.ok() && row->has_value()));
   CHECK(node.replica().settled().empty());
+  // Found again under the new origin, too.
+  CHECK(node.replica().InDoubt(node.self));
   REQUIRE(node.core->settings().incident());
   CHECK(node.core->settings().incident()->what.find("join again") !=
         std::string::npos);
@@ -118,6 +120,34 @@ TEST_CASE("give_up: without a state the project is made anew at once",
   CHECK(node.replica().log().frontier().CounterOf(node.self) == 1);
   CHECK(node.replica().log().frontier().CounterOf(node.core->self().origin) ==
         1);
+}
+
+// As after people have removed a project and joined again: what is held of a
+// former origin came from others, as a state.
+TEST_CASE("give_up: what came from others is settled as it came", "[node]") {
+  NodeAndPeer node;
+  node.peer.Put("file", "of the peer");
+  node.peer.Settle();
+  node.Append("1");
+  // About nobody here: it takes another origin, but is in no doubt.
+  const Origin nobody = *Origin::FromHex("00000000000000000000000000000bad");
+  node.core->GiveUp(node.project, {nobody, 0});
+  RunUntil(node.io,
+           [&] { return node.core->FindReplica(node.project) != nullptr; });
+  const Origin now = node.core->self().origin;
+  REQUIRE(now != node.self);
+  REQUIRE_FALSE(node.replica().InDoubt(node.self));
+  node.StageState();
+  RunUntil(node.io, [&] { return !node.replica().installing(); });
+  node.core->GiveUp(node.project, {node.self, Fork::kUnknown});
+  REQUIRE(node.core->FindReplica(node.project) != nullptr);
+  CHECK(node.core->self().origin == now);
+  REQUIRE(node.replica().settled().size() == 2);
+  CHECK(node.replica().settled().back() ==
+        SettledFork{{node.self, 1}, std::nullopt});
+  // Of others' origins only people can say.
+  node.core->GiveUp(node.project, {node.peer->identity().self, Fork::kUnknown});
+  CHECK(node.replica().settled().size() == 2);
 }
 
 }  // namespace

@@ -186,6 +186,45 @@ TEST_CASE("compare: what a device wrote under former origins counts too",
   CHECK_FALSE(compared.Judge(compared.Ours(), theirs, Asked::kByUs));
 }
 
+TEST_CASE("compare: a former origin in doubt stays a fence until it is settled",
+          "[peer][fault]") {
+  Compared compared;
+  const Origin old = compared.us.self().origin;
+  REQUIRE(compared.us.rig()->Doubt(old).ok());
+  compared.us.self_.origin = Origin::Random(*std::make_unique<SystemRandom>());
+  compared.us.rig()->TakeOrigin(compared.us.self_.origin);
+  const Asked asked = GENERATE(Asked::kByUs, Asked::kByThem);
+  Position theirs = compared.Theirs();
+  CHECK_FALSE(compared.Judge(compared.Ours(), theirs, asked));
+  HeadOf(theirs, old).dot.counter = 3;
+  auto found = compared.Judge(compared.Ours(), theirs, asked);
+  REQUIRE(found);
+  CHECK(found->give_up == Dot{old, 3});
+  // Others follow then; whoever cannot show that he has is kept away.
+  REQUIRE(compared.us.rig()->SettleAsIs({old, Fork::kUnknown}).ok());
+  CHECK_FALSE(compared.Judge(compared.Ours(), theirs, asked));
+  theirs.truncated.Raise(old, 3);
+  found = compared.Judge(compared.Ours(), theirs, asked);
+  REQUIRE(found);
+  CHECK(found->stop.reason == Stop::Reason::kFence);
+  CHECK_FALSE(found->give_up);
+}
+
+TEST_CASE(
+    "compare: whose origin it is gives way to a fork that only others see",
+    "[peer][fault]") {
+  Compared compared;
+  const Origin old = compared.us.self().origin;
+  compared.us.self_.origin = Origin::Random(*std::make_unique<SystemRandom>());
+  compared.us.rig()->TakeOrigin(compared.us.self_.origin);
+  Position theirs = compared.Theirs();
+  HeadOf(theirs, old).dot.counter = 3;
+  CHECK_FALSE(compared.Judge(compared.Ours(), theirs, Asked::kByUs));
+  const auto found = compared.Judge(compared.Ours(), theirs, Asked::kAgain);
+  REQUIRE(found);
+  CHECK(found->give_up == Dot{old, 3});
+}
+
 // Entries name what their authors knew by numbers only.
 TEST_CASE("compare: a history of a third origin that differs is a fence",
           "[peer][fault]") {
@@ -202,6 +241,42 @@ TEST_CASE("compare: a history of a third origin that differs is a fence",
   REQUIRE(found);
   CHECK(found->stop.reason == Stop::Reason::kFence);
   CHECK_FALSE(found->give_up);  // It is of neither.
+  CHECK(found->disputed == third.self().origin);
+}
+
+TEST_CASE("compare: a disputed history that nobody can compare is a fence",
+          "[peer][fault]") {
+  Compared compared;
+  PeerNode third(compared.world, "gamma");
+  third.rig().Put("four", "4");
+  third.rig().Put("five", "5");
+  compared.us.rig().PullFrom(third.rig());
+  compared.them.rig().PullFrom(third.rig());
+  const Origin origin = third.self().origin;
+  const Asked asked = GENERATE(Asked::kByUs, Asked::kByThem);
+  const bool more = GENERATE(true, false);
+  Position theirs = compared.Theirs();
+  HeadOf(theirs, origin).dot.counter = more ? 3 : 1;
+  if (more) {
+    theirs.truncated.Raise(origin, 3);
+  } else {
+    HeadOf(theirs, origin).hash =
+        compared.us.rig()->log().ChainAt({origin, 1}).value();
+    bool done = false;
+    compared.us.rig()->Truncate(compared.us.rig()->log().durable(),
+                                [&](const absl::Status&) { done = true; });
+    compared.us.rig().RunUntil(done);
+  }
+  CHECK_FALSE(compared.Judge(compared.Ours(), theirs, asked));
+  REQUIRE(compared.us.rig()->Doubt(origin).ok());
+  auto found = compared.Judge(compared.Ours(), theirs, asked);
+  REQUIRE(found);
+  CHECK(found->stop.reason == Stop::Reason::kFence);
+  CHECK_FALSE(found->give_up);
+  // The peer can, if it has not truncated that: it would say so.
+  if (!more) return;
+  theirs.truncated = {};
+  CHECK_FALSE(compared.Judge(compared.Ours(), theirs, asked));
 }
 
 TEST_CASE("compare: an earlier chain hash that fits is harmony", "[peer]") {

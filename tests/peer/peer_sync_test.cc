@@ -302,6 +302,11 @@ TEST_CASE("peer_sync: a fork of a third origin stops both that hold a side",
   forked.RequireFenced(forked.b, c, absl::StatusCode::kAborted);
   forked.RequireFenced(c, forked.b, absl::StatusCode::kAborted);
   CHECK(forked.b.rig()->log().frontier() == before);
+  // Also the one with less, who cannot see it.
+  const Origin origin = forked.real.self().origin;
+  for (PeerNode* const node : {&forked.b, &c}) {
+    forked.world.RunUntil([&] { return node->rig()->InDoubt(origin); });
+  }
 }
 
 TEST_CASE("peer_sync: equal frontiers of unequal histories are an alarm",

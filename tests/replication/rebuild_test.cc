@@ -414,6 +414,45 @@ TEST_CASE("rebuild: nothing to take out changes nothing but the log's id",
   forked.RequireEqual();
 }
 
+TEST_CASE("rebuild: a doubt outlives a restart, and ends with the fork",
+          "[replication][fault]") {
+  Forked forked;
+  const Origin old = forked.copy->identity().self;
+  const Origin other = *Origin::FromHex("00000000000000000000000000000bad");
+  CHECK_FALSE(forked.copy->InDoubt(old));
+  REQUIRE(forked.copy->Doubt(old).ok());
+  REQUIRE(forked.copy->Doubt(other).ok());
+  forked.copy.Reopen(old, [](const auto&) {});
+  CHECK(forked.copy->InDoubt(old));
+  forked.copy.Put("mine", "m");
+  REQUIRE(forked.RebuildCopy().ok());
+  CHECK_FALSE(forked.copy->InDoubt(old));
+  CHECK(forked.copy->InDoubt(other));
+  // Where there was nothing to give up, too.
+  REQUIRE(forked.b->Doubt(other).ok());
+  const Replica::Identity identity = forked.b->identity();
+  forked.b.Reopen(identity.self, [&](const auto& environment) {
+    REQUIRE(Rebuild(environment, identity, {other, 0}, {}).ok());
+  });
+  CHECK_FALSE(forked.b->InDoubt(other));
+}
+
+TEST_CASE("rebuild: a fork can be settled in favour of what is here",
+          "[replication]") {
+  Forked forked;
+  const Origin old = forked.copy->identity().self;
+  const Hash digest = forked.copy->state().Digest();
+  REQUIRE(forked.copy->SettleAsIs({old, Fork::kUnknown}).ok());
+  for (const bool again : {false, true}) {
+    if (again) forked.copy.Reopen(kFresh, [](const auto&) {});
+    REQUIRE(forked.copy->settled().size() == 1);
+    CHECK(forked.copy->settled().front() ==
+          SettledFork{{old, 2}, std::nullopt});
+    CHECK(forked.copy->InDoubt(old));
+  }
+  CHECK(forked.copy->state().Digest() == digest);
+}
+
 TEST_CASE("rebuild: a truncated log is refused and nothing changes",
           "[replication][fault]") {
   Forked forked;
