@@ -18,6 +18,13 @@ bool IsAtOrBelow(const std::string& path, const std::string& top) {
 
 }  // namespace
 
+SimFeed::SimFeed(const CausalState& state) {
+  for (const auto& [path, row] : ListAll(state)) {
+    rows_[path] =
+        row.IsDirectory() ? kDirectory : row.shown_sibling().payload();
+  }
+}
+
 void SimFeed::Follow(const std::vector<PathChange>& changes) {
   for (const PathChange& change : changes) FollowOne(change);
 }

@@ -16,6 +16,10 @@ namespace syncline::testing {
 // nothing from then on.
 class SimFeed {
  public:
+  SimFeed() = default;
+  // One that begins with what `state` shows.
+  explicit SimFeed(const CausalState& state);
+
   void Follow(const std::vector<PathChange>& changes);
   // Empty, or the first difference from what the state shows.
   std::string Compare(const CausalState& state) const;

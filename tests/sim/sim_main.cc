@@ -61,6 +61,7 @@ bool RunOne(const SimScript& script, const Flags& flags, SimOutcome& total) {
   total.simulated_ms += outcome.simulated_ms;
   total.joined += outcome.joined;
   total.forks += outcome.forks;
+  total.helped += outcome.helped;
   total.refused += outcome.refused;
   if (!outcome.fault.empty()) {
     Fail(script, outcome.fault, flags.shrink);
@@ -101,12 +102,12 @@ int Main(const Flags& flags) {
     if (!RunOne(SimScript::Of(flags.seed + i), flags, total)) ++failed;
   }
   std::printf(
-      "%llu entries, %llu records of states, %llu forks, %llu sessions "
-      "refused, "
-      "%lld s of simulated time\n",
+      "%llu entries, %llu records of states, %llu forks, %llu joined again, "
+      "%llu sessions refused, %lld s of simulated time\n",
       static_cast<unsigned long long>(total.entries),
       static_cast<unsigned long long>(total.joined),
       static_cast<unsigned long long>(total.forks),
+      static_cast<unsigned long long>(total.helped),
       static_cast<unsigned long long>(total.refused),
       static_cast<long long>(total.simulated_ms / 1000));
   std::printf("%llu of %llu failed\n", static_cast<unsigned long long>(failed),

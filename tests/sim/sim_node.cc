@@ -4,8 +4,11 @@
 #include <utility>
 
 #include "base/status.h"
+#include "kv/file_content.h"
 #include "replication/peer/handshake.h"
 #include "replication/rebuild.h"
+#include "replication/state/edits.h"
+#include "tests/state/naive_view.h"
 
 namespace syncline::testing {
 namespace {
@@ -15,10 +18,17 @@ const ProjectId& TheProject() {
   return kProject;
 }
 
+bool HasEntry(const SimNode::Entries& entries,
+              const std::pair<const Dot, Hash>& entry) {
+  const auto at = entries.find(entry.first);
+  return at != entries.end() && Sha256(at->second) == entry.second;
+}
+
 }  // namespace
 
-SimNode::SimNode(SimClock& clock, int number)
+SimNode::SimNode(SimClock& clock, SimArchive& archive, int number)
     : clock_(clock),
+      archive_(archive),
       number_(number),
       self_{*DeviceIdentity::FromSecret(
                 Sha256("device", std::to_string(number)).view()),
@@ -105,9 +115,33 @@ absl::Status SimNode::RebuildFirst() {
   return absl::OkStatus();
 }
 
-void SimNode::GiveUp(const ProjectId&, const Fork& fork) {
-  if (fork_ || fork.counter == Fork::kUnknown) return;
-  fork_ = fork;
+void SimNode::GiveUp(const ProjectId& project, const Fork& fork) {
+  const std::vector<SettledFork>& settled = replica_->settled();
+  const bool done = std::any_of(
+      settled.begin(), settled.end(),
+      [&](const auto& each) { return each.fork.origin == fork.origin; });
+  if (fork_ || done) return;
+  if (replica_->installing()) {
+    return replica_->WhenReady([this, project, fork] {
+      clock_.After(0, [this, project, fork] {
+        if (running()) GiveUp(project, fork);
+      });
+    });
+  }
+  if (CanRebuild(replica_->log(), fork)) {
+    fork_ = fork;
+    return on_give_up_();
+  }
+  if (fork.origin != self_.origin && replica_->IsOwn(fork.origin) &&
+      !replica_->InDoubt(fork.origin)) {
+    replica_->SettleAsIs(fork).IgnoreError();
+    return on_give_up_();
+  }
+  stuck_ = true;
+  if (fork.origin != self_.origin) return;
+  replica_->Doubt(self_.origin).IgnoreError();
+  self_.origin = Origin::Random(random_);
+  replica_->TakeOrigin(self_.origin);
   on_give_up_();
 }
 
@@ -115,23 +149,22 @@ void SimNode::KeepImage() {
   image_ = Image{disk_.Image(), self_.origin, follower_};
 }
 
-bool SimNode::SetBack(const std::function<bool(const Dot&)>& published) {
+bool SimNode::SetBack(const std::vector<Entries>& others) {
   if (!image_) return false;
-  Restore(*image_->disk, image_->origin, published);
+  Restore(*image_->disk, image_->origin, others);
   follower_ = image_->follower;
   return true;
 }
 
-void SimNode::Wipe(const std::function<bool(const Dot&)>& published) {
+void SimNode::Wipe(const std::vector<Entries>& others) {
   image_.reset();
   faulty_.Heal();
-  Restore(MemoryStore(), Origin::Random(random_), published);
-  past_.merge(follower_.entries);
+  Restore(MemoryStore(), Origin::Random(random_), others);
   follower_ = {};
 }
 
 void SimNode::Restore(const MemoryStore& disk, const Origin& origin,
-                      const std::function<bool(const Dot&)>& published) {
+                      const std::vector<Entries>& others) {
   // Content stays: what only this node had of it could never be had again.
   WriteBatch chunks;
   {
@@ -145,31 +178,104 @@ void SimNode::Restore(const MemoryStore& disk, const Origin& origin,
   self_.origin = origin;
   given_up_.clear();
   fork_.reset();
-  std::erase_if(acknowledged_,
-                [&](const auto& entry) { return !published(entry.first); });
+  stuck_ = false;
+  std::erase_if(acknowledged_, [&](const auto& entry) {
+    return std::none_of(others.begin(), others.end(), [&](const Entries& has) {
+      return HasEntry(has, entry);
+    });
+  });
+}
+
+void SimNode::Forget(const Entries& gone, const std::vector<Entries>& others) {
+  std::erase_if(acknowledged_, [&](const auto& entry) {
+    return HasEntry(gone, entry) &&
+           std::none_of(others.begin(), others.end(), [&](const Entries& has) {
+             return HasEntry(has, entry);
+           });
+  });
+}
+
+SimNode::Entries SimNode::Holds() {
+  TakeRecords();
+  Entries entries;
+  const AppendLog& log = replica_->log();
+  for (const VersionVector::Slot& slot : log.durable_frontier().slots()) {
+    const Dot dot{slot.origin, slot.counter};
+    const auto hash = log.ChainAt(dot);
+    if (!hash.ok() || !archive_.Collect({dot, *hash}, entries)) {
+      fault_ = "archive: " + dot.ToText() + " is not known";
+    }
+  }
+  return entries;
+}
+
+SimNode::Copy SimNode::TakeCopy() const {
+  Copy copy;
+  for (const auto& [path, row] : ListAll(replica_->state())) {
+    if (row.IsDirectory()) {
+      copy.files.emplace(path, std::nullopt);
+      continue;
+    }
+    // One the content of which has not come yet is not in the folder.
+    const std::string& payload = row.shown_sibling().payload();
+    const auto content = FileContent::Decode(payload);
+    const auto skip = [](std::string_view) { return absl::OkStatus(); };
+    if (content.ok() && ReadContent(*chunks_, *content, skip).ok()) {
+      copy.files.emplace(path, payload);
+    }
+  }
+  const auto documents =
+      replica_->state().ListDocsFrom("", "", false, 1u << 20);
+  for (const auto& [name_space, key, row] : *documents) {
+    copy.documents.emplace(std::pair(name_space, key),
+                           row.shown_sibling().payload());
+  }
+  return copy;
+}
+
+void SimNode::PutBack(const Copy& copy) {
+  const auto put = [this](absl::StatusOr<std::vector<Effect>> effects) {
+    absl::Status status = effects.status();
+    if (status.ok()) status = Commit(*std::move(effects), Durability::kDurable);
+    if (!status.ok()) fault_ = "put back: " + status.ToString();
+  };
+  const CausalState& state = replica_->state();
+  for (const auto& [path, payload] : copy.files) {
+    const ItemKind kind = payload ? ItemKind::kFile : ItemKind::kDirectory;
+    put(CreateEffects(state, path, kind, payload.value_or(""), {}, 0));
+  }
+  for (const auto& [name, value] : copy.documents) {
+    put(DocEffects(state, name.first, name.second, value));
+  }
 }
 
 void SimNode::Remove(const SimNode& other) {
   removed_.insert(other.id());
   if (!running()) return;
-  for (const auto& [dot, hash] : other.acknowledged_) {
-    if (replica_->log().durable_frontier().Covers(dot)) {
-      acknowledged_.emplace(dot, hash);
-    }
+  const Entries held = Holds();
+  for (const auto& entry : other.acknowledged_) {
+    if (HasEntry(held, entry)) acknowledged_.insert(entry);
   }
 }
 
 void SimNode::Follow() {
   AppendLog& log = replica_->log();
   // Another log: it is told so, and begins anew.
-  if (log.id() != follower_.log) follower_ = {log.id(), {}, {}, 0, {}};
-  const Seq cursor{follower_.records.size()};
-  if (log.Check(log.id(), cursor) != CursorState::kValid) {
+  if (log.id() != follower_.log) {
+    follower_ = {};
+    follower_.log = log.id();
+    if (log.Check(log.id(), {}) == CursorState::kBehindHorizon) {
+      // With what the project shows now.
+      follower_.since = log.head();
+      follower_.feed = SimFeed(replica_->state());
+    }
+  }
+  if (log.Check(log.id(), Cursor()) != CursorState::kValid) {
     fault_ = "follower: what it was given is not in the log any more";
     return;
   }
   subscription_ =
-      log.Subscribe(cursor, Visibility::kDurable, [this] { TakeRecords(); });
+      log.Subscribe(Cursor(), Visibility::kDurable, [this] { TakeRecords(); });
   TakeRecords();
 }
 
@@ -180,7 +286,7 @@ void SimNode::TakeRecords() {
     if (!taken.ok()) fault_ = "follower: " + taken.ToString();
     if (!taken.ok() || span.empty()) return;
     for (RecordWalk walk(span); walk.Valid(); walk.Next()) {
-      if (walk.record().seq.value != follower_.records.size() + 1) {
+      if (walk.record().seq != Cursor().next()) {
         fault_ = "follower: a gap or a duplicate";
       }
       TakeRecord(walk.record());
@@ -204,13 +310,41 @@ void SimNode::TakeRecord(const RecordView& record) {
     ++follower_.joined;
   } else if (!follower_.entries.emplace(record.dot, record.entry).second) {
     fault_ = "follower: an entry twice";
+  } else {
+    Archive(record);
   }
 }
 
-void SimNode::Truncate(std::uint64_t thousandths) {
-  const std::uint64_t read = std::min<std::uint64_t>(
-      follower_.records.size(), replica_->log().durable().value);
-  replica_->Truncate({read * thousandths / 1'000}, [](const absl::Status&) {});
+void SimNode::Archive(const RecordView& record) {
+  ChainHead& head = follower_.heads[record.dot.origin];
+  const Dot before{record.dot.origin, record.dot.counter - 1};
+  if (before.counter > 0 && head.dot != before) {
+    // Those between came with a state.
+    const auto hash = replica_->log().ChainAt(before);
+    if (!hash.ok()) return;
+    head.hash = *hash;
+  }
+  archive_.Add(head.hash, record.entry);
+  head = {record.dot, Sha256(head.hash.view(), record.entry), {}};
+}
+
+void SimNode::Truncate(std::uint64_t thousandths,
+                       const std::vector<VersionVector>& others) {
+  AppendLog& log = replica_->log();
+  const std::uint64_t read =
+      std::min<std::uint64_t>(Cursor().value, log.durable().value);
+  Seq through = log.horizon();
+  const auto reader =
+      log.Read({.since = through, .until = Seq{read * thousandths / 1'000}});
+  for (; reader->Valid(); reader->Next()) {
+    const RecordView& record = reader->record();
+    const auto has = [&](const VersionVector& other) {
+      return record.joined() || other.Covers(record.dot);
+    };
+    if (!std::all_of(others.begin(), others.end(), has)) break;
+    through = record.seq;
+  }
+  replica_->Truncate(through, [](const absl::Status&) {});
 }
 
 void SimNode::Crash(std::optional<std::size_t> keep) {
@@ -244,11 +378,12 @@ void SimNode::Edit(std::uint64_t seed) {
   }
   // Refused: the user is told, nothing happens.
   if (effects.ok() && !effects->empty()) {
-    Commit(*std::move(effects), durability);
+    Commit(*std::move(effects), durability).IgnoreError();
   }
 }
 
-void SimNode::Commit(std::vector<Effect> effects, Durability durability) {
+absl::Status SimNode::Commit(std::vector<Effect> effects,
+                             Durability durability) {
   auto dot = std::make_shared<Dot>();
   const absl::StatusOr<Replica::Committed> committed =
       replica_->Commit(std::move(effects), "user", durability,
@@ -257,6 +392,7 @@ void SimNode::Commit(std::vector<Effect> effects, Durability durability) {
                            Remember(*dot);
                        });
   if (committed.ok()) *dot = committed->dot;
+  return committed.status();
 }
 
 void SimNode::Remember(const Dot& dot) {

@@ -18,6 +18,7 @@
 #include "replication/peer/peer_host.h"
 #include "replication/peer/peer_session.h"
 #include "replication/replica.h"
+#include "tests/sim/sim_archive.h"
 #include "tests/sim/sim_clock.h"
 #include "tests/sim/sim_damage.h"
 #include "tests/sim/sim_disk.h"
@@ -32,7 +33,8 @@ namespace syncline::testing {
 // One device with one replica of the project. Its disk outlives it.
 class SimNode final : public PeerHost {
  public:
-  SimNode(SimClock& clock, int number);
+  // Adds all that it ever holds to `archive`, which outlives it.
+  SimNode(SimClock& clock, SimArchive& archive, int number);
   ~SimNode() override;
 
   // Empty, or why it cannot start.
@@ -43,16 +45,36 @@ class SimNode final : public PeerHost {
   void Crash(std::optional<std::size_t> keep);
   [[nodiscard]] bool running() const { return replica_ != nullptr; }
 
+  // Entries by name.
+  using Entries = std::map<Dot, std::string>;
+  // What it holds durably, also what its log does not have any more.
+  // Requires: it runs.
+  Entries Holds();
+
   // Keeps an image of the disk; the last one is what SetBack() goes back to.
   // Requires: it runs.
   void KeepImage();
-  // The machine is set back to its image and knows nothing of it. `published`
-  // says of an entry whether others have it: the rest is lost with reason.
-  // False if there is no image. Requires: it does not run.
-  bool SetBack(const std::function<bool(const Dot&)>& published);
-  // The machine is set up anew, as another origin; published() as above.
+  // The machine is set back to its image and knows nothing of it. `others` is
+  // what the others hold: the rest of what it had acknowledged is lost with
+  // reason. False if there is no image. Requires: it does not run.
+  bool SetBack(const std::vector<Entries>& others);
+  // The machine is set up anew, as another origin; `others` as above.
   // Requires: it does not run.
-  void Wipe(const std::function<bool(const Dot&)>& published);
+  void Wipe(const std::vector<Entries>& others);
+  // What was on a device that is gone, `gone`, and nowhere else, `others`, is
+  // lost with reason, whoever had acknowledged it.
+  void Forget(const Entries& gone, const std::vector<Entries>& others);
+
+  // What people can take out of the project: files and directories by path,
+  // in the order of paths, and documents.
+  struct Copy {
+    std::map<std::string, std::optional<std::string>> files;
+    std::map<std::pair<std::string, std::string>, std::string> documents;
+  };
+  // Requires: it runs, as below.
+  [[nodiscard]] Copy TakeCopy() const;
+  // Puts it into the project beside what is there, and acknowledges it.
+  void PutBack(const Copy& copy);
 
   // `other` is no device of this one's any more; what is here of what it had
   // acknowledged must stay.
@@ -67,6 +89,10 @@ class SimNode final : public PeerHost {
   // and booted again, which does it.
   void OnGiveUp(std::function<void()> then) { on_give_up_ = std::move(then); }
   [[nodiscard]] std::size_t forks() const { return forks_; }
+  // It was told to, and cannot: people must remove the project here and join
+  // again. It will be told again if that is still so.
+  [[nodiscard]] bool stuck() const { return stuck_; }
+  void LookAgain() { stuck_ = false; }
 
   [[nodiscard]] int number() const { return number_; }
   Replica& replica() { return *replica_; }
@@ -81,8 +107,10 @@ class SimNode final : public PeerHost {
 
   // Does what a user might; `seed` decides what.
   void Edit(std::uint64_t seed);
-  // Drops so many thousandths of the log that the follower has read.
-  void Truncate(std::uint64_t thousandths);
+  // Drops so many thousandths of the log that the follower has read, but
+  // nothing that one of `others` lacks.
+  void Truncate(std::uint64_t thousandths,
+                const std::vector<VersionVector>& others);
   // Of entries that were acknowledged and must never be lost: hashes of their
   // bytes.
   [[nodiscard]] const std::map<Dot, Hash>& acknowledged() const {
@@ -92,17 +120,15 @@ class SimNode final : public PeerHost {
   // Empty, or what went wrong here.
   [[nodiscard]] const std::string& fault() const { return fault_; }
 
-  // What a follower of the log was given, record by record, since the first
-  // start: hashes of the entries. It keeps its cursor when the node does not.
+  // What a follower of the log was given, record by record, from behind
+  // since(): hashes of the entries. It keeps its cursor when the node does not.
   [[nodiscard]] const std::vector<Hash>& followed() const {
     return follower_.records;
   }
+  // 0, unless it came to a log that had been truncated, and began there.
+  [[nodiscard]] Seq since() const { return follower_.since; }
   // The entries among them, also those that were truncated since.
-  [[nodiscard]] const std::map<Dot, std::string>& entries() const {
-    return follower_.entries;
-  }
-  // Those that it was given before it was set up anew.
-  [[nodiscard]] const std::map<Dot, std::string>& past() const { return past_; }
+  [[nodiscard]] const Entries& entries() const { return follower_.entries; }
   // What it knows of the paths from them.
   [[nodiscard]] const SimFeed& feed() const { return follower_.feed; }
   // And how many came with a state, without an entry.
@@ -136,16 +162,22 @@ class SimNode final : public PeerHost {
  private:
   // To `disk`, with `origin`; content stays.
   void Restore(const MemoryStore& disk, const Origin& origin,
-               const std::function<bool(const Dot&)>& published);
-  void Commit(std::vector<Effect> effects, Durability durability);
+               const std::vector<Entries>& others);
+  absl::Status Commit(std::vector<Effect> effects, Durability durability);
   void Remember(const Dot& dot);
   // What Boot() has to do first, and what comes of it.
   absl::Status RebuildFirst();
   void Follow();
   void TakeRecords();
   void TakeRecord(const RecordView& record);
+  void Archive(const RecordView& record);
+  // Behind the last record that it was given.
+  [[nodiscard]] Seq Cursor() const {
+    return {follower_.since.value + follower_.records.size()};
+  }
 
   SimClock& clock_;
+  SimArchive& archive_;
   const int number_;
   Self self_;
   SeededRandom random_;
@@ -163,13 +195,15 @@ class SimNode final : public PeerHost {
   std::deque<SeenPath> seen_;
   struct Follower {
     LogId log;
+    Seq since;
     std::vector<Hash> records;
-    std::map<Dot, std::string> entries;
+    Entries entries;
+    std::map<Origin, ChainHead> heads;  // Of them.
     std::uint64_t joined = 0;
     SimFeed feed;
   };
   Follower follower_;
-  std::map<Dot, std::string> past_;
+  bool stuck_ = false;
   struct Image {
     std::unique_ptr<MemoryStore> disk;
     Origin origin;

@@ -45,8 +45,8 @@ Logged ReadLog(SimNode& node, std::string& fault) {
   return logged;
 }
 
-// All entries that any node ever had in its log, durably; those that others
-// build on first.
+// All entries that the nodes know, be it by a state; those that others build on
+// first.
 struct Ledger {
   std::map<Dot, Hash> hashes;
   std::vector<Entry> entries;
@@ -57,29 +57,10 @@ class LedgerFill {
   explicit LedgerFill(Ledger& ledger) : ledger_(ledger) {}
 
   std::string Add(const Dot& dot, const std::string& bytes) {
-    const auto [at, added] = ledger_.hashes.emplace(dot, Sha256(bytes));
-    if (!added && at->second != Sha256(bytes)) return "log: other entries";
-    if (!added) return {};
+    ledger_.hashes.emplace(dot, Sha256(bytes));
     const auto decoded = DecodeEntry(bytes);
     if (!decoded.ok()) return "log: an entry that cannot be read";
     left_.emplace(dot, decoded->entry);
-    return {};
-  }
-  std::string AddAll(const std::map<Dot, std::string>& entries) {
-    for (const auto& [dot, bytes] : entries) {
-      const std::string fault = Add(dot, bytes);
-      if (!fault.empty()) return fault;
-    }
-    return {};
-  }
-  // What others know by states only.
-  std::string AddKnown(const std::map<Dot, std::string>& entries,
-                       const VersionVector& frontier) {
-    for (const auto& [dot, bytes] : entries) {
-      if (!frontier.Covers(dot) || ledger_.hashes.contains(dot)) continue;
-      const std::string fault = Add(dot, bytes);
-      if (!fault.empty()) return fault;
-    }
     return {};
   }
   // Empty, or why the entries do not reach `frontier`.
@@ -127,26 +108,15 @@ std::string CheckForged(const Nodes& nodes, const Ledger& ledger) {
 
 std::string FillLedger(const Nodes& nodes, const Nodes& left, Ledger& ledger) {
   LedgerFill fill(ledger);
-  const VersionVector& frontier = nodes[0]->replica().log().frontier();
-  for (SimNode* const node : nodes) {
-    const std::string fault = fill.AddAll(node->entries());
+  for (const auto& [dot, bytes] : nodes[0]->Holds()) {
+    const std::string fault = fill.Add(dot, bytes);
     if (!fault.empty()) return fault;
-  }
-  for (SimNode* const node : nodes) {
-    const std::string fault = fill.AddKnown(node->past(), frontier);
-    if (!fault.empty()) return fault;
-  }
-  for (SimNode* const node : left) {
-    for (const auto* entries : {&node->entries(), &node->past()}) {
-      const std::string fault = fill.AddKnown(*entries, frontier);
-      if (!fault.empty()) return fault;
-    }
   }
   for (const Nodes& some : {nodes, left}) {
     const std::string fault = CheckForged(some, ledger);
     if (!fault.empty()) return fault;
   }
-  return fill.Order(frontier);
+  return fill.Order(nodes[0]->replica().log().frontier());
 }
 
 std::string CheckRegisters(SimNode& node, const std::vector<Entry>& entries) {
@@ -270,6 +240,19 @@ bool AllEqual(const Nodes& nodes) {
 
 namespace {
 
+std::string CheckHistories(SimNode& node, SimNode& first) {
+  const AppendLog& log = first.replica().log();
+  for (const VersionVector::Slot& slot : log.frontier().slots()) {
+    const Dot dot{slot.origin, slot.counter};
+    const auto ours = node.replica().log().ChainAt(dot);
+    const auto theirs = log.ChainAt(dot);
+    if (!ours.ok() || !theirs.ok() || *ours != *theirs) {
+      return "log: another history up to " + dot.ToText();
+    }
+  }
+  return {};
+}
+
 // What is left of the node's log, and what was read of it before.
 std::string CheckLog(SimNode& node, const Ledger& ledger) {
   std::string fault;
@@ -281,6 +264,12 @@ std::string CheckLog(SimNode& node, const Ledger& ledger) {
       return "log: other entries";
     }
   }
+  for (const auto& [dot, bytes] : node.entries()) {
+    const auto at = ledger.hashes.find(dot);
+    if (at == ledger.hashes.end() || at->second != Sha256(bytes)) {
+      return "follower: it was given other entries";
+    }
+  }
   for (const auto& [dot, hash] : node.acknowledged()) {
     const auto at = ledger.hashes.find(dot);
     if (at == ledger.hashes.end() || at->second != hash) {
@@ -288,10 +277,15 @@ std::string CheckLog(SimNode& node, const Ledger& ledger) {
     }
   }
   const std::vector<Hash>& followed = node.followed();
-  const std::size_t horizon = node.replica().log().horizon().value;
-  if (followed.size() != horizon + logged.in_order.size() ||
-      !std::equal(logged.in_order.begin(), logged.in_order.end(),
-                  followed.begin() + static_cast<std::ptrdiff_t>(horizon))) {
+  const std::uint64_t since = node.since().value;
+  const std::uint64_t horizon = node.replica().log().horizon().value;
+  const std::uint64_t both = std::max(since, horizon);
+  const auto from = [both](const std::vector<Hash>& hashes, std::uint64_t at) {
+    return hashes.begin() + static_cast<std::ptrdiff_t>(both - at);
+  };
+  if (since + followed.size() != horizon + logged.in_order.size() ||
+      !std::equal(from(logged.in_order, horizon), logged.in_order.end(),
+                  from(followed, since))) {
     return "follower: it was given " + std::to_string(followed.size()) +
            " other records";
   }
@@ -305,6 +299,8 @@ std::string FindFault(const Nodes& nodes, const Nodes& left) {
   std::string fault = FillLedger(nodes, left, ledger);
   if (!fault.empty()) return fault;
   for (SimNode* const node : nodes) {
+    fault = CheckHistories(*node, *nodes[0]);
+    if (!fault.empty()) return fault;
     fault = CheckLog(*node, ledger);
     if (!fault.empty()) return fault;
     for (SimNode* const author : nodes) {

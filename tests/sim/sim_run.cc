@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "tests/sim/sim_archive.h"
 #include "tests/sim/sim_network.h"
 #include "tests/sim/sim_node.h"
 #include "tests/sim/sim_oracle.h"
@@ -18,12 +19,14 @@ using Kind = SimAction::Kind;
 constexpr std::int64_t kMs = 1'000;
 // What is broken may take so long to come together again.
 constexpr std::int64_t kPatienceUs = 600'000 * kMs;
+// While it does not, people look what 'status' says.
+constexpr std::int64_t kLookUs = 120'000 * kMs;
 
 class Run {
  public:
   explicit Run(const SimScript& script) : script_(script), clock_(script.seed) {
     for (int i = 0; i < script.nodes; ++i) {
-      nodes_.push_back(std::make_unique<SimNode>(clock_, i));
+      nodes_.push_back(std::make_unique<SimNode>(clock_, archive_, i));
       SimNode* const node = nodes_.back().get();
       node->OnGiveUp([this, node] {
         Later(0, [this, node] { Restart(*node, std::nullopt, 1); });
@@ -50,6 +53,7 @@ class Run {
     if (fault_.empty()) fault_ = Settle();
     if (fault_.empty()) fault_ = Encore();
     outcome.fault = fault_;
+    outcome.helped = helped_;
     outcome.trace = clock_.trace();
     outcome.simulated_ms = clock_.now_us() / kMs;
     for (const auto& node : nodes_) outcome.joined += node->joined();
@@ -147,6 +151,7 @@ class Run {
         break;
       case Kind::kImage:
         if (node.running()) node.KeepImage();
+        imaged_ = true;
         break;
       case Kind::kSetBack:
         SetBack(node, action.value);
@@ -165,27 +170,40 @@ class Run {
         node.SetStrategy(static_cast<Strategy>(action.value));
         break;
       case Kind::kTruncate:
-        if (node.running()) {
-          node.Truncate(static_cast<std::uint64_t>(action.value));
-        }
+        Truncate(node, static_cast<std::uint64_t>(action.value));
         break;
     }
   }
 
-  // What others hold durably is not lost with it.
-  std::function<bool(const Dot&)> Published() const {
-    return [this](const Dot& dot) {
-      return std::any_of(nodes_.begin(), nodes_.end(), [&](const auto& other) {
-        return other->running() &&
-               other->replica().log().durable_frontier().Covers(dot);
-      });
-    };
+  // By force; but not once a machine may be set back, as nobody could tell then
+  // that its entries are others than those that only one had, and that one
+  // dropped. Then it is as people are told ('log truncate' refuses): nothing
+  // goes that another device lacks.
+  void Truncate(SimNode& node, std::uint64_t thousandths) {
+    if (!node.running()) return;
+    std::vector<VersionVector> others;
+    for (const auto& other : nodes_) {
+      if (!imaged_ || other.get() == &node) continue;
+      if (!other->running()) return;
+      others.push_back(other->replica().log().durable_frontier());
+    }
+    node.Truncate(thousandths, others);
+  }
+
+  // What others than `node` hold durably is not lost with it.
+  std::vector<SimNode::Entries> OthersOf(const SimNode& node) const {
+    std::vector<SimNode::Entries> others;
+    for (const auto& other : nodes_) {
+      if (other.get() == &node || !other->running()) continue;
+      others.push_back(other->Holds());
+    }
+    return others;
   }
 
   void SetBack(SimNode& node, std::int64_t ms) {
     const bool running = node.running();
     if (running) Stop(node, std::nullopt);
-    const bool done = node.SetBack(Published());
+    const bool done = node.SetBack(OthersOf(node));
     if (running || done) Later(ms, [this, &node] { Boot(node); });
   }
 
@@ -221,7 +239,7 @@ class Run {
     Later(action.value, [this, &node, by, anew = action.value % 2 == 1] {
       if (anew) {
         if (node.running()) Stop(node, std::nullopt);
-        node.Wipe(Published());
+        node.Wipe(OthersOf(node));
         Boot(node);
       }
       for (SimNode* const other : by) other->Admit(node);
@@ -294,15 +312,46 @@ class Run {
     return {};
   }
 
+  // One device is told that it cannot give up a side of a fork: people do what
+  // 'status' says, and look again.
+  bool PeopleHelp() {
+    const auto at = std::find_if(
+        staying_.begin(), staying_.end(),
+        [](SimNode* node) { return node->running() && node->stuck(); });
+    if (at == staying_.end()) return false;
+    SimNode& node = **at;
+    const SimNode::Copy copy = node.TakeCopy();
+    // What is lost that way is what the documentation says: of what only this
+    // device held, all that the copy does not show.
+    const SimNode::Entries gone = node.Holds();
+    Stop(node, std::nullopt);
+    const std::vector<SimNode::Entries> others = OthersOf(node);
+    for (SimNode* const each : staying_) each->Forget(gone, others);
+    ++helped_;
+    node.Wipe(others);
+    Boot(node);
+    if (node.running()) node.PutBack(copy);
+    for (SimNode* const each : staying_) each->LookAgain();
+    for (const auto& link : links_) link->Cut();
+    return true;
+  }
+
   // Everything comes together, and then nothing is written any more.
   std::string Settle() {
-    const std::int64_t end = clock_.now_us() + kPatienceUs;
+    std::int64_t end = clock_.now_us() + kPatienceUs;
+    std::int64_t look_at = clock_.now_us() + kLookUs;
+    int helped = 0;
     std::int64_t quiet_since = -1;
     std::uint64_t entries = 0;
     while (clock_.now_us() < end) {
       clock_.RunUntil(clock_.now_us() + 1'000 * kMs);
       if (!AllEqual(staying_)) {
         quiet_since = -1;
+        if (clock_.now_us() < look_at || helped == 2 * script_.nodes) continue;
+        look_at += kLookUs;
+        if (!PeopleHelp()) continue;
+        ++helped;
+        end = clock_.now_us() + kPatienceUs;
         continue;
       }
       const std::uint64_t now = staying_[0]->replica().log().head().value;
@@ -321,12 +370,15 @@ class Run {
 
   const SimScript& script_;
   SimClock clock_;
+  SimArchive archive_;
   std::vector<std::unique_ptr<SimNode>> nodes_;
   std::vector<SimNode*> staying_;
   std::vector<SimNode*> left_;          // Removed by all, for good.
   std::optional<VersionVector> known_;  // What all of them held then.
   std::vector<std::unique_ptr<SimLink>> links_;
   std::vector<std::pair<int, int>> ends_;
+  std::uint64_t helped_ = 0;
+  bool imaged_ = false;  // Somebody may be set back to that.
   std::string fault_;
 };
 

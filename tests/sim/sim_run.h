@@ -13,6 +13,7 @@ struct SimOutcome {
   std::uint64_t entries = 0;
   std::uint64_t joined = 0;   // Records that came with states, on all nodes.
   std::uint64_t forks = 0;    // Given up.
+  std::uint64_t helped = 0;   // Devices on which people joined again.
   std::uint64_t refused = 0;  // Sessions that ended for what came.
   std::int64_t simulated_ms = 0;
 };

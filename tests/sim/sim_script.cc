@@ -81,8 +81,6 @@ void AddLastSetBack(SimScript& script, int a, RandomSource& random) {
 void AddSetBack(SimScript& script) {
   SeededRandom random(script.seed ^ 0x5e7bac4);
   if (random.Below(5) > 0 || script.actions.size() < 4) return;
-  // A log that was truncated cannot be made anew.
-  if (Has(script, Kind::kTruncate)) return;
   SimAction action;
   action.kind = Kind::kSetBack;
   action.a =
