@@ -146,13 +146,15 @@ absl::StatusOr<std::optional<Contradiction>> FindGivenUp(
 }
 
 // Whether, once there is a fork, it may be of `origin`: there was a dispute
-// about it, it is a former one of this device's, or its device has settled one.
+// about it, it is a former one of this device's that was named, or its device
+// has settled one.
 bool IsOpen(Replica& replica, const Counterpart& peer, const Origin& origin,
-            const Position& theirs) {
-  const bool former =
-      origin != replica.identity().self && replica.IsOwn(origin);
-  return replica.InDoubt(origin) || former ||
-         GivesWay(replica, peer, origin, theirs.settled);
+            const Position& theirs, std::string_view fence) {
+  if (replica.InDoubt(origin)) return true;
+  if (!replica.IsOwn(origin))
+    return GivesWay(replica, peer, origin, theirs.settled);
+  return origin != replica.identity().self &&
+         fence.find(origin.ToHex()) != std::string_view::npos;
 }
 
 // Whether this node cannot tell if `head` of the peer at `theirs` is of the
@@ -177,12 +179,12 @@ absl::StatusOr<bool> IsUnproven(const AppendLog& log, const ChainHead& head,
 // it did.
 absl::StatusOr<std::optional<Contradiction>> FindUnproven(
     Replica& replica, const Counterpart& peer, const Position& theirs,
-    Asked asked) {
+    Asked asked, std::string_view fence) {
   const bool again = asked == Asked::kAgain;
   for (const ChainHead& head : theirs.chains) {
     const Origin& origin = head.dot.origin;
-    const bool open =
-        again ? IsOpen(replica, peer, origin, theirs) : replica.InDoubt(origin);
+    const bool open = again ? IsOpen(replica, peer, origin, theirs, fence)
+                            : replica.InDoubt(origin);
     if (!open) continue;
     SYNCLINE_ASSIGN_OR_RETURN(const bool unproven,
                               IsUnproven(replica.log(), head, theirs, again));
@@ -225,7 +227,7 @@ absl::StatusOr<Position> PositionOf(Replica& replica, const Counterpart& peer) {
 
 absl::StatusOr<std::optional<Contradiction>> FindContradiction(
     Replica& replica, const Counterpart& peer, const Position& ours,
-    const Position& theirs, Asked asked) {
+    const Position& theirs, Asked asked, std::string_view fence) {
   std::optional<Contradiction> found =
       FindSetBack(replica, peer, ours, theirs, asked);
   if (found) return found;
@@ -249,7 +251,8 @@ absl::StatusOr<std::optional<Contradiction>> FindContradiction(
       found->disputed = origin;
     return found;
   }
-  SYNCLINE_ASSIGN_OR_RETURN(found, FindUnproven(replica, peer, theirs, asked));
+  SYNCLINE_ASSIGN_OR_RETURN(found,
+                            FindUnproven(replica, peer, theirs, asked, fence));
   if (found) return found;
   if (ours.frontier_hash == theirs.frontier_hash && ours.digest &&
       theirs.digest && *ours.digest != *theirs.digest)

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "absl/status/statusor.h"
 #include "clock/origin.h"
@@ -44,11 +45,12 @@ struct Contradiction {
 
 // What stands between a node at `ours` and `peer` at `theirs`: histories that
 // contradict each other (kFence), or equal frontiers with unequal states
-// (kDiverged). Nothing if they may go on.
+// (kDiverged). Nothing if they may go on. `fence`: if kAgain, what was said
+// when the fork was found; it names the origin.
 //   other  the log cannot be read
 absl::StatusOr<std::optional<Contradiction>> FindContradiction(
     Replica& replica, const Counterpart& peer, const Position& ours,
-    const Position& theirs, Asked asked);
+    const Position& theirs, Asked asked, std::string_view fence = {});
 
 // Whether `log` still holds all that a peer at `frontier` lacks.
 bool CanServe(const AppendLog& log, const VersionVector& frontier);

@@ -220,9 +220,16 @@ TEST_CASE(
   Position theirs = compared.Theirs();
   HeadOf(theirs, old).dot.counter = 3;
   CHECK_FALSE(compared.Judge(compared.Ours(), theirs, Asked::kByUs));
-  const auto found = compared.Judge(compared.Ours(), theirs, Asked::kAgain);
-  REQUIRE(found);
-  CHECK(found->give_up == Dot{old, 3});
+  // If it is what the peer means.
+  const Counterpart them = Compared::Of(compared.them);
+  for (const std::string& fence : {std::string("another"), old.ToHex()}) {
+    const auto found =
+        FindContradiction(*compared.us.rig(), them, compared.Ours(), theirs,
+                          Asked::kAgain, "fork: " + fence);
+    REQUIRE(found.ok());
+    REQUIRE(found->has_value() == (fence != "another"));
+    if (*found) CHECK((*found)->give_up == Dot{old, 3});
+  }
 }
 
 // Entries name what their authors knew by numbers only.

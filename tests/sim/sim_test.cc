@@ -84,7 +84,7 @@ TEST_CASE("sim: a fork behind truncated logs ends, with people's help",
           "[sim][law]") {
   std::uint64_t helped = 0;
   for (const std::uint64_t seed :
-       {35, 49, 69, 71, 134, 168, 173, 211, 388, 479, 589, 810}) {
+       {35, 49, 69, 71, 134, 168, 173, 211, 388, 479, 589, 810, 1695}) {
     INFO("seed " << seed);
     const SimOutcome outcome = RunScript(SimScript::Of(seed));
     CHECK(outcome.fault == "");
