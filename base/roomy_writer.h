@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <bit>
 #include <cstdint>
 #include <cstring>
@@ -22,8 +23,7 @@ class RoomyWriter {
     U8(static_cast<std::uint8_t>(value));
   }
   void Bytes(std::string_view bytes) {
-    std::memcpy(at_, bytes.data(), bytes.size());
-    at_ += bytes.size();
+    at_ = std::copy(bytes.begin(), bytes.end(), at_);  // Maybe of nothing.
   }
   void Sized(std::string_view bytes) {
     Varint(bytes.size());

@@ -3,6 +3,7 @@
 #include <capnp/serialize.h>
 #include <kj/debug.h>
 
+#include <algorithm>
 #include <cstring>
 #include <string>
 #include <utility>
@@ -209,7 +210,7 @@ void PlainRpc::SendException(Id answer, const absl::Status& status) {
         auto exception = out.initException();
         exception.setType(TypeOf(status.code()));
         auto text = exception.initReason(static_cast<unsigned>(reason.size()));
-        std::memcpy(text.begin(), reason.data(), reason.size());
+        std::copy(reason.begin(), reason.end(), text.begin());
       });
 }
 

@@ -1,6 +1,6 @@
 #include "node/client/append_wire.h"
 
-#include <cstring>
+#include <algorithm>
 #include <string_view>
 
 #include "node/client/feed_wire.h"
@@ -11,7 +11,7 @@ namespace {
 std::size_t Words(std::size_t bytes) { return bytes / sizeof(capnp::word) + 1; }
 
 void SetText(capnp::Text::Builder out, std::string_view text) {
-  std::memcpy(out.begin(), text.data(), text.size());
+  std::copy(text.begin(), text.end(), out.begin());
 }
 
 }  // namespace
@@ -39,7 +39,7 @@ void FillAppend(control::EventControl::AppendEventsParams::Builder out,
             run.channel);
     auto payloads = runs[i].initPayloads(static_cast<unsigned>(run.events));
     for (unsigned j = 0; j < payloads.size(); ++j, ++size) {
-      std::memcpy(payloads.init(j, *size).begin(), at, *size);
+      std::copy_n(at, *size, payloads.init(j, *size).begin());
       at += *size;
     }
   }

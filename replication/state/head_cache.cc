@@ -36,7 +36,7 @@ void HeadRow::SetText(std::string_view key,
     room_ = static_cast<std::uint32_t>(room);
     key_ = static_cast<std::uint32_t>(key.size());
   }
-  std::memcpy(text_.get() + key_, bytes.data(), bytes.size());
+  std::copy(bytes.begin(), bytes.end(), text_.get() + key_);
   value_ = static_cast<std::uint32_t>(bytes.size());
   present_ = value.has_value();
 }

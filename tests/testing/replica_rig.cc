@@ -57,7 +57,7 @@ Replica::Environment ReplicaRig::Environment() {
 }
 
 void ReplicaRig::Reopen(
-    const Origin& self,
+    Origin self,  // By value: the caller's may be the replica's.
     const std::function<void(const Replica::Environment&)>& then) {
   Settle();
   Replica::Identity identity = replica_->identity();

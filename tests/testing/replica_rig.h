@@ -42,7 +42,7 @@ class ReplicaRig {
   ManualTime& time() { return time_; }
 
   // Closes the replica, calls `then`, and opens it again as `self`.
-  void Reopen(const Origin& self,
+  void Reopen(Origin self,
               const std::function<void(const Replica::Environment&)>& then);
 
   // Runs the loop until `done` is true.
