@@ -15,6 +15,7 @@
 #include "node/async.h"
 #include "node/feed.h"
 #include "node/node_options.h"
+#include "node/node_scope.h"
 #include "node/project.h"
 #include "node/project_conflicts.h"
 #include "node/project_documents.h"
@@ -110,7 +111,8 @@ class Node {
       FeedHandlers handlers);
 
   // The project of that name, whether or not there is one: its operations
-  // answer kNotFound then. Must not outlive the io_context.
+  // answer kNotFound then. kNodeScope (node/node_scope.h) is always there. Must
+  // not outlive the io_context.
   [[nodiscard]] Project project(std::string name) const;
 
   // Base32 groups of the hash of the device's public key.

@@ -57,6 +57,7 @@ absl::Status NodeCore::OpenAll() {
       std::move(identity), settings_->name(), settings_->origin(), {}};
   self_ = std::move(self);
   device_ = std::make_shared<const DeviceIdentity>(self_->identity);
+  SYNCLINE_RETURN_IF_ERROR(settings_->AddNodeScope(NewLog()));
   for (const auto& [number, row] : settings_->projects()) {
     const absl::Status opened = OpenProject(row);
     if (absl::IsDataLoss(opened)) {

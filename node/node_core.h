@@ -191,6 +191,9 @@ class NodeCore final : public PeerHost,
   void Remake(ProjectRuntime& project, const Fork& fork);
   void RebuildClosed(ProjectNumber number, const Fork& fork);
   void Reopen(ProjectNumber number, absl::Status status);
+  // What a new project is written with: an empty log.
+  Settings::AddRows NewLog();
+  [[nodiscard]] bool IsUnusedScope(const ProjectRuntime& project) const;
   void AddProject(const std::string& name, const ProjectId& id,
                   StatusCallback done);
   void ForgetProject(ProjectNumber number,

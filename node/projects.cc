@@ -5,6 +5,7 @@
 #include "base/status.h"
 #include "node/log_keeper.h"
 #include "node/node_core.h"
+#include "node/node_scope.h"
 #include "replication/peer/loop_timer.h"
 
 namespace syncline {
@@ -51,11 +52,18 @@ const std::string& NodeCore::NameOf(const ProjectRuntime& project) const {
   return settings_->projects().at(project.number).name;
 }
 
+bool NodeCore::IsUnusedScope(const ProjectRuntime& project) const {
+  return settings_->projects().at(project.number).id == NodeScopeId() &&
+         project.replica->log().head() == Seq() && Mirrors(project).empty();
+}
+
 absl::StatusOr<std::vector<ProjectRuntime*>> NodeCore::Select(
     const std::vector<std::string>& names) {
   std::vector<ProjectRuntime*> selected;
   if (names.empty()) {
-    for (auto& [number, runtime] : projects_) selected.push_back(&runtime);
+    for (auto& [number, runtime] : projects_) {
+      if (!IsUnusedScope(runtime)) selected.push_back(&runtime);
+    }
     return selected;
   }
   for (const std::string& name : names) {
@@ -81,10 +89,14 @@ void NodeCore::AddProject(const std::string& name, const ProjectId& id,
         if (row == nullptr) return done(NotFound("it was removed again"));
         done(self->OpenProject(*row));
       },
-      [this](ProjectNumber added, WriteBatch& batch) {
-        AppendLog::Create(added, random_, batch);
-      });
+      NewLog());
   if (!number.ok()) done(number.status());
+}
+
+Settings::AddRows NodeCore::NewLog() {
+  return [this](ProjectNumber added, WriteBatch& batch) {
+    AppendLog::Create(added, random_, batch);
+  };
 }
 
 void NodeCore::RemoveProject(const std::string& name, StatusCallback done) {
@@ -138,7 +150,14 @@ void NodeCore::ForgetProject(ProjectNumber number,
       [weak = weak_from_this(), number, done](absl::StatusOr<bool> forgotten) {
         const auto self = weak.lock();
         if (!forgotten.ok() || !self) return done(forgotten.status());
-        self->settings_->RemoveProject(number, done);
+        const bool scope =
+            self->settings_->projects().at(number).id == NodeScopeId();
+        self->settings_->RemoveProject(
+            number, [weak, scope, done](const absl::Status& removed) {
+              const auto core = weak.lock();
+              if (!removed.ok() || !core || !scope) return done(removed);
+              core->AddProject(std::string(kNodeScope), NodeScopeId(), done);
+            });
       });
 }
 

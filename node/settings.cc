@@ -7,6 +7,7 @@
 
 #include "base/bytes.h"
 #include "base/status.h"
+#include "node/node_scope.h"
 
 // Keys: kMeta "node", "incident", "project/<number>", "retention/<number>",
 // "mirror/<id>"; kPeers "d/<device id>", "f/<device id><project id>",
@@ -210,16 +211,34 @@ absl::StatusOr<ProjectNumber> Settings::AddProject(std::string_view name,
   if (FindProject(name) != nullptr || FindProject(id) != nullptr) {
     return absl::AlreadyExistsError("a project of that name is here already");
   }
-  ProjectRow row{{next_project_++}, id, std::string(name)};
   WriteBatch batch;
+  const ProjectNumber number = StageProject(name, id, add_rows, batch);
+  Write(std::move(batch), std::move(done));
+  return number;
+}
+
+ProjectNumber Settings::StageProject(std::string_view name, const ProjectId& id,
+                                     const AddRows& add_rows,
+                                     WriteBatch& batch) {
+  ProjectRow row{{next_project_++}, id, std::string(name)};
   batch.Put(Column::kMeta, std::string(kNodeKey), NodeRow());
   batch.Put(Column::kMeta, NumberKey(kProjectPrefix, row.number.value),
             EncodeProjectRow(row));
   const ProjectNumber number = row.number;
   if (add_rows) add_rows(number, batch);
   KeepProject(std::move(row));
-  Write(std::move(batch), std::move(done));
   return number;
+}
+
+absl::Status Settings::AddNodeScope(const AddRows& add_rows) {
+  // An earlier program let people name a project so; theirs it stays.
+  if (FindProject(kNodeScope) != nullptr ||
+      FindProject(NodeScopeId()) != nullptr) {
+    return absl::OkStatus();
+  }
+  WriteBatch batch;
+  StageProject(kNodeScope, NodeScopeId(), add_rows, batch);
+  return store_.Write(batch, true);
 }
 
 void Settings::RemoveProject(ProjectNumber number, Done done) {

@@ -78,6 +78,9 @@ class Settings {
   absl::StatusOr<ProjectNumber> AddProject(std::string_view name,
                                            const ProjectId& id, Done done,
                                            const AddRows& add_rows = nullptr);
+  // Adds the node's own scope (node/node_scope.h) where that is missing,
+  // durably (blocking).
+  absl::Status AddNodeScope(const AddRows& add_rows);
   // Deletes every row of the project in every column, its mirrors, and its
   // place in peers and invitations. Its replica must be gone.
   void RemoveProject(ProjectNumber number, Done done);
@@ -137,6 +140,8 @@ class Settings {
   absl::Status Create(RandomSource& random, std::string_view name);
   void Write(WriteBatch batch, Done done);
   void KeepProject(ProjectRow row);
+  ProjectNumber StageProject(std::string_view name, const ProjectId& id,
+                             const AddRows& add_rows, WriteBatch& batch);
   [[nodiscard]] std::string NodeRow() const;
   // Forgets what is known of the devices that `gone` names.
   using Holder = std::pair<DeviceId, ProjectId>;

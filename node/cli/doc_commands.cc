@@ -161,7 +161,8 @@ void AddIfMatch(CLI::App* sub, Args& args, const std::string& what) {
 void AddDocCommands(CLI::App& app, Invocation& in) {
   CLI::App* doc = AddCommand(app, "doc", "Values without a place in the tree",
                              "syncline doc put notes prefs/theme '\"dark\"'\n"
-                             "syncline doc get notes prefs/theme");
+                             "syncline doc get notes prefs/theme\n"
+                             "syncline doc ls @node    outside any project");
   CLI::App* get = AddCommand(*doc, "get", "Print a document",
                              "syncline doc get notes prefs/theme\n"
                              "syncline doc get notes prefs/theme --json");

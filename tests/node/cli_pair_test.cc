@@ -71,6 +71,28 @@ TEST_CASE("cli pair: a device without a serving node can join", "[node][cli]") {
         b.Json({"status"}).at("device").at("id"));
 }
 
+TEST_CASE("cli pair: scopes of two nodes come together", "[node][cli]") {
+  const Home a;
+  const Home b;
+  a.Must({"doc", "put", "@node", "app/theme", "\"dark\""});
+  b.Must({"doc", "put", "@node", "app/size", "12"});
+  b.Must({"event", "append", "@node", "app.started", "{}"});
+  ServingNode serve_a(a.path(), "127.0.0.1:0");
+  ServingNode serve_b(b.path(), "127.0.0.1:0");
+  REQUIRE(serve_a.ready());
+  REQUIRE(serve_b.ready());
+  const std::string code = Line(a.Must({"device", "invite", "@node"}));
+  b.Must({"device", "join", code});
+  WaitBoth(a, b);
+  CHECK(b.Must({"doc", "get", "@node", "app/theme"}) == "\"dark\"\n");
+  CHECK(a.Must({"doc", "get", "@node", "app/size"}) == "12\n");
+  CHECK(b.Json({"project", "ls"}).as_array().size() == 1);
+  const auto events =
+      JsonLines(a.Must({"log", "@node", "--kind", "event", "--json"}));
+  REQUIRE(events.size() == 1);
+  CHECK(events[0].at("changes").at(0).at("path") == "app.started");
+}
+
 TEST_CASE("cli pair: an invitation to nobody or too late is refused",
           "[node][cli]") {
   const Home a;

@@ -47,6 +47,41 @@ TEST_CASE("documents: a program writes and reads and lists them", "[node]") {
   CHECK(absl::IsNotFound(documents.Get("app", "k").status()));
 }
 
+TEST_CASE("documents: the node has a scope outside any project", "[node]") {
+  const TemporaryDirectory temp;
+  const auto listed = [](RunningNode& node) {
+    return node->Status()->projects.size();
+  };
+  {
+    RunningNode node(At(temp / "home"));
+    const auto documents = node->project(std::string(kNodeScope)).documents();
+    CHECK(listed(node) == 0);
+    CHECK(documents.List()->documents.empty());
+    CHECK(absl::IsAlreadyExists(
+        node->CreateProject(std::string(kNodeScope)).status()));
+    REQUIRE(documents.Put("app", "k", "1").ok());
+    CHECK(listed(node) == 1);
+    REQUIRE(node->Close().ok());
+  }
+  {
+    RunningNode node(At(temp / "home"));
+    const auto documents = node->project(std::string(kNodeScope)).documents();
+    CHECK(listed(node) == 1);
+    CHECK(documents.Get("app", "k")->value == "1");
+    // Emptied, and there again.
+    REQUIRE(node->RemoveProject(std::string(kNodeScope)).ok());
+    CHECK(listed(node) == 0);
+    CHECK(absl::IsNotFound(documents.Get("app", "k").status()));
+    REQUIRE(documents.Put("app", "k", "2").ok());
+    REQUIRE(node->Close().ok());
+  }
+  RunningNode node(At(temp / "home"));
+  CHECK(node->project(std::string(kNodeScope))
+            .documents()
+            .Get("app", "k")
+            ->value == "2");
+}
+
 TEST_CASE("documents: many are listed page by page", "[node]") {
   const TemporaryDirectory temp;
   RunningNode node(At(temp / "home"));

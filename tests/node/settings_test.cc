@@ -7,6 +7,7 @@
 #include "base/bytes.h"
 #include "base/random.h"
 #include "kv/memory_store.h"
+#include "node/node_scope.h"
 
 namespace syncline {
 namespace {
@@ -64,6 +65,31 @@ TEST_CASE("settings: a new store gets an origin that stays", "[node]") {
   REQUIRE(rig.Open().ok());
   CHECK(rig.settings->origin() == origin);
   CHECK(rig.settings->name() == "desk");
+}
+
+TEST_CASE("settings: the node's own scope is added once", "[node]") {
+  Rig rig;
+  REQUIRE(rig.Open().ok());
+  int logs = 0;
+  const auto add = [&] {
+    return rig.settings->AddNodeScope(
+        [&](ProjectNumber, WriteBatch&) { ++logs; });
+  };
+  REQUIRE(add().ok());
+  REQUIRE(add().ok());
+  REQUIRE(rig.Open().ok());
+  REQUIRE(add().ok());
+  CHECK(logs == 1);
+  CHECK(rig.settings->FindProject(NodeScopeId())->name == kNodeScope);
+}
+
+TEST_CASE("settings: a project that took the scope's name keeps it", "[node]") {
+  Rig rig;
+  REQUIRE(rig.Open().ok());
+  REQUIRE(rig.settings->AddProject(kNodeScope, IdOf('p'), rig.Count()).ok());
+  REQUIRE(rig.settings->AddNodeScope(nullptr).ok());
+  CHECK(rig.settings->projects().size() == 1);
+  CHECK(rig.settings->FindProject(kNodeScope)->id == IdOf('p'));
 }
 
 TEST_CASE("settings: every row survives a reopen", "[node]") {
