@@ -75,7 +75,8 @@ class History {
   }
   static std::uint64_t TraceOf(const CausalState& state) {
     std::uint64_t trace = 0;
-    for (const char c : state.Digest().view().substr(0, 8)) {
+    const Hash digest = state.Digest();
+    for (const char c : digest.view().substr(0, 8)) {
       trace = trace << 8 | static_cast<unsigned char>(c);
     }
     return trace;
