@@ -50,7 +50,13 @@ rocksdb::ColumnFamilyOptions OptionsOf(
   table.block_size = setup.block_bytes;
   table.cache_index_and_filter_blocks = true;
   table.format_version = 5;
-  if (setup.bloom) table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(10));
+  if (setup.bloom) {
+    table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(10));
+    // In parts: a large project's are larger as a whole than what the cache
+    // keeps, and every lookup would read them anew.
+    table.partition_filters = true;
+    table.index_type = rocksdb::BlockBasedTableOptions::kTwoLevelIndexSearch;
+  }
 
   rocksdb::ColumnFamilyOptions options;
   options.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));

@@ -445,6 +445,38 @@ TEST_CASE("rocks_store: a missing table is data loss", "[kv][fault]") {
   CHECK(status.code() == absl::StatusCode::kDataLoss);
 }
 
+// Bytes that this thread has read from files.
+std::uint64_t BytesRead() {
+  std::ifstream io("/proc/thread-self/io");
+  std::string name;
+  std::uint64_t bytes = 0;
+  io >> name >> bytes;
+  REQUIRE(name == "rchar:");
+  return bytes;
+}
+
+TEST_CASE("rocks_store: a lookup in a large column reads little", "[kv]") {
+  const TemporaryDirectory temp;
+  const auto store = MustOpen(temp / "store");
+  SeededRandom random(5);
+  constexpr int kRows = 700'000;
+  WriteBatch batch;
+  for (int i = 0; i < kRows; ++i) {
+    batch.Put(Column::kHeads, random.Bytes(16), {});
+    if (i % 1000 != 999) continue;
+    REQUIRE(store->Write(batch, false).ok());
+    batch.Clear();
+  }
+  REQUIRE(store->Compact(Column::kHeads, {}, std::string(17, '\xff')).ok());
+  constexpr std::uint64_t kLookups = 1000;
+  const std::uint64_t before = BytesRead();
+  for (std::uint64_t i = 0; i < kLookups; ++i) {
+    const auto found = store->Get(Column::kHeads, random.Bytes(16));
+    REQUIRE(absl::IsNotFound(found.status()));
+  }
+  CHECK((BytesRead() - before) / kLookups < 32u << 10);
+}
+
 TEST_CASE("rocks_store: a file in place of the directory is refused", "[kv]") {
   TemporaryDirectory dir;
   WriteFile(dir.path() / "file", "x");
