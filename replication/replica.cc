@@ -469,8 +469,6 @@ void Replica::PinState(std::string_view id, PinDone done) {
   impl_->PinState(std::string(id), std::move(done));
 }
 
-void Replica::ExpirePins() { impl_->pins.Expire(impl_->env.time.SteadyMs()); }
-
 StateIntake& Replica::intake() { return *impl_->intake; }
 
 Inflow& Replica::inflow() { return impl_->inflow; }

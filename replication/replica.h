@@ -60,7 +60,9 @@ class Replica {
     // Merges content; empty: the executor of `commits` does. Its threads end
     // before what is borrowed here.
     boost::asio::any_io_executor workers = {};
-    MakeTimer timers = {};  // See ConflictResolver::Environment.
+    // See ConflictResolver::Environment. Empty: pins go only when others are
+    // asked for.
+    MakeTimer timers = {};
   };
 
   struct Identity {
@@ -163,8 +165,6 @@ class Replica {
   using PinDone =
       std::function<void(absl::StatusOr<std::shared_ptr<const PinnedState>>)>;
   void PinState(std::string_view id, PinDone done);
-  // Lets go of pins that are too old. From time to time.
-  void ExpirePins();
   [[nodiscard]] StateIntake& intake();
   // Who of the peers that send segments leads.
   [[nodiscard]] Inflow& inflow();

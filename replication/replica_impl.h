@@ -95,6 +95,8 @@ struct Replica::Impl final : StateIntake::Host {
   //   kFailedPrecondition  there is no signature of some entries
   absl::StatusOr<StateHeader> HeaderNow();
   void PinState(std::string id, PinDone done);
+  // Lets go of pins that are too old, and comes again for the others.
+  void ExpirePins();
 
   // StateIntake::Host
   void WriteJoined(std::span<const Draft> drafts, WriteBatch rows,
@@ -130,6 +132,7 @@ struct Replica::Impl final : StateIntake::Host {
   std::vector<std::function<void(absl::Status)>> flush_waiters;
   absl::Status broken;
   StatePins pins;
+  std::unique_ptr<Timer> pin_timer;  // Runs while there are pins.
   std::unique_ptr<StateIntake> intake;
   Inflow inflow;
   bool installing = false;

@@ -135,8 +135,18 @@ void Replica::Impl::PinState(std::string id, PinDone done) {
               auto pin = std::make_shared<const PinnedState>(
                   env.store, identity.number, header, now_ms);
               pins.Add(pin);
+              ExpirePins();
               done(std::move(pin));
             });
+}
+
+void Replica::Impl::ExpirePins() {
+  const std::int64_t now_ms = env.time.SteadyMs();
+  pins.Expire(now_ms);
+  const std::optional<std::int64_t> due_ms = pins.due_ms();
+  if (!due_ms || !env.timers) return;
+  if (!pin_timer) pin_timer = env.timers();
+  pin_timer->Start(*due_ms - now_ms, [this] { ExpirePins(); });
 }
 
 // ---- StateIntake::Host

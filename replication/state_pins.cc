@@ -36,8 +36,13 @@ void StatePins::Add(std::shared_ptr<const PinnedState> pin) {
 
 void StatePins::Expire(std::int64_t now_ms) {
   std::erase_if(pins_, [now_ms](const auto& pin) {
-    return now_ms - pin->pinned_at_ms() > kAgeMaxMs;
+    return now_ms - pin->pinned_at_ms() >= kAgeMaxMs;
   });
+}
+
+std::optional<std::int64_t> StatePins::due_ms() const {
+  if (pins_.empty()) return std::nullopt;
+  return pins_.front()->pinned_at_ms() + kAgeMaxMs;
 }
 
 }  // namespace syncline

@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string_view>
 #include <vector>
 
@@ -51,7 +52,8 @@ class StatePins {
   // The oldest goes if there are too many; who sends it keeps it till then.
   void Add(std::shared_ptr<const PinnedState> pin);
   void Expire(std::int64_t now_ms);
-  [[nodiscard]] std::size_t size() const { return pins_.size(); }
+  // When the oldest is to go; nothing without pins.
+  [[nodiscard]] std::optional<std::int64_t> due_ms() const;
 
  private:
   std::vector<std::shared_ptr<const PinnedState>> pins_;  // Oldest first.

@@ -110,11 +110,6 @@ void PeerSession::SchedulePing() {
 
 void PeerSession::OnPingTime() {
   RememberFrontiers();
-  for (const auto& [project, name] : ours_) {
-    if (Replica* replica = env_.host.FindReplica(project)) {
-      replica->ExpirePins();
-    }
-  }
   const std::int64_t now_ms = env_.time.SteadyMs();
   if (const std::uint64_t heard = env_.received_bytes();
       heard != heard_bytes_) {

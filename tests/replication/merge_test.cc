@@ -8,11 +8,13 @@
 #include "replication/replica.h"
 #include "replication/resolve_turn.h"
 #include "replication/state/edits.h"
+#include "tests/testing/manual_timers.h"
 #include "tests/testing/replica_rig.h"
 
 namespace syncline {
 namespace {
 
+using testing::ManualTimers;
 using testing::ReplicaRig;
 
 const char kBase[] = "one\ntwo\nthree\nfour\nfive\nsix\nseven\n";
@@ -214,29 +216,6 @@ TEST_CASE("merge: what is too long is not waited for", "[replication]") {
   CHECK(two.b->wants().size() > 0);
   CHECK(two.b.Names("").size() == 2);
 }
-
-// Its timers end when they are told to.
-class ManualTimers {
- public:
-  MakeTimer Maker() {
-    return [this] { return std::make_unique<One>(*this); };
-  }
-  void Fire() {
-    if (due_) std::exchange(due_, nullptr)();
-  }
-  [[nodiscard]] bool waiting() const { return due_ != nullptr; }
-
- private:
-  struct One final : Timer {
-    explicit One(ManualTimers& timers) : owner(timers) {}
-    void Start(std::int64_t, std::function<void()> done) override {
-      owner.due_ = std::move(done);
-    }
-    void Cancel() override { owner.due_ = nullptr; }
-    ManualTimers& owner;
-  };
-  std::function<void()> due_;
-};
 
 TEST_CASE("merge: an ancestor's content is not waited for without end",
           "[replication][fault]") {
