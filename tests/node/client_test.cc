@@ -239,9 +239,9 @@ TEST_CASE("client: a lost node fails what waits and refuses what comes",
   auto served = std::make_unique<Served>();
   std::atomic<int> lost = 0;
   Client::Options options;
+  // On the client's thread, where Catch2 must not be asked.
   options.on_disconnect = [&](const absl::Status& status) {
-    CHECK(absl::IsUnavailable(status));
-    ++lost;
+    if (absl::IsUnavailable(status)) ++lost;
   };
   RunningClient client(served->home(), options);
   FeedLog log;

@@ -80,9 +80,9 @@ TEST_CASE("damaged_project: a project without a log has its log made",
     const auto store = RocksStore::Open(temp / "home" / "store");
     REQUIRE(store.ok());
     // Written with the project's own row, not when its log is first used.
-    REQUIRE((*store)->Get(Column::kProjects, HeadKey({1})).ok());
+    REQUIRE((*store)->Get(Column::kProjects, HeadKey(kFirstProject)).ok());
     WriteBatch batch;
-    batch.Delete(Column::kProjects, HeadKey({1}));
+    batch.Delete(Column::kProjects, HeadKey(kFirstProject));
     REQUIRE((*store)->Write(batch, true).ok());
   }
   RunningNode node(At(temp / "home"));

@@ -240,7 +240,8 @@ TEST_CASE("log_keeper: serving gives back what a crash left", "[node][fault]") {
     SyncThread sync_thread;
     CommitQueue commits(**store, sync_thread, io.get_executor());
     SeededRandom random(1);
-    const auto log = AppendLog::Open(commits, ProjectNumber{1}, random, {});
+    const auto log =
+        AppendLog::Open(commits, testing::kFirstProject, random, {});
     REQUIRE(log.ok());
     REQUIRE((*log)->TruncateThrough(Seq{kRecords - 5}).ok());
   }

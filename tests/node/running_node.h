@@ -8,9 +8,13 @@
 #include <thread>
 #include <utility>
 
+#include "kv/keys.h"
 #include "node/node.h"
 
 namespace syncline::testing {
+
+// The number of the first project of a new node: its own scope has 1.
+inline constexpr ProjectNumber kFirstProject{2};
 
 // A node on an io_context that a thread of its own runs, as in a program.
 class RunningNode {
