@@ -308,6 +308,10 @@ struct Stop {
 
   detail @7 :Text;
   # For people; may be empty.
+
+  origin @8 :Data;
+  # Of a fence: whose history is contradicted, 16 bytes; empty if it is not
+  # about one. Its owner looks whether it is to settle that.
 }
 
 struct PullRequest {

@@ -4,7 +4,9 @@
 #include <limits>
 #include <optional>
 #include <string>
+#include <string_view>
 
+#include "absl/status/status.h"
 #include "base/hash.h"
 #include "clock/dot.h"
 #include "clock/origin.h"
@@ -32,6 +34,12 @@ struct SettledFork {
   [[nodiscard]] Dot first() const { return {fork.origin, fork.counter + 1}; }
   friend bool operator==(const SettledFork&, const SettledFork&) = default;
 };
+
+// kAborted: what came contradicts what is here of `origin`. The status carries
+// the origin for who passes it on.
+absl::Status ForkStatus(const Origin& origin, std::string_view what);
+// Of a ForkStatus(); nothing of others.
+std::optional<Origin> ForkedOrigin(const absl::Status& status);
 
 // What people read where somebody still holds the entries up to `dot`.
 inline std::string GivenUpText(const Dot& dot) {

@@ -239,7 +239,7 @@ absl::Status Replica::Impl::CheckNotGivenUp(
   for (const SettledFork& fork : settled) {
     for (const CheckedEntry& checked : segment.fresh) {
       if (checked.entry.dot == fork.first() && fork.given_up == checked.chain) {
-        return MakeStatus(absl::StatusCode::kAborted,
+        return ForkStatus(fork.first().origin,
                           "fork: entry " + fork.first().ToText() +
                               " is of a history that was given up");
       }

@@ -81,7 +81,7 @@ absl::Status Replica::Impl::CheckProofs(const StateHeader& header) {
   for (const ChainHead& head : header.chains) {
     SYNCLINE_ASSIGN_OR_RETURN(const bool given_up, GaveUp(head));
     if (given_up) {
-      return MakeStatus(absl::StatusCode::kAborted, GivenUpText(head.dot));
+      return ForkStatus(head.dot.origin, GivenUpText(head.dot));
     }
   }
   if (!options.check_signatures) return absl::OkStatus();

@@ -9,6 +9,7 @@
 #include "log/append_log.h"
 #include "log/frame.h"
 #include "proto/entry_codec.h"
+#include "replication/fork.h"
 
 namespace syncline {
 namespace {
@@ -83,10 +84,10 @@ absl::Status CheckHeads(const std::vector<ChainHead>& heads, const Ahead& ahead,
     SYNCLINE_ASSIGN_OR_RETURN(const std::optional<Hash> known,
                               ahead.ChainAt(head.dot));
     if (known && *known != head.hash) {
-      return MakeStatus(absl::StatusCode::kAborted,
-                        "fork: the history of origin " +
-                            head.dot.origin.ToHex() + " differs at or before " +
-                            std::to_string(head.dot.counter));
+      return ForkStatus(head.dot.origin, "fork: the history of origin " +
+                                             head.dot.origin.ToHex() +
+                                             " differs at or before " +
+                                             std::to_string(head.dot.counter));
     }
     if (known && head.dot.counter == ahead.CounterOf(head.dot.origin)) {
       if (unproven.erase(head.dot.origin) > 0) reached.push_back(head);

@@ -8,6 +8,7 @@
 
 #include "base/bytes.h"
 #include "base/status.h"
+#include "replication/fork.h"
 #include "replication/project_rows.h"
 
 namespace syncline {
@@ -123,12 +124,11 @@ absl::Status StateIntake::HeldBack() const {
 }
 
 absl::Status StateIntake::CheckHistory(const StateHeader& header) const {
-  const auto fork = [](const std::string& what) {
-    return MakeStatus(absl::StatusCode::kAborted, what);
-  };
   const Origin& self = env_.state.self();
   if (header.frontier.CounterOf(self) > env_.log.frontier().CounterOf(self)) {
-    return fork("this node was set back: the state has more of its entries");
+    return MakeStatus(
+        absl::StatusCode::kAborted,
+        "this node was set back: the state has more of its entries");
   }
   std::size_t looked_up = 0;
   for (const auto& [dot, hash, signature] : header.chains) {
@@ -140,8 +140,10 @@ absl::Status StateIntake::CheckHistory(const StateHeader& header) const {
     if (absl::IsNotFound(mine.status())) continue;
     SYNCLINE_RETURN_IF_ERROR(mine.status());
     if (*mine != hash) {
-      return fork("fork: the history of origin " + dot.origin.ToHex() +
-                  " differs at or before " + std::to_string(dot.counter));
+      return ForkStatus(dot.origin, "fork: the history of origin " +
+                                        dot.origin.ToHex() +
+                                        " differs at or before " +
+                                        std::to_string(dot.counter));
     }
   }
   return absl::OkStatus();

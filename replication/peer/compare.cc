@@ -11,8 +11,8 @@
 namespace syncline {
 namespace {
 
-Stop Fence(std::string detail) {
-  return {Stop::Reason::kFence, std::move(detail)};
+Stop Fence(std::string detail, std::optional<Origin> about = {}) {
+  return {Stop::Reason::kFence, std::move(detail), about};
 }
 
 // Nothing if the position does not tell, which breaks the protocol.
@@ -117,7 +117,8 @@ absl::StatusOr<std::optional<Contradiction>> FindHeldStill(
   for (const ChainHead& head : theirs.chains) {
     SYNCLINE_ASSIGN_OR_RETURN(const bool given_up, replica.GaveUp(head));
     if (given_up)
-      return Contradiction{Fence(GivenUpText(head.dot)), std::nullopt};
+      return Contradiction{Fence(GivenUpText(head.dot), head.dot.origin),
+                           std::nullopt};
   }
   return std::nullopt;
 }
@@ -135,8 +136,9 @@ absl::StatusOr<std::optional<Contradiction>> FindGivenUp(
     if (*ours != *settled.given_up) continue;
     Contradiction found{
         Fence("fork: its device has given up what is held here of origin " +
-              origin.ToHex() + " from " +
-              std::to_string(settled.first().counter) + " on"),
+                  origin.ToHex() + " from " +
+                  std::to_string(settled.first().counter) + " on",
+              origin),
         std::nullopt};
     if (GivesWay(replica, peer, origin, theirs.settled))
       found.give_up = settled.first();
@@ -149,12 +151,11 @@ absl::StatusOr<std::optional<Contradiction>> FindGivenUp(
 // about it, it is a former one of this device's that was named, or its device
 // has settled one.
 bool IsOpen(Replica& replica, const Counterpart& peer, const Origin& origin,
-            const Position& theirs, std::string_view fence) {
+            const Position& theirs, const std::optional<Origin>& fence) {
   if (replica.InDoubt(origin)) return true;
   if (!replica.IsOwn(origin))
     return GivesWay(replica, peer, origin, theirs.settled);
-  return origin != replica.identity().self &&
-         fence.find(origin.ToHex()) != std::string_view::npos;
+  return origin != replica.identity().self && fence == origin;
 }
 
 // Whether this node cannot tell if `head` of the peer at `theirs` is of the
@@ -179,7 +180,7 @@ absl::StatusOr<bool> IsUnproven(const AppendLog& log, const ChainHead& head,
 // it did.
 absl::StatusOr<std::optional<Contradiction>> FindUnproven(
     Replica& replica, const Counterpart& peer, const Position& theirs,
-    Asked asked, std::string_view fence) {
+    Asked asked, const std::optional<Origin>& fence) {
   const bool again = asked == Asked::kAgain;
   for (const ChainHead& head : theirs.chains) {
     const Origin& origin = head.dot.origin;
@@ -191,7 +192,8 @@ absl::StatusOr<std::optional<Contradiction>> FindUnproven(
     if (!unproven) continue;
     Contradiction found{
         Fence("fork: it cannot be told whether the history of origin " +
-              origin.ToHex() + " is the same, as logs were truncated"),
+                  origin.ToHex() + " is the same, as logs were truncated",
+              origin),
         std::nullopt};
     const std::uint64_t ours = replica.log().frontier().CounterOf(origin);
     if (GivesWay(replica, peer, origin, theirs.settled))
@@ -227,7 +229,7 @@ absl::StatusOr<Position> PositionOf(Replica& replica, const Counterpart& peer) {
 
 absl::StatusOr<std::optional<Contradiction>> FindContradiction(
     Replica& replica, const Counterpart& peer, const Position& ours,
-    const Position& theirs, Asked asked, std::string_view fence) {
+    const Position& theirs, Asked asked, const std::optional<Origin>& fence) {
   std::optional<Contradiction> found =
       FindSetBack(replica, peer, ours, theirs, asked);
   if (found) return found;
@@ -242,7 +244,8 @@ absl::StatusOr<std::optional<Contradiction>> FindContradiction(
     const Origin& origin = head.dot.origin;
     found = Contradiction{
         Fence("fork: the history of origin " + origin.ToHex() +
-              " differs at or before " + std::to_string(head.dot.counter)),
+                  " differs at or before " + std::to_string(head.dot.counter),
+              origin),
         std::nullopt};
     if (GivesWay(replica, peer, origin, theirs.settled))
       found->give_up = head.dot;

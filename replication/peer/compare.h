@@ -3,7 +3,6 @@
 #include <cstdint>
 #include <optional>
 #include <string>
-#include <string_view>
 
 #include "absl/status/statusor.h"
 #include "clock/origin.h"
@@ -45,12 +44,13 @@ struct Contradiction {
 
 // What stands between a node at `ours` and `peer` at `theirs`: histories that
 // contradict each other (kFence), or equal frontiers with unequal states
-// (kDiverged). Nothing if they may go on. `fence`: if kAgain, what was said
-// when the fork was found; it names the origin.
+// (kDiverged). Nothing if they may go on. `fence`: if kAgain, whose history
+// is contradicted, as far as who found the fork said so.
 //   other  the log cannot be read
 absl::StatusOr<std::optional<Contradiction>> FindContradiction(
     Replica& replica, const Counterpart& peer, const Position& ours,
-    const Position& theirs, Asked asked, std::string_view fence = {});
+    const Position& theirs, Asked asked,
+    const std::optional<Origin>& fence = {});
 
 // Whether `log` still holds all that a peer at `frontier` lacks.
 bool CanServe(const AppendLog& log, const VersionVector& frontier);

@@ -213,6 +213,7 @@ void EncodeStop(const Stop& stop, wire::Stop::Builder out) {
       break;
   }
   out.setDetail(TextOf(stop.detail));
+  if (stop.origin) out.setOrigin(DataOf(stop.origin->view()));
 }
 
 Stop DecodeStop(wire::Stop::Reader in) {
@@ -222,7 +223,7 @@ Stop DecodeStop(wire::Stop::Reader in) {
     case wire::Stop::NOT_SHARED:
       return {Reason::kNotShared, detail};
     case wire::Stop::FENCE:
-      return {Reason::kFence, detail};
+      return {Reason::kFence, detail, Origin::FromBytes(View(in.getOrigin()))};
     case wire::Stop::DIVERGED:
       return {Reason::kDiverged, detail};
     case wire::Stop::TRUNCATED:

@@ -62,6 +62,8 @@ struct Stop {
   };
   Reason reason = Reason::kFailed;
   std::string detail;
+  // Of a kFence: whose history is contradicted, if it is of one.
+  std::optional<Origin> origin = {};
 };
 
 using CompareAnswer = std::variant<Position, Stop>;

@@ -193,7 +193,8 @@ void ProjectLink::OnState(const PullState& state) {
   if (absl::IsInvalidArgument(taken))
     return env_.broken(Annotate(taken, "the peer is broken"));
   if (absl::IsAborted(taken)) {
-    return Rest({Stop::Reason::kFence, std::string(FromAbsl(taken.message()))},
+    return Rest({Stop::Reason::kFence, std::string(FromAbsl(taken.message())),
+                 ForkedOrigin(taken)},
                 false);
   }
   if (!taken.ok()) return Rest(OwnFailure(taken), false);

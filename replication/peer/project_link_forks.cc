@@ -39,7 +39,7 @@ void ProjectLink::AskWhoGivesWay() {
         if (theirs == nullptr) return;
         const absl::StatusOr<std::optional<Contradiction>> found =
             FindContradiction(replica_, env_.counterpart, ours, *theirs,
-                              Asked::kAgain, fenced_->detail);
+                              Asked::kAgain, fenced_->origin);
         if (found.ok() && *found) Contradict(**found);
         if (found.ok() && !*found) AskWhatIsDisputed(*theirs);
       }));

@@ -147,7 +147,8 @@ void SegmentReceiver::Fail(const absl::Status& status) {
   if (health.ok()) {
     // Our store is well: the codes of CheckSegment are about the peer.
     if (absl::IsAborted(status)) {
-      return StopWith({Stop::Reason::kFence, Text(status)});
+      return StopWith(
+          {Stop::Reason::kFence, Text(status), ForkedOrigin(status)});
     }
     if (absl::IsInvalidArgument(status) || absl::IsDataLoss(status))
       return Break(Text(status));

@@ -222,12 +222,13 @@ TEST_CASE(
   CHECK_FALSE(compared.Judge(compared.Ours(), theirs, Asked::kByUs));
   // If it is what the peer means.
   const Counterpart them = Compared::Of(compared.them);
-  for (const std::string& fence : {std::string("another"), old.ToHex()}) {
+  const Origin another = Origin::Random(*std::make_unique<SystemRandom>());
+  for (const Origin& fence : {another, old}) {
     const auto found =
         FindContradiction(*compared.us.rig(), them, compared.Ours(), theirs,
-                          Asked::kAgain, "fork: " + fence);
+                          Asked::kAgain, fence);
     REQUIRE(found.ok());
-    REQUIRE(found->has_value() == (fence != "another"));
+    REQUIRE(found->has_value() == (fence == old));
     if (*found) CHECK((*found)->give_up == Dot{old, 3});
   }
 }

@@ -293,7 +293,9 @@ TEST_CASE("rebuild: what was given up does not come in again",
   REQUIRE(forked.RebuildCopy().ok());
   // One who followed the copy still has it.
   const auto wrong = c.Missing(forked.copy->log().frontier());
-  CHECK(absl::IsAborted(forked.copy.Ingest(wrong).status()));
+  const absl::Status refused = forked.copy.Ingest(wrong).status();
+  CHECK(absl::IsAborted(refused));
+  CHECK(ForkedOrigin(refused) == forked.TheFork().origin);
   CHECK(forked.copy->health().ok());
   CHECK(forked.copy->log().frontier().CounterOf(forked.TheFork().origin) == 2);
   forked.RequireEqual();

@@ -297,13 +297,17 @@ TEST_CASE("state_transfer: a state of another history is refused",
   b.PullFrom(a);
   StateHeader fork = (*PinOf(b))->header();
   fork.chains[0].hash = Sha256("another");
-  CHECK(absl::IsAborted(b->intake().Offer(fork, "", "peer")));
+  const absl::Status refused = b->intake().Offer(fork, "", "peer");
+  CHECK(absl::IsAborted(refused));
+  CHECK(ForkedOrigin(refused) == fork.chains[0].dot.origin);
   // More of a node's own entries than it has: it was set back.
   b.Put("own", "x");
   a.PullFrom(b);
   ReplicaRig lost(io, stores[2], "b");
-  CHECK(
-      absl::IsAborted(lost->intake().Offer((*PinOf(a))->header(), "", "peer")));
+  const absl::Status set_back =
+      lost->intake().Offer((*PinOf(a))->header(), "", "peer");
+  CHECK(absl::IsAborted(set_back));
+  CHECK_FALSE(ForkedOrigin(set_back));
 }
 
 // `a` wrote, `b` relays: to one who gets a state of it.
