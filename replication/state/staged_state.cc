@@ -172,8 +172,8 @@ absl::StatusOr<StatePart> StagedJoin::Next(std::size_t max) {
 
 absl::Status StagedJoin::Step(std::size_t max, StatePart& part) {
   switch (phase_) {
-    case Phase::kDeadFiles:
-      return ScanDead(/*directories=*/false, max, part);
+    case Phase::kDead:
+      return ScanDead(max, part);
     case Phase::kDirectories:
       return ScanDirectories(max, part);
     case Phase::kFiles:
@@ -182,8 +182,6 @@ absl::Status StagedJoin::Step(std::size_t max, StatePart& part) {
       return ScanDocs(max, part);
     case Phase::kDeadDocs:
       return ScanDeadDocs(max, part);
-    case Phase::kFindDeadDirectories:
-      return ScanDead(/*directories=*/true, max, part);
     case Phase::kDeadDirectories:
       TakeDeadDirectories(max, part);
       return absl::OkStatus();
@@ -193,8 +191,7 @@ absl::Status StagedJoin::Step(std::size_t max, StatePart& part) {
   return absl::OkStatus();
 }
 
-absl::Status StagedJoin::ScanDead(bool directories, std::size_t max,
-                                  StatePart& part) {
+absl::Status StagedJoin::ScanDead(std::size_t max, StatePart& part) {
   Rows mine(store_, keys_.AllItems(), at_);
   Rows staged(store_, StagedPrefix(project_, kItemPart), at_);
   std::size_t looked_at = 0;
@@ -205,11 +202,11 @@ absl::Status StagedJoin::ScanDead(bool directories, std::size_t max,
     at_ = mine.rest();
     const std::optional<ItemId> item = ParseItemKey(at_);
     if (!item) return DataLoss("causal state: malformed key of an item");
-    if (item->IsDirectory() != directories || staged.Reach(at_)) continue;
+    if (staged.Reach(at_)) continue;
     const auto heads = DecodeItemHeads(mine.value());
     if (!heads) return DataLoss("causal state: malformed heads of an item");
     if (!HasDead(*heads)) continue;
-    if (!directories) {
+    if (!item->IsDirectory()) {
       part.items.push_back({*item, {}});
       continue;
     }
@@ -218,10 +215,8 @@ absl::Status StagedJoin::ScanDead(bool directories, std::size_t max,
   }
   SYNCLINE_RETURN_IF_ERROR(mine.status());
   SYNCLINE_RETURN_IF_ERROR(staged.status());
-  Enter(directories ? Phase::kDeadDirectories : Phase::kDirectories);
-  if (directories) {
-    std::sort(dead_directories_.begin(), dead_directories_.end());
-  }
+  std::sort(dead_directories_.begin(), dead_directories_.end());
+  Enter(Phase::kDirectories);
   return absl::OkStatus();
 }
 
@@ -313,7 +308,7 @@ absl::Status StagedJoin::ScanDeadDocs(std::size_t max, StatePart& part) {
   }
   SYNCLINE_RETURN_IF_ERROR(mine.status());
   SYNCLINE_RETURN_IF_ERROR(staged.status());
-  Enter(Phase::kFindDeadDirectories);
+  Enter(Phase::kDeadDirectories);
   return absl::OkStatus();
 }
 

@@ -70,19 +70,20 @@ class StagedJoin {
 
  private:
   enum class Phase : std::uint8_t {
-    kDeadFiles,
+    kDead,
     kDirectories,
     kFiles,
     kDocs,
     kDeadDocs,
-    kFindDeadDirectories,
     kDeadDirectories,
     kEnd,
   };
 
   absl::Status Step(std::size_t max, StatePart& part);
-  // My items that are not staged, with heads that they have seen die.
-  absl::Status ScanDead(bool directories, std::size_t max, StatePart& part);
+  // My items that are not staged, with heads that they have seen die: files
+  // at once, directories are kept for the end. What is joined in between does
+  // not touch them.
+  absl::Status ScanDead(std::size_t max, StatePart& part);
   absl::Status ScanDirectories(std::size_t max, StatePart& part);
   absl::Status ScanFiles(std::size_t max, StatePart& part);
   absl::Status ScanDocs(std::size_t max, StatePart& part);
@@ -96,7 +97,7 @@ class StagedJoin {
   const ProjectNumber project_;
   const VersionVector& theirs_;
   const RowKeys keys_;
-  Phase phase_ = Phase::kDeadFiles;
+  Phase phase_ = Phase::kDead;
   std::string at_;  // Behind the prefix of the phase; "" at its start.
   // Depth downwards, item.
   std::vector<std::pair<std::uint32_t, ItemId>> dead_directories_;
