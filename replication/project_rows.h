@@ -14,7 +14,7 @@ enum class ProjectRow : char {
   kSettled = 'g',  // Origin whose fork was given up here -> varint counter up
                    // to which both sides were the same, chain hash (32) behind
                    // the first entry of what was given up, if anything.
-  kDoubt = 'q',    // Origin of this device that is in doubt
+  kDoubt = 'q',    // Origin that others may hold another history of
                    // (Replica::Doubt()) -> nothing.
   kGivenUp = 'u',  // Origin and counter (u64) of an entry of such a fork that
                    // was given up -> the chain hash behind it.

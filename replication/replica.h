@@ -206,10 +206,10 @@ class Replica {
   // Whether `head` is of such a history, and not of the one that stayed.
   [[nodiscard]] absl::StatusOr<bool> GaveUp(const ChainHead& head) const;
 
-  // Others may hold other entries under the names of `origin`, one of this
-  // device's: until that fork is settled, whoever has more of it than this node
-  // is a contradiction, even if nobody can tell any more where they part.
-  // Durable when it returns, so before TakeOrigin().
+  // Others may hold other entries under the names of `origin`. Until that fork
+  // is settled: of this device's own, whoever has more of it than this node is
+  // a contradiction; of any, nobody goes on where the two cannot be compared.
+  // Blocks; durable when it returns, so before TakeOrigin().
   //   other  the store cannot be written: as after any such failure
   absl::Status Doubt(const Origin& origin);
   [[nodiscard]] bool InDoubt(const Origin& origin) const;

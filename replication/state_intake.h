@@ -131,7 +131,6 @@ class StateIntake {
   void Await(Done done);
 
  private:
-  std::uint64_t states_ = 0;
   enum class Phase : std::uint8_t { kNone, kStaging, kWhole, kInstalling };
 
   [[nodiscard]] absl::Status CheckHistory(const StateHeader& header) const;
@@ -158,6 +157,7 @@ class StateIntake {
   StageProgress progress_;
   std::int64_t touched_ms_ = 0;  // When a piece came; steady clock.
   std::uint64_t arrival_ = 0;    // Of what is being installed.
+  std::uint64_t states_ = 0;
   std::optional<JoinCensus> census_;
   std::optional<Held> held_;
   bool accepted_ = false;
