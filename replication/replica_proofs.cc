@@ -140,7 +140,7 @@ absl::Status Replica::SettleAsIs(const Fork& fork) {
       std::min(fork.counter, impl_->log->frontier().CounterOf(fork.origin));
   WriteBatch rows;
   Settle(impl_->identity.number, settled, rows);
-  // Not that all others have it.
+  // It stays in doubt: others may hold the other history still.
   PutDoubt(impl_->identity.number, fork.origin, rows);
   SYNCLINE_RETURN_IF_ERROR(impl_->env.store.Write(rows, true));
   impl_->settled.push_back(settled);

@@ -13,6 +13,7 @@ struct Compared {
   PeerWorld world;
   PeerNode us{world, "alpha"};
   PeerNode them{world, "beta"};
+  SystemRandom random;
 
   Compared() {
     us.rig().Put("one", "1");
@@ -23,6 +24,13 @@ struct Compared {
   }
   static Counterpart Of(PeerNode& node) {
     return {node.self().origin, node.self().identity.public_key()};
+  }
+  // Of this side; gives the one that it had.
+  Origin TakeAnotherOrigin() {
+    const Origin old = us.self().origin;
+    us.self_.origin = Origin::Random(random);
+    us.rig()->TakeOrigin(us.self_.origin);
+    return old;
   }
   Position Ours() { return *PositionOf(*us.rig(), Of(them)); }
   Position Theirs() { return *PositionOf(*them.rig(), Of(us)); }
@@ -171,9 +179,7 @@ TEST_CASE("compare: who still holds what was given up here is a fence",
 TEST_CASE("compare: what a device wrote under former origins counts too",
           "[peer][fault]") {
   Compared compared;
-  const Origin old = compared.us.self().origin;
-  compared.us.self_.origin = Origin::Random(*std::make_unique<SystemRandom>());
-  compared.us.rig()->TakeOrigin(compared.us.self_.origin);
+  const Origin old = compared.TakeAnotherOrigin();
   Position theirs = compared.Theirs();
   CHECK(theirs.chains.size() == 3);
   HeadOf(theirs, old).hash.bytes[7] ^= 1;
@@ -191,8 +197,7 @@ TEST_CASE("compare: a former origin in doubt stays a fence until it is settled",
   Compared compared;
   const Origin old = compared.us.self().origin;
   REQUIRE(compared.us.rig()->Doubt(old).ok());
-  compared.us.self_.origin = Origin::Random(*std::make_unique<SystemRandom>());
-  compared.us.rig()->TakeOrigin(compared.us.self_.origin);
+  compared.TakeAnotherOrigin();
   const Asked asked = GENERATE(Asked::kByUs, Asked::kByThem);
   Position theirs = compared.Theirs();
   CHECK_FALSE(compared.Judge(compared.Ours(), theirs, asked));
@@ -214,15 +219,13 @@ TEST_CASE(
     "compare: whose origin it is gives way to a fork that only others see",
     "[peer][fault]") {
   Compared compared;
-  const Origin old = compared.us.self().origin;
-  compared.us.self_.origin = Origin::Random(*std::make_unique<SystemRandom>());
-  compared.us.rig()->TakeOrigin(compared.us.self_.origin);
+  const Origin old = compared.TakeAnotherOrigin();
   Position theirs = compared.Theirs();
   HeadOf(theirs, old).dot.counter = 3;
   CHECK_FALSE(compared.Judge(compared.Ours(), theirs, Asked::kByUs));
   // If it is what the peer means.
   const Counterpart them = Compared::Of(compared.them);
-  const Origin another = Origin::Random(*std::make_unique<SystemRandom>());
+  const Origin another = Origin::Random(compared.random);
   for (const Origin& fence : {another, old}) {
     const auto found =
         FindContradiction(*compared.us.rig(), them, compared.Ours(), theirs,

@@ -11,7 +11,6 @@
 #include "replication/state_intake.h"
 #include "tests/state/feed_fold.h"
 #include "tests/testing/faulty_store.h"
-#include "tests/testing/manual_timers.h"
 #include "tests/testing/replica_rig.h"
 #include "tests/testing/state_steps.h"
 
@@ -24,7 +23,6 @@ using testing::Await;
 using testing::FaultyStore;
 using testing::FeedFold;
 using testing::Join;
-using testing::ManualTimers;
 using testing::PinOf;
 using testing::ReplicaRig;
 using testing::Stage;
@@ -227,26 +225,6 @@ TEST_CASE("state_transfer: a pin does not move and does not stay",
   REQUIRE(other.ok());
   CHECK((*other)->header().id != id);
   CHECK((*other)->header().frontier == a->log().frontier());
-}
-
-TEST_CASE("state_transfer: a pin that nobody asks for goes", "[replication]") {
-  ManualTimers timers;
-  boost::asio::io_context io;
-  MemoryStore store;
-  ReplicaRig a(io, store, "a", {}, timers.Maker());
-  Fill(a, 10);
-  std::weak_ptr<const PinnedState> first = *PinOf(a);
-  a.time().now_ms += StatePins::kAgeMaxMs / 2;
-  a.Put("later", "x");
-  std::weak_ptr<const PinnedState> second = *PinOf(a);
-  a.time().now_ms += StatePins::kAgeMaxMs / 2;
-  timers.Fire();
-  CHECK(first.expired());
-  CHECK_FALSE(second.expired());
-  a.time().now_ms += StatePins::kAgeMaxMs / 2;
-  timers.Fire();
-  CHECK(second.expired());
-  CHECK_FALSE(timers.waiting());
 }
 
 TEST_CASE("state_transfer: pieces that are no state are refused",
