@@ -209,7 +209,7 @@ class Replica {
   // Others may hold other entries under the names of `origin`. Until that fork
   // is settled: of this device's own, whoever has more of it than this node is
   // a contradiction; of any, nobody goes on where the two cannot be compared.
-  // Blocks; durable when it returns, so before TakeOrigin().
+  // Durable with what is synced next, so before another origin is taken.
   //   other  the store cannot be written: as after any such failure
   absl::Status Doubt(const Origin& origin);
   [[nodiscard]] bool InDoubt(const Origin& origin) const;

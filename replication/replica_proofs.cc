@@ -124,7 +124,7 @@ absl::StatusOr<bool> Replica::GaveUp(const ChainHead& head) const {
 absl::Status Replica::Doubt(const Origin& origin) {
   WriteBatch rows;
   PutDoubt(impl_->identity.number, origin, rows);
-  SYNCLINE_RETURN_IF_ERROR(impl_->env.store.Write(rows, true));
+  SYNCLINE_RETURN_IF_ERROR(impl_->env.store.Write(rows, false));
   impl_->doubted[origin];
   return absl::OkStatus();
 }
