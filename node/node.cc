@@ -4,6 +4,7 @@
 
 #include "base/status.h"
 #include "node/control_socket.h"
+#include "node/node_calls.h"
 #include "node/node_core.h"
 #include "node/node_feed.h"
 
@@ -42,43 +43,38 @@ absl::Status Node::ServeControl() {
 }
 
 Starter<absl::Status> Node::Closer() {
-  return [weak = std::weak_ptr<NodeCore>(core_),
-          control = control_](std::function<void(absl::Status)> done) {
-    const std::shared_ptr<NodeCore> core = weak.lock();
-    if (!core || core->closing()) return done(Closed());
-    control->reset();
-    core->Close(std::move(done));
-  };
+  return OnNode<absl::Status>(
+      core_, [control = control_](NodeCore& core, const StatusCallback& done) {
+        control->reset();
+        core.Close(done);
+      });
 }
 
 Starter<absl::StatusOr<Project>> Node::Creator(std::string name) {
-  return [io = &io_, weak = std::weak_ptr<NodeCore>(core_),
-          name = std::move(name)](Callback<Project> done) {
-    const std::shared_ptr<NodeCore> core = weak.lock();
-    if (!core || core->closing()) return done(Closed());
-    core->CreateProject(name,
-                        [io, weak, name, done](const absl::Status& status) {
-                          if (!status.ok()) return done(status);
-                          done(Project(*io, weak, name));
-                        });
-  };
+  return OnNode<absl::StatusOr<Project>>(
+      core_, [project = this->project(name)](NodeCore& core,
+                                             const Callback<Project>& done) {
+        core.CreateProject(project.name(),
+                           [project, done](const absl::Status& status) {
+                             if (!status.ok()) return done(status);
+                             done(project);
+                           });
+      });
 }
 
 Starter<absl::Status> Node::Remover(std::string name) {
-  return [weak = std::weak_ptr<NodeCore>(core_),
-          name = std::move(name)](std::function<void(absl::Status)> done) {
-    const std::shared_ptr<NodeCore> core = weak.lock();
-    if (!core || core->closing()) return done(Closed());
-    core->RemoveProject(name, std::move(done));
-  };
+  return OnNode<absl::Status>(
+      core_,
+      [name = std::move(name)](NodeCore& core, const StatusCallback& done) {
+        core.RemoveProject(name, done);
+      });
 }
 
 Starter<absl::StatusOr<NodeReport>> Node::StatusReader() {
-  return [weak = std::weak_ptr<NodeCore>(core_)](Callback<NodeReport> done) {
-    const std::shared_ptr<NodeCore> core = weak.lock();
-    if (!core || core->closing()) return done(Closed());
-    core->Report({}, true, std::move(done));
-  };
+  return OnNode<absl::StatusOr<NodeReport>>(
+      core_, [](NodeCore& core, const Callback<NodeReport>& done) {
+        core.Report({}, true, done);
+      });
 }
 
 std::unique_ptr<FeedSubscription> Node::Subscribe(

@@ -43,6 +43,8 @@ class ControlSocket;
 // acknowledged is on the disk, closed before or not.
 class Node {
  public:
+  class Devices;  // node/node_devices.h
+
   // Opens the node in `options.home`, making it if that is asked for. Blocks
   // on the disk.
   //   kNotFound            no such home, and not to be made
@@ -114,6 +116,9 @@ class Node {
   // answer kNotFound then. kNodeScope (node/node_scope.h) is always there. Must
   // not outlive the io_context.
   [[nodiscard]] Project project(std::string name) const;
+
+  // Who it shares projects with. Must not outlive the io_context.
+  [[nodiscard]] Devices devices() const;
 
   // Base32 groups of the hash of the device's public key.
   [[nodiscard]] std::string device_id() const;

@@ -5,9 +5,9 @@
 
 #include "base/status.h"
 #include "node/log_stream.h"
+#include "node/node_calls.h"
 #include "node/node_core.h"
 #include "node/node_feed.h"
-#include "node/project_calls.h"
 #include "node/project_conflicts.h"
 #include "node/project_documents.h"
 #include "node/project_files.h"

@@ -4,7 +4,7 @@
 
 #include "node/conflict_detail.h"
 #include "node/conflict_ops.h"
-#include "node/project_calls.h"
+#include "node/node_calls.h"
 #include "node/strategy_ops.h"
 
 namespace syncline {

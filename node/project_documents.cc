@@ -3,7 +3,7 @@
 #include <utility>
 
 #include "node/document_ops.h"
-#include "node/project_calls.h"
+#include "node/node_calls.h"
 
 namespace syncline {
 

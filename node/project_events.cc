@@ -4,7 +4,7 @@
 
 #include "base/status.h"
 #include "node/event_ops.h"
-#include "node/project_calls.h"
+#include "node/node_calls.h"
 
 namespace syncline {
 namespace {

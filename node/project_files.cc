@@ -8,7 +8,7 @@
 #include "node/content_source.h"
 #include "node/file_ops.h"
 #include "node/file_writer.h"
-#include "node/project_calls.h"
+#include "node/node_calls.h"
 
 namespace syncline {
 namespace {

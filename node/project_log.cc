@@ -3,8 +3,8 @@
 #include <utility>
 
 #include "node/log_keeper.h"
+#include "node/node_calls.h"
 #include "node/node_core.h"
-#include "node/project_calls.h"
 
 namespace syncline {
 namespace {
