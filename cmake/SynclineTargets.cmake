@@ -1,10 +1,13 @@
 # Compiler settings shared by everything we build.
 add_library(syncline_options INTERFACE)
-target_include_directories(syncline_options INTERFACE ${PROJECT_SOURCE_DIR})
-target_compile_options(syncline_options INTERFACE
-  -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion
+target_include_directories(syncline_options INTERFACE
+  $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}>)
+set(warnings -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion
   $<$<CXX_COMPILER_ID:Clang>:-Wthread-safety>
   $<$<BOOL:${SYNCLINE_WERROR}>:-Werror>)
+target_compile_options(syncline_options INTERFACE
+  $<BUILD_INTERFACE:${warnings}>)
+target_compile_features(syncline_options INTERFACE cxx_std_20)
 target_compile_definitions(syncline_options INTERFACE
   BOOST_ASIO_NO_DEPRECATED)
 if(SYNCLINE_SANITIZE)

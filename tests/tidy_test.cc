@@ -43,7 +43,7 @@ const std::vector<Source>& Sources() {
   static const std::vector<Source> kSources = [] {
     std::vector<Source> sources;
     const fs::path root = SYNCLINE_SOURCE_DIR;
-    std::vector<std::string> folders = {"tests", "bench"};
+    std::vector<std::string> folders = {"tests", "bench", "examples"};
     for (const auto& [folder, below] : Tower()) folders.push_back(folder);
     for (const std::string& folder : folders) {
       for (const auto& file : fs::recursive_directory_iterator(root / folder)) {
