@@ -140,6 +140,8 @@ absl::StatusOr<std::optional<Contradiction>> FindGivenUp(
                   std::to_string(settled.first().counter) + " on",
               origin),
         std::nullopt};
+    // The hash speaks for all before it, of which the owner kept these.
+    found.equal = settled.fork.counter;
     if (GivesWay(replica, peer, origin, theirs.settled))
       found.give_up = settled.first();
     return found;

@@ -38,6 +38,8 @@ struct Contradiction {
   // back, and where the owner of an origin has settled what it holds. The
   // owner of an origin gives way to everybody until he has.
   std::optional<Dot> give_up;
+  // Up to here they are known to hold the same entries of that origin.
+  std::uint64_t equal = 0;
   // Set if it is about an origin of neither: its entries are in doubt then.
   std::optional<Origin> disputed = {};
 };

@@ -29,11 +29,13 @@ std::vector<std::uint64_t> Between(std::uint64_t low, std::uint64_t high) {
 }  // namespace
 
 ForkSearch::ForkSearch(const AppendLog& log, PeerCalls& peer,
-                       const ProjectId& project, const Dot& differs, Done done)
+                       const ProjectId& project, const Dot& differs,
+                       std::uint64_t equal, Done done)
     : log_(log),
       peer_(peer),
       project_(project),
       origin_(differs.origin),
+      equal_(equal),
       differs_(differs.counter),
       done_(std::move(done)) {}
 

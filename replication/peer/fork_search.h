@@ -20,14 +20,15 @@ class AppendLog;
 // Loop-bound.
 class ForkSearch {
  public:
-  // Called once, in a turn of its own; may destroy the search.
+  // Called once, maybe by Start(); may destroy the search.
   //   kFailedPrecondition  truncated on one of the sides: it cannot be told
   //   other                the peer, or the log, did not answer
   using Done = std::function<void(absl::StatusOr<Fork>)>;
 
-  // Borrows both. `differs`: an entry that they do not both hold.
+  // Borrows both. `differs`: an entry that they do not both hold. They do hold
+  // those up to `equal`: nothing is asked if these meet.
   ForkSearch(const AppendLog& log, PeerCalls& peer, const ProjectId& project,
-             const Dot& differs, Done done);
+             const Dot& differs, std::uint64_t equal, Done done);
   void Start() { Ask(); }
   [[nodiscard]] const Origin& origin() const { return origin_; }
 
@@ -41,7 +42,7 @@ class ForkSearch {
   PeerCalls& peer_;
   const ProjectId project_;
   const Origin origin_;
-  std::uint64_t equal_ = 0;
+  std::uint64_t equal_;
   std::uint64_t differs_;
   Done done_;
   Alive alive_;

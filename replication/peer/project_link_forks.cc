@@ -77,6 +77,7 @@ void ProjectLink::Contradict(const Contradiction& found) {
   if (!found.give_up) return;
   search_ = std::make_unique<ForkSearch>(
       replica_.log(), env_.peer, replica_.identity().project, *found.give_up,
+      found.equal,
       [this](const absl::StatusOr<Fork>& fork) { OnSearched(fork); });
   search_->Start();
 }

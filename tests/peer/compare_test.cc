@@ -144,11 +144,27 @@ TEST_CASE("compare: who holds what its device has given up gives way",
   REQUIRE(found);
   CHECK(found->stop.reason == Stop::Reason::kFence);
   CHECK(found->give_up == Dot{old, 1});
+  CHECK(found->equal == 0);
   // Another history of it is not theirs to complain about.
   theirs.settled = {{{old, 0}, Sha256("other")}};
   CHECK_FALSE(compared.Judge(compared.Ours(), theirs, Asked::kByThem));
   theirs.settled = {{{old, 7}, *ours}};
   CHECK_FALSE(compared.Judge(compared.Ours(), theirs, Asked::kByThem));
+}
+
+// What the peer would say if it was asked could be damaged on the way.
+TEST_CASE("compare: where to begin is known from whoever has given it up",
+          "[peer][fault]") {
+  Compared compared;
+  compared.them.rig().Put("four", "4");
+  compared.us.rig().PullFrom(compared.them.rig());
+  Position theirs = compared.Theirs();
+  const Origin old = compared.them.self().origin;
+  theirs.settled = {{{old, 1}, *compared.us.rig()->log().ChainAt({old, 2})}};
+  const auto found = compared.Judge(compared.Ours(), theirs, Asked::kByThem);
+  REQUIRE(found);
+  CHECK(found->give_up == Dot{old, 2});
+  CHECK(found->equal == 1);
 }
 
 TEST_CASE("compare: who still holds what was given up here is a fence",
