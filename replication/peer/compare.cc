@@ -6,6 +6,7 @@
 
 #include "base/status.h"
 #include "log/append_log.h"
+#include "replication/chain_signature.h"
 #include "replication/replica.h"
 
 namespace syncline {
@@ -56,6 +57,29 @@ bool Has(const std::vector<SettledFork>& settled, const Origin& origin) {
       [&](const SettledFork& fork) { return fork.fork.origin == origin; });
 }
 
+// Whether `head` is the word of its origin's device: what the peer says of its
+// own, or what carries that device's signature. Nothing else makes a node give
+// up what it holds, or doubt it.
+bool IsProven(const Replica& replica, const Counterpart& peer,
+              const ChainHead& head) {
+  const Replica::Identity& own = replica.identity();
+  const Origin& origin = head.dot.origin;
+  const std::string device =
+      origin == own.self ? own.device_key : replica.DeviceOf(origin);
+  if (device == peer.device_key && device != own.device_key) return true;
+  return !device.empty() && IsSigned(device, own.project, head);
+}
+
+// Where a peer says without proof what contradicts this node: it may have one
+// the next time, when what it got last is durable there.
+Contradiction Unproven(const Origin& origin) {
+  return {{Stop::Reason::kFailed,
+           "the peer gives no proof yet for what it says of origin " +
+               origin.ToHex(),
+           origin},
+          std::nullopt};
+}
+
 // Whether this node gives up what it holds of `origin` where `peer` holds
 // something else.
 bool GivesWay(Replica& replica, const Counterpart& peer, const Origin& origin,
@@ -69,6 +93,7 @@ bool GivesWay(Replica& replica, const Counterpart& peer, const Origin& origin,
 
 // An origin of this node's that the peer has more of than it.
 std::optional<Contradiction> FindOwnSetBack(Replica& replica,
+                                            const Counterpart& peer,
                                             const Position& theirs) {
   const Origin& self = replica.identity().self;
   for (const ChainHead& head : theirs.chains) {
@@ -78,6 +103,7 @@ std::optional<Contradiction> FindOwnSetBack(Replica& replica,
     if (origin != self && !doubted) continue;
     const std::uint64_t own = replica.log().frontier().CounterOf(origin);
     if (head.dot.counter <= own) continue;
+    if (!IsProven(replica, peer, head)) return Unproven(origin);
     return Contradiction{
         Fence("this node was set back: its peer has " +
               std::to_string(head.dot.counter) + " of its entries, it has " +
@@ -92,7 +118,7 @@ std::optional<Contradiction> FindSetBack(Replica& replica,
                                          const Counterpart& peer,
                                          const Position& ours,
                                          const Position& theirs, Asked asked) {
-  std::optional<Contradiction> found = FindOwnSetBack(replica, theirs);
+  std::optional<Contradiction> found = FindOwnSetBack(replica, peer, theirs);
   if (found) return found;
   // An older position of theirs proves nothing: more may have come meanwhile,
   // by way of others.
@@ -128,7 +154,10 @@ absl::StatusOr<std::optional<Contradiction>> FindHeldStill(
 absl::StatusOr<std::optional<Contradiction>> FindGivenUp(
     Replica& replica, const Counterpart& peer, const Position& theirs) {
   for (const SettledFork& settled : theirs.settled) {
-    if (!settled.given_up) continue;
+    // Of its own it may say so, of nobody else's.
+    if (!settled.given_up ||
+        replica.DeviceOf(settled.fork.origin) != peer.device_key)
+      continue;
     const absl::StatusOr<Hash> ours = replica.log().ChainAt(settled.first());
     if (absl::IsNotFound(ours.status())) continue;
     SYNCLINE_RETURN_IF_ERROR(ours.status());
@@ -198,8 +227,10 @@ absl::StatusOr<std::optional<Contradiction>> FindUnproven(
               origin),
         std::nullopt};
     const std::uint64_t ours = replica.log().frontier().CounterOf(origin);
-    if (GivesWay(replica, peer, origin, theirs.settled))
+    if (GivesWay(replica, peer, origin, theirs.settled)) {
+      if (!IsProven(replica, peer, head)) return Unproven(origin);
       found.give_up = {origin, std::min(head.dot.counter, ours + 1)};
+    }
     if (found.give_up || !again) return found;
   }
   return std::nullopt;
@@ -219,6 +250,12 @@ absl::StatusOr<Position> PositionOf(Replica& replica, const Counterpart& peer) {
     const Dot dot{origin, log.durable_frontier().CounterOf(origin)};
     SYNCLINE_ASSIGN_OR_RETURN(const Hash hash, log.ChainAt(dot));
     position.chains.push_back({dot, hash});
+    // The peer takes this node's word for its own.
+    if (replica.IsOwn(origin)) continue;
+    SYNCLINE_ASSIGN_OR_RETURN(const std::optional<ChainHead> proof,
+                              replica.NewestHead(origin));
+    if (proof && proof->dot == dot && proof->hash == hash)
+      position.chains.back().signature = proof->signature;
   }
   position.truncated = log.truncated();
   position.log_id = log.id().bytes;
@@ -244,6 +281,7 @@ absl::StatusOr<std::optional<Contradiction>> FindContradiction(
                               Contradicts(replica.log(), head));
     if (!contradicts) continue;
     const Origin& origin = head.dot.origin;
+    if (!IsProven(replica, peer, head)) return Unproven(origin);
     found = Contradiction{
         Fence("fork: the history of origin " + origin.ToHex() +
                   " differs at or before " + std::to_string(head.dot.counter),

@@ -3,6 +3,7 @@
 #include <catch2/catch.hpp>
 
 #include "log/append_log.h"
+#include "replication/chain_signature.h"
 #include "replication/rebuild.h"
 #include "tests/peer/peer_rig.h"
 
@@ -40,6 +41,12 @@ struct Compared {
   }
 };
 
+// As the device of its origin would, if that wrote it.
+void Sign(const PeerNode& owner, ChainHead& head) {
+  head.signature =
+      *SignChain(owner.self().identity, PeerNode::TheProject(), head);
+}
+
 ChainHead& HeadOf(Position& position, const Origin& origin) {
   for (ChainHead& head : position.chains)
     if (head.dot.origin == origin) return head;
@@ -63,7 +70,9 @@ TEST_CASE("compare: a peer that has more of us than we have is a fence",
           "[peer][fault]") {
   Compared compared;
   Position theirs = compared.Theirs();
-  HeadOf(theirs, compared.us.self().origin).dot.counter += 1;
+  ChainHead& head = HeadOf(theirs, compared.us.self().origin);
+  head.dot.counter += 1;
+  Sign(compared.us, head);
   const Asked asked = GENERATE(Asked::kByUs, Asked::kByThem);
   const auto found = compared.Judge(compared.Ours(), theirs, asked);
   REQUIRE(found);
@@ -98,6 +107,7 @@ TEST_CASE("compare: a chain hash that differs is a fence", "[peer][fault]") {
     if (ours) head.dot.counter -= 1;
   }
   head.hash.bytes[7] ^= 1;
+  if (ours) Sign(compared.us, head);
   const auto found = compared.Judge(compared.Ours(), theirs, Asked::kByUs);
   REQUIRE(found);
   CHECK(found->stop.reason == Stop::Reason::kFence);
@@ -123,6 +133,7 @@ TEST_CASE("compare: who has settled what an origin wrote gives way to nobody",
   theirs = compared.Theirs();
   ChainHead& head = HeadOf(theirs, old);
   head.hash.bytes[7] ^= 1;
+  if (ours) Sign(owner, head);
   const auto found = compared.Judge(compared.Ours(), theirs, Asked::kByUs);
   REQUIRE(found);
   CHECK(found->stop.reason == Stop::Reason::kFence);
@@ -199,6 +210,7 @@ TEST_CASE("compare: what a device wrote under former origins counts too",
   Position theirs = compared.Theirs();
   CHECK(theirs.chains.size() == 3);
   HeadOf(theirs, old).hash.bytes[7] ^= 1;
+  Sign(compared.us, HeadOf(theirs, old));
   const auto found = compared.Judge(compared.Ours(), theirs, Asked::kByUs);
   REQUIRE(found);
   CHECK(found->give_up == Dot{old, 2});
@@ -218,6 +230,7 @@ TEST_CASE("compare: a former origin in doubt stays a fence until it is settled",
   Position theirs = compared.Theirs();
   CHECK_FALSE(compared.Judge(compared.Ours(), theirs, asked));
   HeadOf(theirs, old).dot.counter = 3;
+  Sign(compared.us, HeadOf(theirs, old));
   auto found = compared.Judge(compared.Ours(), theirs, asked);
   REQUIRE(found);
   CHECK(found->give_up == Dot{old, 3});
@@ -238,6 +251,7 @@ TEST_CASE(
   const Origin old = compared.TakeAnotherOrigin();
   Position theirs = compared.Theirs();
   HeadOf(theirs, old).dot.counter = 3;
+  Sign(compared.us, HeadOf(theirs, old));
   CHECK_FALSE(compared.Judge(compared.Ours(), theirs, Asked::kByUs));
   // If it is what the peer means.
   const Counterpart them = Compared::Of(compared.them);
@@ -263,12 +277,65 @@ TEST_CASE("compare: a history of a third origin that differs is a fence",
   const Asked asked = GENERATE(Asked::kByUs, Asked::kByThem);
   Position theirs = compared.Theirs();
   CHECK_FALSE(compared.Judge(compared.Ours(), theirs, asked));
-  HeadOf(theirs, third.self().origin).hash = Sha256("another");
+  ChainHead& head = HeadOf(theirs, third.self().origin);
+  CHECK_FALSE(head.signature.empty());  // It is passed on.
+  head.hash = Sha256("another");
+  Sign(third, head);
   const auto found = compared.Judge(compared.Ours(), theirs, asked);
   REQUIRE(found);
   CHECK(found->stop.reason == Stop::Reason::kFence);
   CHECK_FALSE(found->give_up);  // It is of neither.
   CHECK(found->disputed == third.self().origin);
+}
+
+// A peer that lies, or what it holds is not durable there yet.
+TEST_CASE("compare: what no device has signed is neither believed nor used",
+          "[peer][fault]") {
+  Compared compared;
+  PeerNode third(compared.world, "gamma");
+  third.rig().Put("four", "4");
+  compared.us.rig().PullFrom(third.rig());
+  compared.them.rig().PullFrom(third.rig());
+  const Asked asked = GENERATE(Asked::kByUs, Asked::kByThem);
+  const bool ours = GENERATE(true, false);
+  Position theirs = compared.Theirs();
+  ChainHead& head = HeadOf(theirs, (ours ? compared.us : third).self().origin);
+  SECTION("another hash") { head.hash = Sha256("another"); }
+  SECTION("more of this node's") {
+    if (!ours) return;
+    head.dot.counter = 3;
+  }
+  SECTION("more of what is in doubt, truncated there") {
+    if (!ours) return;
+    REQUIRE(compared.us.rig()->Doubt(head.dot.origin).ok());
+    theirs.truncated.Raise(head.dot.origin, 3);
+    head.dot.counter = 3;
+  }
+  SECTION("signed by the peer") {
+    head.hash = Sha256("another");
+    Sign(compared.them, head);
+  }
+  const auto found = compared.Judge(compared.Ours(), theirs, asked);
+  REQUIRE(found);
+  CHECK(found->stop.reason == Stop::Reason::kFailed);  // Tried again.
+  CHECK_FALSE(found->give_up);
+  CHECK_FALSE(found->disputed);
+}
+
+TEST_CASE("compare: a peer gives up nothing in others' names",
+          "[peer][fault]") {
+  Compared compared;
+  PeerNode third(compared.world, "gamma");
+  third.rig().Put("four", "4");
+  compared.us.rig().PullFrom(third.rig());
+  compared.them.rig().PullFrom(third.rig());
+  Position theirs = compared.Theirs();
+  for (const PeerNode* const node : {&compared.us, &third}) {
+    const Origin origin = node->self().origin;
+    theirs.settled = {
+        {{origin, 0}, *compared.us.rig()->log().ChainAt({origin, 1})}};
+    CHECK_FALSE(compared.Judge(compared.Ours(), theirs, Asked::kByUs));
+  }
 }
 
 TEST_CASE("compare: a disputed history that nobody can compare is a fence",
