@@ -216,8 +216,8 @@ struct ChainHead {
   # 32 bytes.
 
   signature @3 :Data;
-  # In a segment: of the origin's device, over project, origin, counter and
-  # hash (PROTOCOL.md), 64 bytes. Else empty.
+  # Of the origin's device, over project, origin, counter and hash
+  # (PROTOCOL.md), 64 bytes. In a position it may be missing.
 }
 
 struct Position {

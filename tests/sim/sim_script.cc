@@ -121,9 +121,8 @@ void AddLastLie(SimScript& script, int liar, RandomSource& random) {
   }
 }
 
-// In some runs one device says what is not so, for a while. What it says about
-// where it stands is believed, and makes others begin logs anew: not where they
-// are truncated, nor where one is set back and forgets what it gave up.
+// In some runs one device says what is not so, for a while; in some of them
+// also about where it stands.
 void AddLies(SimScript& script) {
   SeededRandom random(script.seed ^ 0x11e5);
   if (random.Below(4) > 0 || script.actions.empty()) return;
@@ -138,7 +137,6 @@ void AddLies(SimScript& script) {
   }
   // Its log may be truncated: not where a machine is set back.
   if (!Has(script, Kind::kSetBack)) AddLastLie(script, action.a, random);
-  if (Has(script, Kind::kTruncate) || Has(script, Kind::kSetBack)) return;
   for (SimAction& lie : script.actions) {
     if (lie.kind == Kind::kLie && random.Below(3) == 0) lie.b = 1;
   }
