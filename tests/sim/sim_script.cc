@@ -122,7 +122,8 @@ void AddLastLie(SimScript& script, int liar, RandomSource& random) {
 }
 
 // In some runs one device says what is not so, for a while; in some of them
-// also about where it stands.
+// also about where it stands. Not where logs are truncated: there its answers
+// about the past can put an origin in doubt, which only its owner or people end.
 void AddLies(SimScript& script) {
   SeededRandom random(script.seed ^ 0x11e5);
   if (random.Below(4) > 0 || script.actions.empty()) return;
@@ -137,6 +138,7 @@ void AddLies(SimScript& script) {
   }
   // Its log may be truncated: not where a machine is set back.
   if (!Has(script, Kind::kSetBack)) AddLastLie(script, action.a, random);
+  if (Has(script, Kind::kTruncate)) return;
   for (SimAction& lie : script.actions) {
     if (lie.kind == Kind::kLie && random.Below(3) == 0) lie.b = 1;
   }
