@@ -106,6 +106,23 @@ boost::json::object Devices::Status(std::size_t device) const {
   return Json(device, {"status"}).at("projects").at(0).as_object();
 }
 
+std::map<std::string, std::set<std::string>> Devices::Values(std::size_t device,
+                                                             bool ended) const {
+  std::vector<std::string> args = {"conflicts", "ls", "p", "--json"};
+  if (ended) args.emplace_back("--resolved");
+  const CommandResult result = Run(device, args);
+  REQUIRE(result.exit_code <= 1);  // 1: some are open.
+  const boost::json::value conflicts = boost::json::parse(result.out);
+  std::map<std::string, std::set<std::string>> values;
+  for (const auto& conflict : conflicts.as_array()) {
+    for (const auto& sibling : conflict.at("siblings").as_array()) {
+      values[conflict.at("path").as_string().c_str()].insert(
+          sibling.at("hash").as_string().c_str());
+    }
+  }
+  return values;
+}
+
 std::string Devices::Cat(std::size_t device, const std::string& path) const {
   return Must(device, {"cat", "p", path});
 }

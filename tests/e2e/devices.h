@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -66,6 +67,11 @@ class Devices {
   boost::json::array Log(std::size_t device) const;
   // What `status` says of the project.
   boost::json::object Status(std::size_t device) const;
+
+  // Path -> the hashes of the values that are in conflict there; or that were,
+  // if it `ended`.
+  std::map<std::string, std::set<std::string>> Values(std::size_t device,
+                                                      bool ended) const;
 
   std::string Cat(std::size_t device, const std::string& path) const;
   // Paths and kinds of the whole tree.

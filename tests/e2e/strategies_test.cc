@@ -3,7 +3,6 @@
 
 #include <boost/json.hpp>
 #include <catch2/catch.hpp>
-#include <map>
 #include <set>
 #include <string>
 #include <vector>
@@ -50,25 +49,6 @@ void Set(const Devices& devices, std::size_t device,
   devices.Must(device, {"strategy", "p", strategy, "--path", file});
 }
 
-// Path -> the hashes of what is in conflict there, or was.
-std::map<std::string, std::set<std::string>> Siblings(const Devices& devices,
-                                                      std::size_t device,
-                                                      bool resolved) {
-  std::vector<std::string> args = {"conflicts", "ls", "p", "--json"};
-  if (resolved) args.emplace_back("--resolved");
-  const CommandResult result = devices.Run(device, args);
-  REQUIRE(result.exit_code == (resolved ? 0 : 1));  // Some are open.
-  const boost::json::value conflicts = boost::json::parse(result.out);
-  std::map<std::string, std::set<std::string>> siblings;
-  for (const auto& conflict : conflicts.as_array()) {
-    for (const auto& sibling : conflict.at("siblings").as_array()) {
-      siblings[conflict.at("path").as_string().c_str()].insert(
-          sibling.at("hash").as_string().c_str());
-    }
-  }
-  return siblings;
-}
-
 // Of everything that is shown on a device.
 std::set<std::string> Shown(const Devices& devices, std::size_t device) {
   std::set<std::string> hashes;
@@ -112,8 +92,8 @@ TEST_CASE("strategies: each, and every two, end equal with nothing lost",
   devices.Heal();
   CHECK(Automatic(devices) <= kDevices * kDevices * Files().size());
 
-  const auto open = Siblings(devices, 0, false);
-  const auto ended = Siblings(devices, 0, true);
+  const auto open = devices.Values(0, false);
+  const auto ended = devices.Values(0, true);
   const std::set<std::string> shown = Shown(devices, 0);
   for (const std::string& file : Files()) {
     for (std::size_t device = 0; device < kDevices; ++device) {
@@ -137,7 +117,7 @@ TEST_CASE("strategies: each, and every two, end equal with nothing lost",
   };
   for (std::size_t device = 0; device < kDevices; ++device) {
     INFO("device " << device);
-    CHECK(Siblings(devices, device, false) == open);
+    CHECK(devices.Values(device, false) == open);
     CHECK(devices.Run(device, {"verify"}).exit_code == 0);
     // Folders differ only where nobody touches what people are to look at.
     CHECK(text(device, FileOf("skip")) == Edit(FileOf("skip"), device));
