@@ -238,18 +238,19 @@ bool Mirror::Impl::NextWork() {
   }
   if (local_done < local.size()) return StartRead();
   if (emitted && emitter->in_flight() == 0) FinishScan();
+  if (!fresh.empty() && Now() >= fresh_ms) TakeFresh();
   if (full_scan || !scopes.empty()) return StartScan();
   if (!scanned_once || emitted) return false;
   if (disk_done < disk_ops.size()) return StartDisk();
   for (const std::string& path : std::exchange(unfold, {})) Unfold(path);
   if (!moved.empty() || !dirty.empty()) return PlanSlice();
-  return TakeDue() || TakeRecords() || SaveCursor();
+  return TakeDue() || TakeRecords() || TakeFresh() || SaveCursor();
 }
 
 bool Mirror::Impl::Working() const {
   if (busy || full_scan || !scopes.empty() || emitted || !scanned_once ||
       local_done < local.size() || disk_done < disk_ops.size() ||
-      !dirty.empty() || !moved.empty() || !unfold.empty() ||
+      !dirty.empty() || !moved.empty() || !unfold.empty() || !fresh.empty() ||
       emitter->in_flight() > 0) {
     return true;
   }

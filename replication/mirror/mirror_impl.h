@@ -86,11 +86,15 @@ struct Mirror::Impl {
   // ---- mirror_local.cc: from the disk to the project
   void AddScope(const std::string& path, ScanDepth depth);
   void AddHints(const Watcher::Hints& hints);
+  bool TakeFresh();
   bool StartScan();
-  void Scanned(bool full, absl::StatusOr<DiskDiff> diff);
+  void Scanned(bool full, const std::vector<ScanScope>& list,
+               absl::StatusOr<DiskDiff> diff);
   bool StartRead();
   void ReadDone(std::size_t begin, const absl::StatusOr<std::size_t>& end);
   void LocalProblem(const std::string& path, const absl::Status& problem);
+  void ForgetTrouble(const std::vector<ScanScope>& list,
+                     const std::vector<LocalOp>& ops);
   void FinishScan();
 
   // ---- mirror_target.cc: from the project to the disk
@@ -103,6 +107,7 @@ struct Mirror::Impl {
   void StartOver();
   void Unfold(const std::string& path);
   bool TakeDue();
+  void Stirred(const std::string& path);
   void ContentChanged();
   bool PlanSlice();
   bool StartDisk();
@@ -147,6 +152,10 @@ struct Mirror::Impl {
   std::uint64_t scanned = 0;
   std::int64_t sweep_ms = 0;
   std::map<std::string, ScanDepth> scopes;
+  // Directories to be scanned for the sake of their watches, once nothing
+  // else is to be done or the time has come.
+  std::set<std::string> fresh;
+  std::int64_t fresh_ms = 0;
   std::map<std::string, Hot> hot;
   std::vector<LocalOp> local;
   std::size_t local_done = 0;

@@ -17,6 +17,9 @@ constexpr std::int64_t kHotMs = 250;
 // Above what is watched, or where nothing is: sweeps replace hints.
 constexpr std::int64_t kUnwatchedSweepMs = 30'000;
 
+// How long a new directory may go unwatched while there is work to do.
+constexpr std::int64_t kFreshMs = 5'000;
+
 }  // namespace
 
 void Mirror::Impl::AddScope(const std::string& path, ScanDepth depth) {
@@ -28,14 +31,30 @@ void Mirror::Impl::AddHints(const Watcher::Hints& hints) {
   if (hints.everything) full_scan = true;
   for (const Watcher::DirtyDir& dir : hints.dirty) {
     if (dir.names.empty()) AddScope(dir.path, ScanDepth::kChildren);
+    if (dir.rules) AddScope(dir.path, ScanDepth::kTree);
+    Stirred(dir.path);
     for (const std::string& name : dir.names) {
-      if (IsIgnoreFileName(name)) {
-        AddScope(dir.path, ScanDepth::kTree);
-      }
+      if (!IsLegalName(name)) continue;  // Rules of our own: no item.
       AddScope(ChildPath(dir.path, name), ScanDepth::kSelf);
+      Stirred(ChildPath(dir.path, name));
     }
   }
+  if (!hints.fresh.empty() && fresh.empty()) fresh_ms = Now() + kFreshMs;
+  fresh.insert(hints.fresh.begin(), hints.fresh.end());
   Step();
+}
+
+// A directory that was made or moved by this mirror is what Base says, hence
+// not looked into; but what is below it is to be watched, and what came there
+// before it was, to be found.
+bool Mirror::Impl::TakeFresh() {
+  bool any = false;
+  for (const std::string& path : std::exchange(fresh, {})) {
+    if (!IsLegalPath(path) || !watcher || watcher->Watches(path)) continue;
+    AddScope(path, ScanDepth::kTree);
+    any = true;
+  }
+  return any;
 }
 
 bool Mirror::Impl::StartScan() {
@@ -47,6 +66,7 @@ bool Mirror::Impl::StartScan() {
     list.push_back({"", ScanDepth::kTree});
     waiting = std::exchange(asked, {});
     scanning_full = true;
+    fresh.clear();
     for (auto& [path, owing] : owed) {
       if (owing.why == Owed::Why::kError || owing.why == Owed::Why::kSkipped) {
         MakeDirty(path, owing.whole);
@@ -58,15 +78,14 @@ bool Mirror::Impl::StartScan() {
   scopes.clear();
   At("scan");
   auto diff = std::make_shared<absl::StatusOr<DiskDiff>>(DiskDiff());
-  Run(
-      [this, diff, list = std::move(list)] {
-        *diff = DiffDisk(*root, *base, list, scan_options);
-      },
-      [this, diff, full] { Scanned(full, *std::move(diff)); });
+  Run([this, diff,
+       list] { *diff = DiffDisk(*root, *base, list, scan_options); },
+      [this, diff, full, list] { Scanned(full, list, *std::move(diff)); });
   return false;
 }
 
-void Mirror::Impl::Scanned(bool full, absl::StatusOr<DiskDiff> diff) {
+void Mirror::Impl::Scanned(bool full, const std::vector<ScanScope>& list,
+                           absl::StatusOr<DiskDiff> diff) {
   if (absl::IsCancelled(diff.status())) return;
   if (absl::IsUnavailable(diff.status())) return RootLost(diff.status());
   if (absl::IsDataLoss(diff.status())) return Fail(diff.status());
@@ -77,19 +96,43 @@ void Mirror::Impl::Scanned(bool full, absl::StatusOr<DiskDiff> diff) {
     sweep_ms =
         Now() + (watched ? options.sweep_ms
                          : std::min(options.sweep_ms, kUnwatchedSweepMs));
-    scan_errors.clear();
-    hot.clear();
   }
+  LocalPlan plan = PlanLocal(*diff, base->size(), confirmed);
+  ForgetTrouble(list, plan.ops);
   for (auto& [path, why] : diff->unreadable) scan_errors[path] = why;
   for (const std::string& path : diff->again) {
     AddScope(path, ScanDepth::kChildren);
   }
-  LocalPlan plan = PlanLocal(*diff, base->size(), confirmed);
   if (full || plan.held > 0) held = plan.held;
   if (full) confirmed = false;
   local = std::move(plan.ops);
   local_done = 0;
   emitted = true;
+}
+
+// What was wrong with a path that was looked at is known again soon, if it
+// still differs. A file that went away meanwhile would stay awaited otherwise.
+void Mirror::Impl::ForgetTrouble(const std::vector<ScanScope>& list,
+                                 const std::vector<LocalOp>& ops) {
+  std::map<std::string, ScanDepth> seen;
+  for (const ScanScope& scope : list) seen[scope.path] = scope.depth;
+  const auto looked_at = [&](const std::string& path) {
+    if (seen.contains(path)) return true;
+    ScanDepth needed = ScanDepth::kChildren;
+    for (std::string up = path; !up.empty(); needed = ScanDepth::kTree) {
+      up = ParentPath(up);
+      const auto scope = seen.find(up);
+      if (scope != seen.end() && scope->second >= needed) return true;
+    }
+    return false;
+  };
+  std::set<std::string> differ;
+  for (const LocalOp& op : ops) differ.insert(op.step.path);
+  std::erase_if(scan_errors,
+                [&](const auto& at) { return looked_at(at.first); });
+  std::erase_if(hot, [&](const auto& at) {
+    return looked_at(at.first) && !differ.contains(at.first);
+  });
 }
 
 bool Mirror::Impl::StartRead() {

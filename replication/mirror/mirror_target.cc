@@ -17,6 +17,7 @@ constexpr std::size_t kListMax = 1024;
 constexpr std::int64_t kRetryMs = 200;
 constexpr int kRetryShiftMax = 7;  // Up to 25 s.
 constexpr std::int64_t kDiskFullMs = 5'000;
+constexpr std::int64_t kStirredMs = 1'000;
 
 }  // namespace
 
@@ -174,6 +175,22 @@ bool Mirror::Impl::TakeDue() {
     any = true;
   }
   return any;
+}
+
+// Something has happened to a path on the disk: what failed there for good, or
+// waits for long, is tried once more soon. (Whoever had the file open may have
+// closed it.)
+void Mirror::Impl::Stirred(const std::string& path) {
+  const auto at = owed.find(path);
+  if (at == owed.end()) return;
+  Owed& owing = at->second;
+  const std::int64_t due = Now() + kStirredMs;
+  if (owing.why == Owed::Why::kError) {
+    owing.why = Owed::Why::kDisk;
+    owing.due_ms = due;
+  } else if (owing.why == Owed::Why::kDisk) {
+    owing.due_ms = std::min(owing.due_ms, due);
+  }
 }
 
 void Mirror::Impl::ContentChanged() {
@@ -355,14 +372,15 @@ void Mirror::Impl::Failed(const DiskOp& op, const DiskResult& result,
   } else {
     owing.why = Owed::Why::kError;
   }
-  if (owing.why == Owed::Why::kError || absl::IsFailedPrecondition(why)) {
-    disk_errors[op.path] = why;
-  }
   // What was to move is at neither place for sure, with all below it; later
   // ops of the plan have relied on it.
   owing.whole = !op.from.empty();
   Owe(op.path, owing, rows);
   if (!op.from.empty()) Owe(op.from, owing, rows);
+  if (owed.at(op.path).why == Owed::Why::kError ||
+      absl::IsFailedPrecondition(why)) {
+    disk_errors[op.path] = why;
+  }
   // It may have come while this op was on its way.
   if (result.missing) ContentChanged();
 }

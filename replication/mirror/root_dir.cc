@@ -52,6 +52,14 @@ bool ShowsMappedStores(int fd) {
          type == BTRFS_SUPER_MAGIC || type == F2FS_SUPER_MAGIC;
 }
 
+// File systems whose times are those of this machine's clock.
+bool HasOwnTimes(int fd) {
+  struct statfs info;
+  return ShowsMappedStores(fd) ||
+         (::fstatfs(fd, &info) == 0 &&
+          static_cast<long>(info.f_type) == TMPFS_MAGIC);
+}
+
 // Calls `sink` for all names but "." and "..".
 absl::Status ForEachName(
     UniqueFd directory, std::string_view path,
@@ -128,6 +136,7 @@ absl::StatusOr<std::unique_ptr<RootDir>> RootDir::Open(
   impl->device = info.st_dev;
   impl->inode = info.st_ino;
   impl->shows_mapped_stores = ShowsMappedStores(impl->fd.get());
+  impl->own_times = HasOwnTimes(impl->fd.get());
   impl->run = ToHex(environment.random.Bytes(8));
 
   std::unique_ptr<RootDir> root(new RootDir(std::move(impl)));
@@ -257,10 +266,12 @@ absl::StatusOr<RootDir::FileRead> RootDir::ReadFile(
   const std::int64_t age_ms =
       impl_->time.NowMs() - before.fingerprint.ctime_ns / 1'000'000;
   if (age_ms < impl_->options.settle_ms) {
-    // Far in the future the clock was set back: do not wait for it.
+    // Far in the future the clock was set back: do not wait for it. A change
+    // from now on gets a time of now, which is another one; unless the times
+    // are those of another machine, that may be ahead of this one.
     if (age_ms > -impl_->options.settle_ms)
       return internal::Changed(path, "changed a moment ago");
-    trusted = false;
+    trusted = trusted && impl_->own_times;
   }
   std::uint64_t bytes = 0;
   SYNCLINE_RETURN_IF_ERROR(

@@ -34,6 +34,7 @@ struct RootDir::Impl {
   Options options;
   std::string run;  // Random: private names of two runs never meet.
   bool shows_mapped_stores = false;
+  bool own_times = false;
   std::atomic<std::uint64_t> next_name = 0;
   std::atomic<bool> plain = false;  // Renames have no flags here.
 

@@ -134,8 +134,12 @@ struct Watcher::Impl : std::enable_shared_from_this<Watcher::Impl> {
   asio::steady_timer latest;  // Since the first that waits.
   bool waiting = false;
   bool everything = false;
-  std::map<std::string, std::set<std::string>, PathLess> dirty;  // No names:
-                                                                 // all.
+  struct Dirty {
+    std::set<std::string> names;  // None: all.
+    bool rules = false;
+  };
+  std::map<std::string, Dirty, PathLess> dirty;
+  std::set<std::string, PathLess> fresh;
   std::atomic<std::uint64_t> unwatched = 0;
   std::uint64_t overflows = 0;
   std::uint64_t events = 0;
@@ -236,10 +240,15 @@ void Watcher::Impl::OnEvent(const inotify_event& event, std::string_view name) {
       MarkName(std::string(ParentPath(path)), LastName(path));
     return;
   }
-  // A directory that moved away, or made way for another, takes its watches
-  // along; under its new name it is to be added anew.
-  if ((event.mask & IN_ISDIR) != 0 && (event.mask & IN_MOVED_FROM) != 0)
-    table.RemoveTree(ChildPath(path, name));
+  if ((event.mask & IN_ISDIR) != 0) {
+    // A directory that moved away takes its watches along, one that somebody
+    // is in is not gone yet: under that name another is to be added anew.
+    const std::string child = ChildPath(path, name);
+    if ((event.mask & (IN_MOVED_FROM | IN_DELETE)) != 0)
+      table.RemoveTree(child);
+    else if (!everything)
+      fresh.insert(child);
+  }
   MarkName(path, name);
 }
 
@@ -262,7 +271,8 @@ void Watcher::Impl::OnWatchGone(const inotify_event& event,
 void Watcher::Impl::MarkName(const std::string& path, std::string_view name) {
   if (!everything) {
     const auto [at, added] = dirty.try_emplace(path);
-    std::set<std::string>& names = at->second;
+    at->second.rules |= IsIgnoreFileName(name);
+    std::set<std::string>& names = at->second.names;
     if (added || !names.empty()) {
       names.emplace(name);
       if (names.size() > options.names_max) names.clear();
@@ -271,12 +281,13 @@ void Watcher::Impl::MarkName(const std::string& path, std::string_view name) {
 }
 
 void Watcher::Impl::MarkAll(const std::string& path) {
-  if (!everything) dirty[path].clear();
+  if (!everything) dirty[path].names.clear();
 }
 
 void Watcher::Impl::MarkEverything() {
   everything = true;
   dirty.clear();
+  fresh.clear();
 }
 
 void Watcher::Impl::Arm() {
@@ -299,12 +310,15 @@ void Watcher::Impl::Flush() {
   latest.cancel();
   Hints hints;
   hints.everything = std::exchange(everything, false);
-  for (auto& [path, names] : dirty) {
+  for (const auto& [path, what] : dirty) {
     DirtyDir& directory = hints.dirty.emplace_back();
     directory.path = path;
-    directory.names.assign(names.begin(), names.end());
+    directory.names.assign(what.names.begin(), what.names.end());
+    directory.rules = what.rules;
   }
   dirty.clear();
+  hints.fresh.assign(fresh.begin(), fresh.end());
+  fresh.clear();
   // A copy: the callback may destroy the watcher.
   const Callback call = callback;
   call(hints);
@@ -334,6 +348,10 @@ Watcher::~Watcher() {
 
 absl::Status Watcher::AddDir(std::string_view path) {
   return impl_->AddDir(path);
+}
+
+bool Watcher::Watches(std::string_view path) const {
+  return impl_->table.Contains(path);
 }
 
 void Watcher::RemoveTree(std::string_view path) {

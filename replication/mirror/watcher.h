@@ -40,13 +40,18 @@ class Watcher {
   struct DirtyDir {
     std::string path;  // "" is the root.
     // Names in it that may have changed, in byte order; empty: any of them. A
-    // new directory is hinted at by its own name only: scan it whole. An
-    // ignore file among them (IsIgnoreFileName): rescan the directory whole.
+    // new directory is hinted at by its own name only: scan it whole.
     std::vector<std::string> names;
+    // An ignore file may have changed: scan the directory whole.
+    bool rules = false;
   };
   struct Hints {
     bool everything = false;      // Sweep the root; `dirty` is empty.
     std::vector<DirtyDir> dirty;  // In path order.
+    // Directories that were made, moved here or given another mode, also by
+    // this program. What is below them is not watched until a scan of the
+    // whole has done so: see Watches().
+    std::vector<std::string> fresh;
   };
   using Callback = std::function<void(const Hints&)>;
 
@@ -65,6 +70,8 @@ class Watcher {
   //                       now on, the caller goes on and sweeps more often
   //   other               as RootDir::OpenDir
   absl::Status AddDir(std::string_view path);
+  // Whether AddDir(path) is in force. From any thread.
+  [[nodiscard]] bool Watches(std::string_view path) const;
   // Forgets a directory and all below it.
   void RemoveTree(std::string_view path);
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <filesystem>
 #include <functional>
@@ -22,6 +23,20 @@
 #include "replication/replica.h"
 
 namespace syncline::testing {
+
+// The machine's clocks, which a test may set on or back.
+class ShiftedTime final : public TimeSource {
+ public:
+  std::int64_t NowMs() const override { return time_.NowMs() + wall_ms; }
+  std::int64_t SteadyMs() const override {
+    return time_.SteadyMs() + steady_ms;
+  }
+  std::atomic<std::int64_t> wall_ms = 0;
+  std::atomic<std::int64_t> steady_ms = 0;
+
+ private:
+  SystemTime time_;
+};
 
 // One device: a replica with a mirrored folder, on the real disk, below
 // `home`. The store is in memory, or a RocksDB below `home` that a later Device
@@ -47,6 +62,7 @@ class Device {
   Replica& replica() { return *replica_; }
   Mirror& mirror() { return *mirror_; }
   ChunkStore& chunks() { return *chunks_; }
+  ShiftedTime& time() { return time_; }
   const std::filesystem::path& dir() const { return dir_; }
 
   void StartMirror();
@@ -92,7 +108,7 @@ class Device {
   Options options_;
   boost::asio::io_context io_;
   boost::asio::thread_pool workers_{1};
-  SystemTime time_;
+  ShiftedTime time_;
   SystemRandom random_;
   std::unique_ptr<Store> store_;
   std::unique_ptr<ChunkStore> chunks_;
