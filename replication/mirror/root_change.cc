@@ -265,7 +265,7 @@ absl::StatusOr<Fingerprint> RootDir::Impl::Replace(
     if (error == ENOENT) return Changed(at, "went away");
     if (error != ENOSYS) return PathError(error, "exchange", at);
     plain = true;
-    hold = Hold();
+    hold.Release();
     return ReplacePlainly(staged, place, at, expected);
   }
   // The private name now holds a file that may be a user's only copy.
@@ -295,7 +295,7 @@ absl::StatusOr<Fingerprint> RootDir::Impl::ReplacePlainly(
   Hold hold;
   SYNCLINE_RETURN_IF_ERROR(hold.Take(*this, place, at, expected));
   TakeOverAttributes(staged, priv.get(), hold.stat());
-  hold = Hold();
+  hold.Release();
   const std::string old = NewName(internal::kObjectPrefix);
   SYNCLINE_RETURN_IF_ERROR(
       internal::TakeAway(*this, priv.get(), place, at, expected, old));

@@ -111,6 +111,10 @@ void DropIntent(int private_dir, const std::string& object);
 // Holds a file still from the moment it is compared until it is displaced.
 class Hold {
  public:
+  Hold() = default;
+  ~Hold() { Release(); }
+  Hold(const Hold&) = delete;
+  Hold& operator=(const Hold&) = delete;
   //   kAborted  it is not as expected, or is open for writing
   absl::Status Take(const RootDir::Impl& root, const Place& place,
                     std::string_view path, const Fingerprint& expected);
@@ -119,6 +123,9 @@ class Hold {
   [[nodiscard]] bool Displaced(const Fingerprint& now) const;
   [[nodiscard]] const EntryStat& stat() const { return stat_; }
   [[nodiscard]] int fd() const { return fd_.get(); }
+  // Gives the lease back by itself: a process forked meanwhile has a copy of
+  // the descriptor, and closing ours would leave who wants to write waiting.
+  void Release();
 
  private:
   EntryStat stat_;

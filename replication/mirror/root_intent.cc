@@ -226,6 +226,12 @@ absl::Status Hold::Take(const RootDir::Impl& root, const Place& place,
   return absl::OkStatus();
 }
 
+void Hold::Release() {
+  if (leased_) DropLease(fd_.get());
+  leased_ = false;
+  fd_ = UniqueFd();
+}
+
 bool Hold::Displaced(const Fingerprint& now) const {
   return now.SameButCtime(stat_.fingerprint) &&
          (!leased_ || LeaseUnbroken(fd_.get()));

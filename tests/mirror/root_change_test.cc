@@ -448,5 +448,32 @@ TEST_CASE("root_change: mode and time change without the bytes", "[mirror]") {
   CHECK(back->mtime_ns == print->mtime_ns);
 }
 
+// A program with a node inside may fork at any moment.
+TEST_CASE("root_change: a lease does not outlive its change in a forked child",
+          "[mirror][fault]") {
+  std::unique_ptr<Rival> child;
+  int wait[2];
+  REQUIRE(::pipe(wait) == 0);
+  RootDir::Options options;
+  options.at_step = [&](std::string_view step) {
+    if (step != "set attributes") return;
+    child = std::make_unique<Rival>([&](int ready) {
+      (void)!::write(ready, "x", 1);
+      ::close(wait[1]);
+      char byte;
+      (void)!::read(wait[0], &byte, 1);  // Until the test is over.
+    });
+  };
+  RootRig rig(options);
+  PutFile(rig / "f", "x");
+  CHECK(rig->SetAttributes("f", rig.Print("f"), {.executable = true}).ok());
+  REQUIRE(child);
+  const int writer = ::open((rig / "f").c_str(), O_WRONLY | O_NONBLOCK);
+  CHECK(writer >= 0);
+  ::close(writer);
+  ::close(wait[1]);
+  ::close(wait[0]);
+}
+
 }  // namespace
 }  // namespace syncline
