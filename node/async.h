@@ -14,6 +14,7 @@
 
 #include "absl/status/status.h"
 #include "base/check.h"
+#include "node/types.h"
 
 // How an operation that takes a callback becomes an Asio-style asynchronous
 // call and a blocking one. `Result` is an absl::Status or absl::StatusOr.
@@ -60,7 +61,7 @@ Result BlockOn(boost::asio::io_context& io, Starter<Result> start) {
     bool given = false;
     ~Answer() {
       if (!given) {
-        promise.set_value(absl::CancelledError("the node was closed"));
+        promise.set_value(NodeClosed());
       }
     }
   };

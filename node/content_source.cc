@@ -57,7 +57,7 @@ absl::StatusOr<std::string> ContentSource::Cursor::Next(
 
 void ContentSource::Next(Callback<std::string> done) {
   const std::shared_ptr<NodeCore> core = core_.lock();
-  if (!core) return done(absl::CancelledError("the node was closed"));
+  if (!core) return done(NodeClosed());
   if (!opened_.ok()) return done(opened_);
   if (busy_) return done(FailedPrecondition("one piece at a time"));
   busy_ = true;

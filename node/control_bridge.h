@@ -18,6 +18,7 @@
 #include "node/types.h"
 #include "proto/control.capnp.h"
 #include "proto/kj_loop.h"
+#include "proto/words.h"
 
 namespace syncline {
 
@@ -116,9 +117,6 @@ inline std::string FromKj(capnp::Text::Reader text) {
 }
 inline std::string FromKj(capnp::Data::Reader bytes) {
   return {reinterpret_cast<const char*>(bytes.begin()), bytes.size()};
-}
-inline capnp::Data::Reader ToData(std::string_view bytes) {
-  return {reinterpret_cast<const kj::byte*>(bytes.data()), bytes.size()};
 }
 
 inline void FillFailure(control::Failure::Builder failure,

@@ -52,11 +52,11 @@ absl::StatusOr<LogQuery> QueryOf(control::LogQuery::Reader in) {
 
 // Hands batches to a sink that may be far away, one at a time. Ends the stream
 // when it is dropped.
-class Delivery {
+class LogDelivery {
  public:
-  Delivery(KjLoop& loop, control::LogSink::Client sink)
+  LogDelivery(KjLoop& loop, control::LogSink::Client sink)
       : loop_(loop), sink_(kj::mv(sink)) {}
-  ~Delivery() {
+  ~LogDelivery() {
     if (stream_) stream_->Stop();
   }
 
@@ -97,8 +97,8 @@ kj::Promise<void> ControlService::readLog(ReadLogContext context) {
                 project.ok() ? query.status() : project.status());
     return kj::READY_NOW;
   }
-  auto delivery = kj::heap<Delivery>(bridge_.loop(), params.getSink());
-  Delivery& target = *delivery;
+  auto delivery = kj::heap<LogDelivery>(bridge_.loop(), params.getSink());
+  LogDelivery& target = *delivery;
   return AnswerLater(context, bridge_.Await<LogEnd>([&](Callback<LogEnd> done) {
            target.Follow(LogStream::Start(
                core_, (*project)->number, *std::move(query),

@@ -150,7 +150,7 @@ void NodeCore::Join(const std::string& code,
                              done](absl::StatusOr<PeerManager::Joined> joined) {
     const auto self = weak.lock();
     if (!self || self->closing_) {
-      return done(absl::CancelledError("the node was closed"));
+      return done(NodeClosed());
     }
     if (!joined.ok()) return done(JoinError(joined.status()));
     JoinReport report;

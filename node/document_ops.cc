@@ -5,8 +5,8 @@
 
 #include "base/status.h"
 #include "node/file_ops.h"
-#include "replication/document_limits.h"
 #include "replication/device_identity.h"
+#include "replication/document_limits.h"
 #include "replication/state/edits.h"
 
 namespace syncline {
@@ -54,8 +54,9 @@ DocumentInfo Describe(const Replica& replica, std::string name_space,
   return info;
 }
 
-absl::Status CheckMatch(const IfMatch& condition, const std::string& what,
-                        const std::optional<Row>& row) {
+absl::Status CheckDocumentMatch(const IfMatch& condition,
+                                const std::string& what,
+                                const std::optional<Row>& row) {
   switch (condition.kind) {
     case IfMatch::Kind::kAny:
       return absl::OkStatus();
@@ -86,7 +87,7 @@ absl::StatusOr<std::vector<Effect>> EffectsOfPut(
   }
   SYNCLINE_ASSIGN_OR_RETURN(const std::optional<Row> row,
                             state.LookupDoc(name_space, key));
-  SYNCLINE_RETURN_IF_ERROR(CheckMatch(how.if_match, what, row));
+  SYNCLINE_RETURN_IF_ERROR(CheckDocumentMatch(how.if_match, what, row));
   if (how.resolve && (!row || !row->conflict())) {
     return NotFound("no open conflict is at 'doc:" + name_space + "/" + key +
                     "'");

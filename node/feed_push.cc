@@ -5,6 +5,7 @@
 
 #include "node/client/event_methods.h"
 #include "proto/control.capnp.h"
+#include "proto/words.h"
 
 namespace syncline {
 namespace {
@@ -17,10 +18,6 @@ constexpr std::size_t kPushBytesMin = 4u << 10;
 // what consumers that stall can cost together is twice this.
 constexpr std::size_t kAllPushBytes = 64u << 20;
 constexpr std::size_t kPieceWords = 4;  // Of a FeedPiece.
-
-capnp::Data::Reader ToData(std::string_view bytes) {
-  return {reinterpret_cast<const kj::byte*>(bytes.data()), bytes.size()};
-}
 
 }  // namespace
 

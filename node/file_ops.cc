@@ -27,8 +27,8 @@ absl::StatusOr<Row> RowAt(const Replica& replica, const std::string& path) {
   return *std::move(row);
 }
 
-absl::Status CheckMatch(const IfMatch& condition, const std::string& path,
-                        const std::optional<Row>& row) {
+absl::Status CheckFileMatch(const IfMatch& condition, const std::string& path,
+                            const std::optional<Row>& row) {
   if (condition.kind == IfMatch::Kind::kAny) return absl::OkStatus();
   if (condition.kind == IfMatch::Kind::kAbsent) {
     if (!row) return absl::OkStatus();
@@ -111,7 +111,7 @@ absl::StatusOr<std::vector<Effect>> EffectsOfPut(const CausalState& state,
                                                  const std::string& payload,
                                                  const PutOptions& options) {
   SYNCLINE_ASSIGN_OR_RETURN(std::optional<Row> row, state.Lookup(path));
-  SYNCLINE_RETURN_IF_ERROR(CheckMatch(options.if_match, path, row));
+  SYNCLINE_RETURN_IF_ERROR(CheckFileMatch(options.if_match, path, row));
   if (!row) {
     return CreateEffects(state, path, kind, payload, AttrsOf(options, true), 0);
   }
@@ -150,7 +150,7 @@ absl::StatusOr<std::vector<std::vector<Effect>>> EntriesOfRemove(
     const IfMatch& if_match) {
   SYNCLINE_RETURN_IF_ERROR(CheckPath(path, false));
   SYNCLINE_ASSIGN_OR_RETURN(Row row, RowAt(replica, path));
-  SYNCLINE_RETURN_IF_ERROR(CheckMatch(if_match, path, row));
+  SYNCLINE_RETURN_IF_ERROR(CheckFileMatch(if_match, path, row));
   const CausalState& state = replica.state();
   if (!row.IsDirectory()) {
     SYNCLINE_ASSIGN_OR_RETURN(std::optional<Token> token,
@@ -265,7 +265,7 @@ absl::Status CheckPut(Replica& replica, const std::string& path,
   SYNCLINE_RETURN_IF_ERROR(CheckPath(path, false));
   const CausalState& state = replica.state();
   SYNCLINE_ASSIGN_OR_RETURN(std::optional<Row> row, state.Lookup(path));
-  SYNCLINE_RETURN_IF_ERROR(CheckMatch(options.if_match, path, row));
+  SYNCLINE_RETURN_IF_ERROR(CheckFileMatch(options.if_match, path, row));
   if (row && row->IsDirectory()) {
     return FailedPrecondition("'" + path + "' is a directory");
   }

@@ -20,11 +20,7 @@ LogFeed::~LogFeed() {
 bool LogFeed::Open(const std::vector<FeedSource>& sources) {
   const std::shared_ptr<NodeCore> core = core_.lock();
   if (!core || core->closing()) {
-    return End({FeedEnd::Why::kCancelled,
-                0,
-                {},
-                {},
-                absl::CancelledError("the node was closed")});
+    return End({FeedEnd::Why::kCancelled, 0, {}, {}, NodeClosed()});
   }
   if (sources.empty()) {
     return End({FeedEnd::Why::kFailed,

@@ -29,11 +29,9 @@ std::optional<Seq> Least(const std::vector<LogHolder>& holders) {
   return least;
 }
 
-absl::Status Closed() { return absl::CancelledError("the node was closed"); }
-
 // Why there is no project to work on.
 absl::Status Gone(const NodeCore& core) {
-  return core.closing() ? Closed() : NotFound("the project was removed");
+  return core.closing() ? NodeClosed() : NotFound("the project was removed");
 }
 
 }  // namespace
@@ -76,7 +74,7 @@ void LogKeeper::Forget(ProjectNumber project) {
 void LogKeeper::Stop() {
   timer_.cancel();
   for (const JobPtr& job : std::exchange(jobs_, {})) {
-    if (job->done) job->done(Closed());
+    if (job->done) job->done(NodeClosed());
   }
 }
 
@@ -107,7 +105,7 @@ void LogKeeper::Tick() {
 
 void LogKeeper::Add(JobPtr job) {
   if (core_.closing()) {
-    if (job->done) job->done(Closed());
+    if (job->done) job->done(NodeClosed());
     return;
   }
   const bool waits =
@@ -195,7 +193,7 @@ void LogKeeper::Plan(const JobPtr& job, ProjectRuntime& project,
        job](const absl::StatusOr<Plans>& plans) {
         const auto core = weak.lock();
         if (!core) {
-          if (job->done) job->done(Closed());
+          if (job->done) job->done(NodeClosed());
         } else if (!plans.ok()) {
           Finish(job, plans.status());
         } else {

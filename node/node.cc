@@ -9,11 +9,6 @@
 #include "node/node_feed.h"
 
 namespace syncline {
-namespace {
-
-absl::Status Closed() { return absl::CancelledError("the node was closed"); }
-
-}  // namespace
 
 Node::Node(boost::asio::io_context& io, std::shared_ptr<NodeCore> core)
     : io_(io),
@@ -31,12 +26,12 @@ absl::StatusOr<std::unique_ptr<Node>> Node::Open(boost::asio::io_context& io,
 
 absl::StatusOr<std::vector<std::string>> Node::Serve(
     const std::vector<std::string>& listen) {
-  if (core_->closing()) return Closed();
+  if (core_->closing()) return NodeClosed();
   return core_->Serve(listen);
 }
 
 absl::Status Node::ServeControl() {
-  if (core_->closing()) return Closed();
+  if (core_->closing()) return NodeClosed();
   SYNCLINE_ASSIGN_OR_RETURN(
       *control_, ControlSocket::Listen(io_, *core_, core_->options().home));
   return absl::OkStatus();

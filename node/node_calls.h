@@ -20,9 +20,7 @@ Starter<Result> OnNode(
   return [weak = std::move(weak),
           run = std::move(run)](const std::function<void(Result)>& done) {
     const std::shared_ptr<NodeCore> core = weak.lock();
-    if (!core || core->closing()) {
-      return done(absl::CancelledError("the node was closed"));
-    }
+    if (!core || core->closing()) return done(NodeClosed());
     run(*core, done);
   };
 }

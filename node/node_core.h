@@ -155,7 +155,7 @@ class NodeCore final : public PeerHost,
   // `work` may use the stores; `then` must not assume that the node is there.
   template <typename T>
   void OnPool(std::function<absl::StatusOr<T>()> work, Callback<T> then) {
-    if (!pool_) return then(absl::CancelledError("the node was closed"));
+    if (!pool_) return then(NodeClosed());
     boost::asio::post(*pool_, [work = std::move(work), then = std::move(then),
                                executor = io_.get_executor()]() mutable {
       auto result = std::make_shared<absl::StatusOr<T>>(work());

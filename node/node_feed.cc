@@ -16,10 +16,10 @@ constexpr std::size_t kTurnBytes = 1u << 20;
 
 // Calls the consumer as long as there is something for it. Held by its handle
 // and by what runs.
-class Delivery : public std::enable_shared_from_this<Delivery> {
+class FeedDelivery : public std::enable_shared_from_this<FeedDelivery> {
  public:
-  Delivery(boost::asio::io_context& io, const std::weak_ptr<NodeCore>& core,
-           Visibility visibility, FeedHandlers handlers)
+  FeedDelivery(boost::asio::io_context& io, const std::weak_ptr<NodeCore>& core,
+               Visibility visibility, FeedHandlers handlers)
       : io_(io),
         handlers_(std::move(handlers)),
         feed_(std::make_shared<LogFeed>(core, visibility,
@@ -115,7 +115,7 @@ class Delivery : public std::enable_shared_from_this<Delivery> {
 
 class Handle final : public FeedSubscription {
  public:
-  explicit Handle(std::shared_ptr<Delivery> delivery)
+  explicit Handle(std::shared_ptr<FeedDelivery> delivery)
       : delivery_(std::move(delivery)) {}
   ~Handle() override { delivery_->Cancel(); }
   void Pause() override { delivery_->Pause(); }
@@ -125,7 +125,7 @@ class Handle final : public FeedSubscription {
   }
 
  private:
-  std::shared_ptr<Delivery> delivery_;
+  std::shared_ptr<FeedDelivery> delivery_;
 };
 
 }  // namespace
@@ -135,7 +135,7 @@ std::unique_ptr<FeedSubscription> SubscribeHere(
     std::vector<FeedSource> sources, Visibility visibility,
     FeedHandlers handlers) {
   auto delivery =
-      std::make_shared<Delivery>(io, core, visibility, std::move(handlers));
+      std::make_shared<FeedDelivery>(io, core, visibility, std::move(handlers));
   delivery->Open(sources);
   return std::make_unique<Handle>(std::move(delivery));
 }

@@ -77,7 +77,7 @@ absl::StatusOr<Project::Log::Subscription> Project::Log::Subscribe(
     Callback<LogEnd> ended) const {
   const std::shared_ptr<NodeCore> core = core_.lock();
   if (!core || core->closing()) {
-    return absl::CancelledError("the node was closed");
+    return NodeClosed();
   }
   SYNCLINE_ASSIGN_OR_RETURN(ProjectRuntime * project, core->Find(name_));
   return Subscription(LogStream::Start(*core, project->number, std::move(query),

@@ -26,7 +26,7 @@ class NodeCore::Reporter : public std::enable_shared_from_this<Reporter> {
   void Step() {
     const std::shared_ptr<NodeCore> core = core_.lock();
     if (!core || core->closing()) {
-      return done_(absl::CancelledError("the node was closed"));
+      return done_(NodeClosed());
     }
     while (next_ < projects_.size()) {
       ProjectRuntime* project = core->Find(projects_[next_]);

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "base/hash.h"
 #include "clock/dot.h"
@@ -28,6 +29,11 @@ namespace syncline {
 template <typename T>
 using Callback = std::function<void(absl::StatusOr<T>)>;
 using StatusCallback = std::function<void(absl::Status)>;
+
+// What callbacks get that the node can no longer serve.
+inline absl::Status NodeClosed() {
+  return absl::CancelledError("the node was closed");
+}
 
 // ---- files
 

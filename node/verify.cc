@@ -22,7 +22,7 @@ class NodeCore::Verification
 
   void Step() {
     const std::shared_ptr<NodeCore> core = core_.lock();
-    if (!core || core->closing_) return Finish(Closed());
+    if (!core || core->closing_) return Finish(NodeClosed());
     ProjectRuntime* project = nullptr;
     while (project == nullptr && next_ < projects_.size()) {
       project = core->Find(projects_[next_++]);
@@ -41,13 +41,9 @@ class NodeCore::Verification
   }
 
  private:
-  static absl::Status Closed() {
-    return absl::CancelledError("the node was closed");
-  }
-
   void Check(ProjectNumber number, const absl::Status& written) {
     const std::shared_ptr<NodeCore> core = core_.lock();
-    if (!core || core->closing_) return Finish(Closed());
+    if (!core || core->closing_) return Finish(NodeClosed());
     ProjectRuntime* project = core->Find(number);
     if (project == nullptr) return Step();
     if (!written.ok()) return Finish(written);
@@ -102,7 +98,7 @@ class NodeCore::Verification
   void Checked(ProjectNumber number, absl::StatusOr<VerifyReport> report) {
     const std::shared_ptr<NodeCore> core = core_.lock();
     ProjectRuntime* project = core ? core->Find(number) : nullptr;
-    if (project == nullptr) return Finish(Closed());
+    if (project == nullptr) return Finish(NodeClosed());
     project->verifying = false;
     if (!report.ok()) return Finish(report.status());
     total_.projects += report->projects;

@@ -50,7 +50,7 @@ class NodeCore::Waiter : public std::enable_shared_from_this<Waiter> {
   void Look() {
     const std::shared_ptr<NodeCore> core = core_.lock();
     if (!core || core->closing_) {
-      return Finish(absl::CancelledError("the node was closed"));
+      return Finish(NodeClosed());
     }
     const std::string busy = WhatIsLeft(*core);
     quiet_looks_ = busy.empty() ? quiet_looks_ + 1 : 0;

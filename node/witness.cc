@@ -23,7 +23,7 @@ constexpr std::string_view kRowKey = "witness";
 constexpr char kFileName[] = "witness";
 constexpr char kMachineFile[] = "/etc/machine-id";
 constexpr std::string_view kMagic = "syncline witness 1\n";
-constexpr std::size_t kNonceBytes = 16;
+constexpr std::size_t kWitnessNonceBytes = 16;
 constexpr std::uint64_t kProjectsMax = 1'000'000;
 
 // The whole file; nothing if there is none.
@@ -150,7 +150,7 @@ std::uint64_t Witness::Published(const Origin& origin,
 // First both numbers are right, then only the new one.
 absl::Status Witness::Renew(RandomSource& random) {
   const absl::StatusOr<std::string> row = store_.Get(Column::kMeta, kRowKey);
-  nonce_ = random.Bytes(kNonceBytes);
+  nonce_ = random.Bytes(kWitnessNonceBytes);
   file_.place = place_;
   file_.nonce.clear();
   if (row.ok()) {

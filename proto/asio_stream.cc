@@ -27,7 +27,6 @@ using Pieces = kj::ArrayPtr<const kj::ArrayPtr<const kj::byte>>;
 constexpr std::size_t kReadBufferBytes = 64u << 10;
 constexpr std::size_t kCorkMessageBytes = 8u << 10;
 constexpr std::size_t kCorkBytes = 64u << 10;
-constexpr std::size_t kPiecesPerSend = 64;
 
 std::size_t TotalSize(Pieces pieces) {
   std::size_t total = 0;

@@ -15,6 +15,7 @@
 #include "proto/entry_codec.h"
 #include "proto/entry_tables.h"
 #include "proto/kj_status.h"
+#include "proto/words.h"
 
 namespace syncline {
 namespace {
@@ -24,7 +25,7 @@ using entry_tables::kInRoot;
 using entry_tables::kNowhere;
 using entry_tables::kOdd;
 
-constexpr int kNestingMax = 8;
+constexpr int kEntryNestingMax = 8;
 // Before any was read: a count proves nothing.
 constexpr std::size_t kDotsReserved = 16;
 
@@ -36,10 +37,6 @@ absl::Status Newer(std::string_view what) {
   return MakeStatus(
       absl::StatusCode::kUnimplemented,
       std::string(what) + ": a newer version of Syncline wrote it");
-}
-
-std::string_view View(capnp::Data::Reader data) {
-  return {reinterpret_cast<const char*>(data.begin()), data.size()};
 }
 
 std::string ToString(capnp::Data::Reader data) {
@@ -411,7 +408,7 @@ absl::StatusOr<DecodedEntry> DecodeWords(
   capnp::ReaderOptions options;
   // Cap'n Proto counts the root pointer twice.
   options.traversalLimitInWords = words.size() + 1;
-  options.nestingLimit = kNestingMax;
+  options.nestingLimit = kEntryNestingMax;
   absl::StatusOr<DecodedEntry> result = absl::UnknownError("");
   const absl::Status thrown = CatchKj([&] {
     capnp::SegmentArrayMessageReader message(segments, options);
@@ -424,7 +421,6 @@ absl::StatusOr<DecodedEntry> DecodeWords(
 }  // namespace
 
 absl::StatusOr<DecodedEntry> DecodeEntry(std::string_view bytes) {
-  constexpr std::size_t kWord = sizeof(capnp::word);
   if (bytes.empty() || bytes.size() % kWord != 0 ||
       bytes.size() > kEntryBytesMax) {
     return Malformed("its length");

@@ -17,6 +17,7 @@
 #include "proto/entry_codec.h"
 #include "proto/entry_tables.h"
 #include "proto/message_scratch.h"
+#include "proto/words.h"
 
 namespace syncline {
 namespace {
@@ -318,10 +319,6 @@ absl::Status EntryEncoder::Add(const EventEffect&, Plan&) {
 }
 
 // ------------------------------------------------------------------- message
-
-capnp::Data::Reader ToData(std::string_view bytes) {
-  return {reinterpret_cast<const kj::byte*>(bytes.data()), bytes.size()};
-}
 
 // The bytes of an effect's own struct: at most 8 for each of a few data words
 // and pointers, and its data rounded up.

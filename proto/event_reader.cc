@@ -10,17 +10,9 @@
 #include "log/frame.h"
 #include "proto/entry.capnp.h"
 #include "proto/kj_status.h"
+#include "proto/words.h"
 
 namespace syncline {
-namespace {
-
-constexpr std::size_t kWord = sizeof(capnp::word);
-
-std::string_view View(capnp::Data::Reader data) {
-  return {reinterpret_cast<const char*>(data.begin()), data.size()};
-}
-
-}  // namespace
 
 struct EventReader::Impl {
   // The words of `entry`, copied where they are not aligned.

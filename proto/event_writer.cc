@@ -1,16 +1,13 @@
 #include "proto/event_writer.h"
 
 #include "base/bytes.h"
+#include "proto/words.h"
 
 namespace syncline {
 namespace {
 
 // Numbers and pointers as the encoding of Cap'n Proto has them: 64 bits,
 // little endian.
-
-constexpr std::size_t kWord = 8;
-
-std::size_t WordsOf(std::size_t bytes) { return (bytes + kWord - 1) / kWord; }
 
 void StoreWord(std::string& out, std::size_t at, std::uint64_t word) {
   for (std::size_t i = 0; i < kWord; ++i) {

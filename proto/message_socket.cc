@@ -13,6 +13,7 @@
 
 #include "base/status.h"
 #include "proto/socket_calls.h"
+#include "proto/words.h"
 
 namespace syncline {
 namespace {
@@ -20,10 +21,8 @@ namespace {
 using boost::asio::posix::stream_descriptor;
 using boost::system::error_code;
 
-constexpr std::size_t kWord = sizeof(capnp::word);
 constexpr std::size_t kBufferBytes = 64u << 10;
 constexpr std::size_t kIdleBufferBytes = 1u << 20;
-constexpr std::size_t kPiecesPerSend = 64;
 constexpr std::size_t kCorkIdleBytes = 64u << 10;
 
 std::string_view ViewOf(kj::ArrayPtr<const capnp::word> words) {

@@ -11,6 +11,7 @@
 #include "base/check.h"
 #include "base/status.h"
 #include "proto/kj_status.h"
+#include "proto/words.h"
 
 namespace syncline {
 namespace {
@@ -19,14 +20,13 @@ using capnp::AnyPointer;
 using capnp::rpc::Exception;
 using capnp::rpc::Payload;
 
-constexpr std::size_t kWord = sizeof(capnp::word);
 // Of a message around its parameters or results.
 constexpr std::size_t kEnvelopeWords = 24;
 // Smaller ones are cheaper copied than offered to the kernel one by one.
 constexpr std::size_t kSharedBytesMin = 2048;
-constexpr int kNestingMax = 24;
+constexpr int kCallNestingMax = 24;
 
-Exception::Type TypeOf(absl::StatusCode code) {
+Exception::Type WireTypeOf(absl::StatusCode code) {
   switch (code) {
     case absl::StatusCode::kUnavailable:
       return Exception::Type::DISCONNECTED;
@@ -38,8 +38,6 @@ Exception::Type TypeOf(absl::StatusCode code) {
       return Exception::Type::FAILED;
   }
 }
-
-std::size_t WordsOf(std::size_t bytes) { return (bytes + kWord - 1) / kWord; }
 
 // A pointer to a list of bytes (capnproto.org/encoding.html): its distance
 // counts from the word behind it.
@@ -58,7 +56,7 @@ absl::Status PlainRpc::Receive(MessageSocket::Words words, Handler& handler) {
     capnp::ReaderOptions options;
     // Each word is read once or twice, and there is nothing behind them.
     options.traversalLimitInWords = 4 * words.size();
-    options.nestingLimit = kNestingMax;
+    options.nestingLimit = kCallNestingMax;
     capnp::FlatArrayMessageReader reader(words, options);
     const auto message = reader.getRoot<Message>();
     switch (message.which()) {
@@ -208,7 +206,7 @@ void PlainRpc::SendException(Id answer, const absl::Status& status) {
   SendReturn(
       answer, WordsOf(reason.size()) + 1, [&](capnp::rpc::Return::Builder out) {
         auto exception = out.initException();
-        exception.setType(TypeOf(status.code()));
+        exception.setType(WireTypeOf(status.code()));
         auto text = exception.initReason(static_cast<unsigned>(reason.size()));
         std::copy(reason.begin(), reason.end(), text.begin());
       });

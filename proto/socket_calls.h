@@ -15,6 +15,9 @@ namespace syncline {
 ssize_t ReadVector(int fd, iovec* vectors, std::size_t count);
 ssize_t SendVector(int fd, iovec* vectors, std::size_t count);
 
+// How many are worth gathering for one SendVector().
+inline constexpr std::size_t kPiecesPerSend = 64;
+
 // The call would have blocked.
 bool IsNotNow(int error_number);
 

@@ -4,11 +4,10 @@
 #include <string_view>
 
 #include "node/client/feed_wire.h"
+#include "proto/words.h"
 
 namespace syncline {
 namespace {
-
-std::size_t Words(std::size_t bytes) { return bytes / sizeof(capnp::word) + 1; }
 
 void SetText(capnp::Text::Builder out, std::string_view text) {
   std::copy(text.begin(), text.end(), out.begin());
@@ -18,9 +17,11 @@ void SetText(capnp::Text::Builder out, std::string_view text) {
 
 std::size_t AppendWords(const AppendBatch& batch) {
   constexpr std::size_t kRunWords = 8;
-  std::size_t words = 4 + Words(batch.payloads.size()) + 2 * batch.sizes.size();
+  std::size_t words =
+      4 + TextWords(batch.payloads.size()) + 2 * batch.sizes.size();
   for (const AppendBatch::Run& run : batch.runs) {
-    words += kRunWords + Words(run.project.size()) + Words(run.channel.size());
+    words += kRunWords + TextWords(run.project.size()) +
+             TextWords(run.channel.size());
   }
   return words;
 }

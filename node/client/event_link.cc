@@ -11,6 +11,7 @@
 #include "node/client/feed_wire.h"
 #include "node/client/remote_feed.h"
 #include "proto/control.capnp.h"
+#include "proto/words.h"
 
 namespace syncline {
 namespace {
@@ -25,8 +26,6 @@ absl::Status LostStatus() {
   return MakeStatus(absl::StatusCode::kUnavailable,
                     "the connection to the node is lost");
 }
-
-std::size_t Words(std::size_t bytes) { return bytes / sizeof(capnp::word) + 1; }
 
 // What went wrong with the call itself.
 absl::Status FaultOf(const capnp::rpc::Return::Reader& answer) {
@@ -103,7 +102,7 @@ PlainRpc::Id EventLink::OpenFeed(std::shared_ptr<RemoteFeed> feed,
   constexpr std::size_t kSourceWords = 16;
   std::size_t words = 8;
   for (const FeedSource& source : sources) {
-    words += kSourceWords + Words(source.project.size());
+    words += kSourceWords + TextWords(source.project.size());
   }
   rpc_->SendCall(call, words, [&](AnyPointer::Builder content) {
     auto params = content.initAs<EventControl::FeedParams>();

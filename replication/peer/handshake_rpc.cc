@@ -9,6 +9,7 @@
 
 #include "base/status.h"
 #include "proto/kj_status.h"
+#include "proto/words.h"
 #include "replication/peer/alive.h"
 #include "replication/peer/peer_codec.h"
 
@@ -82,7 +83,7 @@ class Gate final : public wire::PeerGate::Server {
     const auto& accepted = std::get<ListenHandshake::Accepted>(result);
     auto out = answer.initAccepted();
     EncodeHello(accepted.hello, out.initHello());
-    out.setSignature(DataOf(accepted.signature));
+    out.setSignature(ToData(accepted.signature));
     return kj::READY_NOW;
   }
 

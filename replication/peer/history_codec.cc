@@ -6,6 +6,7 @@
 #include <variant>
 
 #include "base/status.h"
+#include "proto/words.h"
 #include "replication/peer/peer_codec.h"
 
 namespace syncline {
@@ -28,7 +29,7 @@ void EncodeHistoryAnswer(const HistoryAnswer& answer,
   const auto& hashes = std::get<ChainHashes>(answer);
   auto list = out.initHashes(static_cast<unsigned>(hashes.size()));
   for (unsigned i = 0; i < list.size(); ++i)
-    list.set(i, DataOf(hashes[i] ? hashes[i]->view() : std::string_view()));
+    list.set(i, ToData(hashes[i] ? hashes[i]->view() : std::string_view()));
 }
 
 absl::StatusOr<HistoryAnswer> DecodeHistoryAnswer(
@@ -45,9 +46,9 @@ absl::StatusOr<HistoryAnswer> DecodeHistoryAnswer(
 }
 
 void EncodeSettled(const SettledFork& fork, wire::SettledFork::Builder out) {
-  out.setOrigin(DataOf(fork.fork.origin.view()));
+  out.setOrigin(ToData(fork.fork.origin.view()));
   out.setCounter(fork.fork.counter);
-  if (fork.given_up) out.setGivenUp(DataOf(fork.given_up->view()));
+  if (fork.given_up) out.setGivenUp(ToData(fork.given_up->view()));
 }
 
 absl::StatusOr<SettledFork> DecodeSettled(wire::SettledFork::Reader in) {

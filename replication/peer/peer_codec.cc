@@ -7,17 +7,14 @@
 #include <variant>
 
 #include "base/status.h"
+#include "proto/words.h"
 #include "replication/peer/history_codec.h"
 
 namespace syncline {
 namespace {
 
-constexpr std::size_t kDetailBytesMax = 512;
 constexpr std::size_t kLogIdBytes = 16;
 
-std::string_view View(capnp::Data::Reader data) {
-  return {reinterpret_cast<const char*>(data.begin()), data.size()};
-}
 std::string Bytes(capnp::Data::Reader data) { return std::string(View(data)); }
 
 capnp::Text::Reader TextOf(const std::string& text) {
@@ -48,10 +45,10 @@ void EncodeChains(const std::vector<ChainHead>& chains, List out) {
   unsigned at = 0;
   for (const ChainHead& head : chains) {
     auto wire = out[at++];
-    wire.setOrigin(DataOf(head.dot.origin.view()));
+    wire.setOrigin(ToData(head.dot.origin.view()));
     wire.setCounter(head.dot.counter);
-    wire.setHash(DataOf(head.hash.view()));
-    if (!head.signature.empty()) wire.setSignature(DataOf(head.signature));
+    wire.setHash(ToData(head.hash.view()));
+    if (!head.signature.empty()) wire.setSignature(ToData(head.signature));
   }
 }
 
@@ -80,10 +77,6 @@ absl::StatusOr<Origin> DecodeOrigin(capnp::Data::Reader bytes) {
   return *origin;
 }
 
-capnp::Data::Reader DataOf(std::string_view bytes) {
-  return {reinterpret_cast<const capnp::byte*>(bytes.data()), bytes.size()};
-}
-
 std::string CleanText(capnp::Text::Reader text, std::size_t bytes_max) {
   std::string clean(text.begin(), text.size());
   if (clean.size() > bytes_max) clean.resize(bytes_max);
@@ -102,12 +95,12 @@ void EncodeHello(const Hello& hello, wire::Hello::Builder out) {
   out.setProtocolMin(hello.protocol_min);
   out.setProtocolMax(hello.protocol_max);
   out.setFeatures(hello.features);
-  out.setDeviceKey(DataOf(hello.device_key));
+  out.setDeviceKey(ToData(hello.device_key));
   out.setDeviceName(TextOf(hello.device_name));
-  out.setOrigin(DataOf(hello.origin.view()));
-  out.setInstanceNonce(DataOf(hello.instance_nonce));
+  out.setOrigin(ToData(hello.origin.view()));
+  out.setInstanceNonce(ToData(hello.instance_nonce));
   out.setWallClockMs(hello.wall_clock_ms);
-  out.setChallenge(DataOf(hello.challenge));
+  out.setChallenge(ToData(hello.challenge));
 }
 
 absl::StatusOr<Hello> DecodeHello(wire::Hello::Reader in) {
@@ -125,11 +118,11 @@ absl::StatusOr<Hello> DecodeHello(wire::Hello::Reader in) {
 }
 
 void EncodeProof(const Proof& proof, wire::Proof::Builder out) {
-  out.setSignature(DataOf(proof.signature));
+  out.setSignature(ToData(proof.signature));
   if (!proof.invitation) return;
   auto invitation = out.initInvitation();
-  invitation.setId(DataOf(proof.invitation->id));
-  invitation.setMac(DataOf(proof.invitation->mac));
+  invitation.setId(ToData(proof.invitation->id));
+  invitation.setMac(ToData(proof.invitation->mac));
 }
 
 absl::StatusOr<Proof> DecodeProof(wire::Proof::Reader in) {
@@ -149,7 +142,7 @@ void EncodeProjects(const std::vector<ProjectInfo>& projects,
   unsigned at = 0;
   for (const ProjectInfo& project : projects) {
     auto wire = out[at++];
-    wire.setId(DataOf(project.id.bytes));
+    wire.setId(ToData(project.id.bytes));
     wire.setName(TextOf(project.name));
   }
 }
@@ -213,7 +206,7 @@ void EncodeStop(const Stop& stop, wire::Stop::Builder out) {
       break;
   }
   out.setDetail(TextOf(stop.detail));
-  if (stop.origin) out.setOrigin(DataOf(stop.origin->view()));
+  if (stop.origin) out.setOrigin(ToData(stop.origin->view()));
 }
 
 Stop DecodeStop(wire::Stop::Reader in) {
@@ -239,13 +232,13 @@ Stop DecodeStop(wire::Stop::Reader in) {
 }
 
 void EncodePosition(const Position& position, wire::Position::Builder out) {
-  out.setFrontierHash(DataOf(position.frontier_hash.view()));
-  if (position.frontier) out.setFrontier(DataOf(position.frontier->Encode()));
-  if (position.digest) out.setDigest(DataOf(position.digest->view()));
+  out.setFrontierHash(ToData(position.frontier_hash.view()));
+  if (position.frontier) out.setFrontier(ToData(position.frontier->Encode()));
+  if (position.digest) out.setDigest(ToData(position.digest->view()));
   EncodeChains(position.chains,
                out.initChains(static_cast<unsigned>(position.chains.size())));
-  out.setTruncated(DataOf(position.truncated.Encode()));
-  out.setLogId(DataOf(position.log_id));
+  out.setTruncated(ToData(position.truncated.Encode()));
+  out.setLogId(ToData(position.log_id));
   auto settled =
       out.initSettled(static_cast<unsigned>(position.settled.size()));
   for (unsigned i = 0; i < settled.size(); ++i)
@@ -294,13 +287,13 @@ absl::StatusOr<CompareAnswer> DecodeCompareAnswer(
 
 void EncodePullRequest(const PullRequest& request,
                        wire::PullRequest::Builder out) {
-  out.setProject(DataOf(request.project.bytes));
+  out.setProject(ToData(request.project.bytes));
   out.setStream(request.stream);
-  out.setFrontier(DataOf(request.frontier.Encode()));
+  out.setFrontier(ToData(request.frontier.Encode()));
   out.setWindowBytes(request.window_bytes);
   out.setInlineChunkBytesMax(request.inline_chunk_bytes_max);
-  out.setStateId(DataOf(request.state_id));
-  out.setStateKey(DataOf(request.state_key));
+  out.setStateId(ToData(request.state_id));
+  out.setStateKey(ToData(request.state_key));
 }
 
 absl::StatusOr<PullRequest> DecodePullRequest(wire::PullRequest::Reader in) {
@@ -323,8 +316,8 @@ void EncodePullAnswer(const PullAnswer& answer, wire::PullAnswer::Builder out) {
   const auto* state = std::get_if<PullState>(&answer);
   if (state == nullptr) return out.setStarted();
   auto wire = out.initState();
-  wire.setHeader(DataOf(EncodeStateHeader(state->header)));
-  wire.setFrom(DataOf(state->from));
+  wire.setHeader(ToData(EncodeStateHeader(state->header)));
+  wire.setFrom(ToData(state->from));
 }
 
 absl::StatusOr<PullAnswer> DecodePullAnswer(wire::PullAnswer::Reader in) {
@@ -339,10 +332,10 @@ absl::StatusOr<PullAnswer> DecodePullAnswer(wire::PullAnswer::Reader in) {
 }
 
 void EncodeStatePush(const StatePush& piece, wire::StatePiece::Builder out) {
-  out.setProject(DataOf(piece.project.bytes));
+  out.setProject(ToData(piece.project.bytes));
   out.setStream(piece.stream);
-  out.setId(DataOf(piece.id));
-  out.setRows(DataOf(piece.rows));
+  out.setId(ToData(piece.id));
+  out.setRows(ToData(piece.rows));
   out.setEnd(piece.end);
 }
 
@@ -357,17 +350,17 @@ absl::StatusOr<StatePush> DecodeStatePush(wire::StatePiece::Reader in) {
 }
 
 void EncodeSegment(const Segment& segment, wire::Segment::Builder out) {
-  out.setProject(DataOf(segment.project.bytes));
+  out.setProject(ToData(segment.project.bytes));
   out.setStream(segment.stream);
-  out.setFrames(DataOf(segment.frames));
+  out.setFrames(ToData(segment.frames));
   EncodeChains(segment.chains,
                out.initChains(static_cast<unsigned>(segment.chains.size())));
   auto chunks = out.initChunks(static_cast<unsigned>(segment.chunks.size()));
   for (unsigned i = 0; i < chunks.size(); ++i)
-    chunks.set(i, DataOf(segment.chunks[i]));
+    chunks.set(i, ToData(segment.chunks[i]));
   out.setLast(segment.last);
   out.setHead(segment.head);
-  if (segment.durable) out.setDurable(DataOf(segment.durable->Encode()));
+  if (segment.durable) out.setDurable(ToData(segment.durable->Encode()));
 }
 
 absl::StatusOr<Segment> DecodeSegment(wire::Segment::Reader in) {
@@ -390,7 +383,7 @@ void EncodePushAnswer(const PushAnswer& answer, wire::PushAnswer::Builder out) {
     return EncodeStop(*stop, out.initStopped());
   const auto& durable = std::get<PushDurable>(answer);
   auto wire = out.initDurable();
-  if (durable.frontier) wire.setFrontier(DataOf(durable.frontier->Encode()));
+  if (durable.frontier) wire.setFrontier(ToData(durable.frontier->Encode()));
   wire.setWindowBytes(durable.window_bytes);
 }
 
@@ -424,7 +417,7 @@ void EncodeChunksAnswer(const ChunksAnswer& answer,
   auto wire = out.initResults(static_cast<unsigned>(results.size()));
   for (unsigned i = 0; i < wire.size(); ++i) {
     if (results[i])
-      wire[i].setData(DataOf(*results[i]));
+      wire[i].setData(ToData(*results[i]));
     else
       wire[i].setMissing();
   }

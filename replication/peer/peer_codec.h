@@ -12,7 +12,6 @@
 namespace syncline {
 
 absl::StatusOr<ProjectId> DecodeProjectId(capnp::Data::Reader bytes);
-capnp::Data::Reader DataOf(std::string_view bytes);
 
 absl::StatusOr<Origin> DecodeOrigin(capnp::Data::Reader bytes);
 
@@ -58,5 +57,7 @@ absl::StatusOr<ChunksAnswer> DecodeChunksAnswer(wire::ChunksAnswer::Reader in);
 // A text of a peer for people: cut to `bytes_max`, control characters
 // replaced.
 std::string CleanText(capnp::Text::Reader text, std::size_t bytes_max);
+// Of the details of a refusal or a stop.
+inline constexpr std::size_t kDetailBytesMax = 512;
 
 }  // namespace syncline

@@ -10,6 +10,7 @@
 
 #include "base/status.h"
 #include "proto/kj_status.h"
+#include "proto/words.h"
 #include "replication/peer/history_codec.h"
 #include "replication/peer/peer_codec.h"
 
@@ -318,7 +319,7 @@ class RemotePeer final : public PeerCalls {
                Done<CompareAnswer> done) override {
     SendFor(std::move(done), DecodeCompareAnswer, [&](auto& peer) {
       auto request = peer.compareRequest();
-      request.setProject(DataOf(project.bytes));
+      request.setProject(ToData(project.bytes));
       EncodePosition(position, request.initPosition());
       return request.send();
     });
@@ -329,8 +330,8 @@ class RemotePeer final : public PeerCalls {
                Done<HistoryAnswer> done) override {
     SendFor(std::move(done), DecodeHistoryAnswer, [&](auto& peer) {
       auto request = peer.historyRequest();
-      request.setProject(DataOf(project.bytes));
-      request.setOrigin(DataOf(origin.view()));
+      request.setProject(ToData(project.bytes));
+      request.setOrigin(ToData(origin.view()));
       auto list = request.initCounters(static_cast<unsigned>(counters.size()));
       for (unsigned i = 0; i < list.size(); ++i) list.set(i, counters[i]);
       return request.send();
@@ -367,7 +368,7 @@ class RemotePeer final : public PeerCalls {
              Called done) override {
     Send(std::move(done), [&](wire::Peer::Client& peer) {
       auto request = peer.endedRequest();
-      request.setProject(DataOf(project.bytes));
+      request.setProject(ToData(project.bytes));
       request.setStream(stream);
       EncodeStop(stop, request.initStop());
       return request.send().ignoreResult();
@@ -378,10 +379,10 @@ class RemotePeer final : public PeerCalls {
               Done<ChunksAnswer> done) override {
     SendFor(std::move(done), DecodeChunksAnswer, [&](auto& peer) {
       auto request = peer.chunksRequest();
-      request.setProject(DataOf(project.bytes));
+      request.setProject(ToData(project.bytes));
       auto list = request.initHashes(static_cast<unsigned>(hashes.size()));
       for (unsigned i = 0; i < list.size(); ++i)
-        list.set(i, DataOf(hashes[i].view()));
+        list.set(i, ToData(hashes[i].view()));
       return request.send();
     });
   }
@@ -389,7 +390,7 @@ class RemotePeer final : public PeerCalls {
   void MoreContent(const ProjectId& project, Called done) override {
     Send(std::move(done), [&](wire::Peer::Client& peer) {
       auto request = peer.moreContentRequest();
-      request.setProject(DataOf(project.bytes));
+      request.setProject(ToData(project.bytes));
       return request.send().ignoreResult();
     });
   }
@@ -397,7 +398,7 @@ class RemotePeer final : public PeerCalls {
   void Copied(const Origin& origin, Called done) override {
     Send(std::move(done), [&](wire::Peer::Client& peer) {
       auto request = peer.copiedRequest();
-      request.setOrigin(DataOf(origin.view()));
+      request.setOrigin(ToData(origin.view()));
       return request.send().ignoreResult();
     });
   }

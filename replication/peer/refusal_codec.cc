@@ -5,12 +5,6 @@
 #include "replication/peer/peer_codec.h"
 
 namespace syncline {
-namespace {
-
-constexpr std::size_t kDetailBytesMax = 512;
-
-}  // namespace
-
 void EncodeRefusal(const Refusal& refusal, wire::Refusal::Builder out) {
   switch (refusal.reason) {
     case Refusal::Reason::kNoCommonVersion:

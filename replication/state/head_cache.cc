@@ -10,7 +10,7 @@ namespace syncline {
 namespace {
 
 // What a row takes beyond its text: itself, its shares of three tables.
-constexpr std::size_t kRowOverhead = sizeof(HeadRow) + 80;
+constexpr std::size_t kHeadRowOverhead = sizeof(HeadRow) + 80;
 
 std::size_t HashOfName(const ItemId& parent, std::string_view name) {
   return absl::HashOf(ItemIdHash()(parent), name);
@@ -41,7 +41,7 @@ void HeadRow::SetText(std::string_view key,
   present_ = value.has_value();
 }
 
-std::size_t HeadRow::bytes() const { return kRowOverhead + room_; }
+std::size_t HeadRow::bytes() const { return kHeadRowOverhead + room_; }
 
 HeadRow* HeadCache::Find(std::string_view key) {
   const auto at = rows_.find(key);

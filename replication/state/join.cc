@@ -20,7 +20,7 @@ const std::string& KeyOf(const std::pair<std::string, std::string>& attr) {
 const Dot& KeyOf(const Dot& dot) { return dot; }
 
 template <typename List>
-bool Ascending(const List& list) {
+bool AscendingByKey(const List& list) {
   return std::adjacent_find(list.begin(), list.end(),
                             [](const auto& a, const auto& b) {
                               return !(KeyOf(a) < KeyOf(b));
@@ -53,7 +53,7 @@ absl::Status CheckHead(const RegisterId& reg, const Head& head,
     return fault("a register of the root");
   }
   if (head.generation != 0 && head.generation != 1) return fault("generation");
-  if (!Ascending(head.attrs) || !Ascending(head.sources)) {
+  if (!AscendingByKey(head.attrs) || !AscendingByKey(head.sources)) {
     return fault("a list out of order");
   }
   if (const auto found = ValueFault(reg, head)) return fault(*found);

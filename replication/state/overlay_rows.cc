@@ -13,13 +13,11 @@
 namespace syncline {
 namespace {
 
-constexpr std::array<Column, 3> kColumns = {Column::kHeads, Column::kTree,
-                                            Column::kChains};
 // Rows of a directory that is read as a whole.
 constexpr std::size_t kScanMax = 256;
 // What a remembered row takes beyond its bytes: two strings in a table that is
 // half full.
-constexpr std::size_t kRowOverhead = 150;
+constexpr std::size_t kRememberedOverhead = 150;
 
 const HeadRow* FindAlone(HeadCache& heads, std::string_view group) {
   const std::optional<ChildKey> name = ParseGroupKey(group);
@@ -137,7 +135,7 @@ const std::optional<std::string>* OverlayRows::FindChanged(
 void OverlayRows::Remember(std::string_view key,
                            const std::optional<std::string>& value) const {
   others_.Set(key, value,
-              kRowOverhead + key.size() + (value ? value->size() : 0));
+              kRememberedOverhead + key.size() + (value ? value->size() : 0));
 }
 
 void OverlayRows::Commit(RowLayer&& staged) {
@@ -258,7 +256,7 @@ WriteBatch OverlayRows::TakeFlush() {
   flushing_ = true;
   std::swap(active_, frozen_);
   WriteBatch batch;
-  for (const Column column : kColumns) {
+  for (const Column column : RowLayer::kColumns) {
     for (const auto& [key, value] : frozen_.map(column)) {
       if (value) {
         batch.Put(column, key, *value);

@@ -3,8 +3,6 @@
 namespace syncline {
 namespace {
 
-constexpr char kItemTag = 'i';
-constexpr char kDocTag = 'd';
 constexpr char kStagedTag = 's';
 constexpr char kChildTag = 'n';
 constexpr char kUpTag = 'u';

@@ -9,6 +9,11 @@
 
 namespace syncline {
 
+// What keys in kHeads have behind the project: the live heads of an item, and
+// of a document.
+inline constexpr char kItemTag = 'i';
+inline constexpr char kDocTag = 'd';
+
 // Keys of the rows that hold a project's causal state. Names and document keys
 // are written so that keys sort bytewise by name. README.md lists the rows.
 class RowKeys {

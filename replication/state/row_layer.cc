@@ -7,21 +7,19 @@
 namespace syncline {
 namespace {
 
-constexpr std::array<Column, 3> kColumns = {Column::kHeads, Column::kTree,
-                                            Column::kChains};
 // What a row costs beyond its bytes: two strings in a tree node.
-constexpr std::size_t kRowOverhead = 72;
+constexpr std::size_t kLayerRowOverhead = 72;
 
 std::size_t IndexOf(Column column) {
-  for (std::size_t i = 0; i < kColumns.size(); ++i) {
-    if (kColumns[i] == column) return i;
+  for (std::size_t i = 0; i < RowLayer::kColumns.size(); ++i) {
+    if (RowLayer::kColumns[i] == column) return i;
   }
   SYNCLINE_CHECK(false, "not a column of the causal state");
 }
 
 std::size_t BytesOf(std::string_view key,
                     const std::optional<std::string>& value) {
-  return kRowOverhead + key.size() + (value ? value->size() : 0);
+  return kLayerRowOverhead + key.size() + (value ? value->size() : 0);
 }
 
 }  // namespace

@@ -16,6 +16,8 @@ namespace syncline {
 // a row that is not there.
 class RowLayer {
  public:
+  static constexpr std::array kColumns = {Column::kHeads, Column::kTree,
+                                          Column::kChains};
   using Map =
       absl::btree_map<std::string, std::optional<std::string>, std::less<>>;
 
@@ -31,7 +33,7 @@ class RowLayer {
   void Clear();
 
  private:
-  std::array<Map, 3> maps_;
+  std::array<Map, kColumns.size()> maps_;
   std::size_t bytes_ = 0;
 };
 

@@ -8,13 +8,12 @@
 #include "base/bytes.h"
 #include "base/status.h"
 #include "replication/state/limits.h"
+#include "replication/state/row_keys.h"
 
 namespace syncline {
 namespace {
 
 constexpr std::uint8_t kPieceFormat = 1;
-constexpr char kDocTag = 'd';
-constexpr char kItemTag = 'i';
 
 using Field = RegisterId::Field;
 using Chains = std::map<Hash, Chain>;
@@ -113,7 +112,7 @@ absl::Status Fault(std::string_view what) {
 }
 
 template <typename List, typename KeyOf>
-bool Ascending(const List& list, KeyOf key_of) {
+bool AscendingBy(const List& list, KeyOf key_of) {
   return std::adjacent_find(list.begin(), list.end(),
                             [&](const auto& a, const auto& b) {
                               return !(key_of(a) < key_of(b));
@@ -163,12 +162,12 @@ class RowChecker {
   }
 
   absl::Status CheckValue(Field field, const StoredHead& head) const {
-    if (!Ascending(head.attrs,
-                   [](const auto& attr) -> const std::string& {
-                     return attr.first;
-                   }) ||
-        !Ascending(head.sources,
-                   [](const Dot& dot) -> const Dot& { return dot; })) {
+    if (!AscendingBy(head.attrs,
+                     [](const auto& attr) -> const std::string& {
+                       return attr.first;
+                     }) ||
+        !AscendingBy(head.sources,
+                     [](const Dot& dot) -> const Dot& { return dot; })) {
       return Fault("a list out of order");
     }
     if (field != Field::kPlace && field != Field::kContent) {

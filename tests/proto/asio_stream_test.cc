@@ -29,13 +29,13 @@ using testing::WaitValue;
 
 // One end a stream under test, the other a plain socket.
 template <typename Socket>
-struct Fixture {
+struct StreamFixture {
   boost::asio::io_context io;
   KjLoop loop{io.get_executor(), nullptr};
   Socket peer{io};
   kj::Own<kj::AsyncIoStream> stream;
 
-  Fixture() {
+  StreamFixture() {
     auto pair = [&] {
       if constexpr (std::is_same_v<Socket, TcpSocket>) {
         return TcpPair(io);
@@ -48,7 +48,7 @@ struct Fixture {
     REQUIRE(made.ok());
     stream = *std::move(made);
   }
-  ~Fixture() {
+  ~StreamFixture() {
     loop.Enter([&] { stream = nullptr; });
   }
 
@@ -94,7 +94,7 @@ struct Fixture {
 
 TEMPLATE_TEST_CASE("asio_stream: reads give what the peer sent", "[proto]",
                    TcpSocket, LocalSocket) {
-  Fixture<TestType> f;
+  StreamFixture<TestType> f;
   f.PeerSends("header--and the body and the next");
   CHECK(*f.Read(8, 8) == "header--");
   CHECK(*f.Read(12, 12) == "and the body");
@@ -113,7 +113,7 @@ TEMPLATE_TEST_CASE("asio_stream: reads give what the peer sent", "[proto]",
 // before it waits: what has come since must end the wait.
 TEMPLATE_TEST_CASE("asio_stream: bytes that came between two reads are read",
                    "[proto]", TcpSocket, LocalSocket) {
-  Fixture<TestType> f;
+  StreamFixture<TestType> f;
   for (int round = 0; round < 3; ++round) {
     f.PeerSends("one");
     CHECK(*f.Read(1, 100) == "one");
@@ -130,7 +130,7 @@ TEMPLATE_TEST_CASE("asio_stream: bytes that came between two reads are read",
 
 TEMPLATE_TEST_CASE("asio_stream: large reads and writes are whole", "[proto]",
                    TcpSocket, LocalSocket) {
-  Fixture<TestType> f;
+  StreamFixture<TestType> f;
   const std::string bytes = Pattern(5'000'003);
   std::string in(bytes.size(), '\0');
   kj::Promise<void> task = nullptr;
@@ -156,7 +156,7 @@ TEMPLATE_TEST_CASE("asio_stream: large reads and writes are whole", "[proto]",
 }
 
 TEST_CASE("asio_stream: small writes leave together and in order", "[proto]") {
-  Fixture<LocalSocket> f;
+  StreamFixture<LocalSocket> f;
   std::string expected;
   f.loop.Enter([&] {
     for (int i = 0; i < 100; ++i) {
@@ -176,7 +176,7 @@ TEST_CASE("asio_stream: small writes leave together and in order", "[proto]") {
 }
 
 TEST_CASE("asio_stream: writes of all sizes keep their order", "[proto]") {
-  Fixture<TcpSocket> f;
+  StreamFixture<TcpSocket> f;
   const std::string bytes = Pattern(4'000'000);
   std::vector<kj::ArrayPtr<const kj::byte>> pieces;
   std::size_t at = 0;
@@ -201,7 +201,7 @@ TEST_CASE("asio_stream: writes of all sizes keep their order", "[proto]") {
 }
 
 TEST_CASE("asio_stream: a stream destroyed sends what it gathered", "[proto]") {
-  Fixture<LocalSocket> f;
+  StreamFixture<LocalSocket> f;
   f.loop.Enter([&] {
     f.loop.Detach(f.stream->write("goodbye", 7));
     f.stream = nullptr;
@@ -211,7 +211,7 @@ TEST_CASE("asio_stream: a stream destroyed sends what it gathered", "[proto]") {
 
 TEST_CASE("asio_stream: shutdownWrite comes after what was written",
           "[proto]") {
-  Fixture<LocalSocket> f;
+  StreamFixture<LocalSocket> f;
   f.loop.Enter([&] {
     f.loop.Detach(f.stream->write("last words", 10));
     f.stream->shutdownWrite();
@@ -227,7 +227,7 @@ TEST_CASE("asio_stream: shutdownWrite comes after what was written",
 
 TEMPLATE_TEST_CASE("asio_stream: a read that was dropped touches nothing",
                    "[proto]", TcpSocket, LocalSocket) {
-  Fixture<TestType> f;
+  StreamFixture<TestType> f;
   auto memory = std::make_unique<std::string>(8, '-');
   kj::Promise<void> read = nullptr;
   f.loop.Enter([&] {
@@ -244,7 +244,7 @@ TEMPLATE_TEST_CASE("asio_stream: a read that was dropped touches nothing",
 
 TEST_CASE("asio_stream: a write that was dropped in part breaks the stream",
           "[proto]") {
-  Fixture<LocalSocket> f;
+  StreamFixture<LocalSocket> f;
   auto memory = std::make_unique<std::string>(Pattern(8 << 20));
   kj::Promise<void> write = nullptr;
   f.loop.Enter(
@@ -256,7 +256,7 @@ TEST_CASE("asio_stream: a write that was dropped in part breaks the stream",
 
 TEMPLATE_TEST_CASE("asio_stream: the peer's half close is no disconnect",
                    "[proto]", TcpSocket, LocalSocket) {
-  Fixture<TestType> f;
+  StreamFixture<TestType> f;
   bool disconnected = false;
   kj::Promise<void> watch = nullptr;
   f.loop.Enter([&] {
@@ -283,7 +283,7 @@ TEMPLATE_TEST_CASE("asio_stream: the peer's half close is no disconnect",
 
 TEMPLATE_TEST_CASE("asio_stream: a lost peer is DISCONNECTED", "[proto]",
                    TcpSocket, LocalSocket) {
-  Fixture<TestType> f;
+  StreamFixture<TestType> f;
   const std::string bytes = Pattern(20 << 20);
   f.loop.Enter([&] {});
   boost::asio::post(f.io, [&] {
@@ -301,7 +301,7 @@ TEMPLATE_TEST_CASE("asio_stream: a lost peer is DISCONNECTED", "[proto]",
 
 TEST_CASE("asio_stream: destroying a stream fails what waits for it",
           "[proto]") {
-  Fixture<LocalSocket> f;
+  StreamFixture<LocalSocket> f;
   char byte;
   std::vector<kj::Exception::Type> failed;
   const auto fail = [&](kj::Exception&& e) { failed.push_back(e.getType()); };

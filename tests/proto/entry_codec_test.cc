@@ -9,6 +9,7 @@
 
 #include "base/bytes.h"
 #include "proto/entry.capnp.h"
+#include "proto/words.h"
 #include "tests/proto/entry_maker.h"
 
 namespace syncline {
@@ -199,10 +200,6 @@ std::string Built(Fill fill) {
   REQUIRE(segments.size() == 1);
   const auto bytes = segments[0].asBytes();
   return {reinterpret_cast<const char*>(bytes.begin()), bytes.size()};
-}
-
-capnp::Data::Reader ToData(std::string_view bytes) {
-  return {reinterpret_cast<const kj::byte*>(bytes.data()), bytes.size()};
 }
 
 // A node of origin 0, counter 1, index 0, a directory, in `where`.

@@ -19,7 +19,7 @@ namespace {
 using testing::RunUntil;
 using testing::Wait;
 
-struct Fixture {
+struct LoopFixture {
   boost::asio::io_context io;
   std::vector<absl::Status> errors;
   KjLoop loop{io.get_executor(),
@@ -27,7 +27,7 @@ struct Fixture {
 };
 
 TEST_CASE("kj_loop: a fulfilled promise runs in the same handler", "[proto]") {
-  Fixture f;
+  LoopFixture f;
   int ran = 0;
   f.loop.Enter([&] {
     f.loop.Detach(kj::evalLater([&] { ++ran; }).then([&] { ++ran; }));
@@ -37,7 +37,7 @@ TEST_CASE("kj_loop: a fulfilled promise runs in the same handler", "[proto]") {
 }
 
 TEST_CASE("kj_loop: a promise fulfilled outside the loop wakes it", "[proto]") {
-  Fixture f;
+  LoopFixture f;
   // Repeated because KJ reports only changes of state: a wake-up that is
   // lost shows at the second or later round.
   for (int round = 0; round < 5; ++round) {
@@ -55,7 +55,7 @@ TEST_CASE("kj_loop: a promise fulfilled outside the loop wakes it", "[proto]") {
 
 TEST_CASE("kj_loop: work left over by one handler is taken up by the next",
           "[proto]") {
-  Fixture f;
+  LoopFixture f;
   int turns = 0;
   std::function<kj::Promise<void>()> step = [&]() -> kj::Promise<void> {
     if (++turns == 10'000) return kj::READY_NOW;
@@ -76,7 +76,7 @@ TEST_CASE("kj_loop: work left over by one handler is taken up by the next",
 
 TEST_CASE("kj_loop: a fulfiller used on another thread wakes the loop",
           "[proto]") {
-  Fixture f;
+  LoopFixture f;
   auto work = boost::asio::make_work_guard(f.io);
   for (int round = 0; round < 20; ++round) {
     int value = 0;
@@ -104,14 +104,14 @@ TEST_CASE("kj_loop: a fulfiller used on another thread wakes the loop",
 
 TEST_CASE("kj_loop: an executor runs work of another loop on its thread",
           "[proto]") {
-  Fixture a;
+  LoopFixture a;
   auto work = boost::asio::make_work_guard(a.io);
   const kj::Executor* executor = nullptr;
   a.loop.Enter([&] { executor = &kj::getCurrentThreadExecutor(); });
   std::atomic<bool> done = false;
   std::thread::id ran_on;
   std::thread other([&] {
-    Fixture b;
+    LoopFixture b;
     auto keep = boost::asio::make_work_guard(b.io);
     const absl::Status status = Wait(b.io, b.loop, [&] {
       return executor->executeAsync(
@@ -127,7 +127,7 @@ TEST_CASE("kj_loop: an executor runs work of another loop on its thread",
 
 TEST_CASE("kj_loop: a timer is ready after its delay and can be dropped",
           "[proto]") {
-  Fixture f;
+  LoopFixture f;
   CHECK(Wait(f.io, f.loop, [&] {
           return f.loop.After(std::chrono::milliseconds(1));
         }).ok());
@@ -165,7 +165,7 @@ TEST_CASE("kj_loop: closing with a posted pump leaves nothing behind",
 
 TEST_CASE("kj_loop: an exception thrown inside Enter leaves the loop usable",
           "[proto]") {
-  Fixture f;
+  LoopFixture f;
   bool later = false;
   CHECK_THROWS_AS(f.loop.Enter([&] {
     f.loop.Detach(kj::evalLater([&] { later = true; }));
@@ -182,7 +182,7 @@ TEST_CASE("kj_loop: an exception thrown inside Enter leaves the loop usable",
 
 TEST_CASE("kj_loop: a failed task is reported and an exception in it caught",
           "[proto]") {
-  Fixture f;
+  LoopFixture f;
   f.loop.Enter([&] {
     f.loop.Detach(kj::evalLater([] { throw std::runtime_error("oops"); }));
     f.loop.Detach(kj::Promise<void>(
@@ -195,7 +195,7 @@ TEST_CASE("kj_loop: a failed task is reported and an exception in it caught",
 }
 
 TEST_CASE("kj_loop: several loops share one thread", "[proto]") {
-  Fixture a;
+  LoopFixture a;
   KjLoop b(a.io.get_executor(), nullptr);
   std::vector<std::string> order;
   a.loop.Enter([&] {
@@ -214,7 +214,7 @@ TEST_CASE("kj_loop: several loops share one thread", "[proto]") {
 
 TEST_CASE("kj_loop: posted functions run in order and may post again",
           "[proto]") {
-  Fixture f;
+  LoopFixture f;
   std::vector<int> order;
   f.loop.Post([&] {
     order.push_back(1);
@@ -228,7 +228,7 @@ TEST_CASE("kj_loop: posted functions run in order and may post again",
 
 TEST_CASE("kj_loop: what leaves the loop runs outside in the same handler",
           "[proto]") {
-  Fixture f;
+  LoopFixture f;
   std::vector<int> order;
   boost::asio::post(f.io, [&] {
     f.loop.Handle([&] {
@@ -250,7 +250,7 @@ TEST_CASE("kj_loop: what leaves the loop runs outside in the same handler",
 
 TEST_CASE("kj_loop: what leaves outside of a handler comes in a later one",
           "[proto]") {
-  Fixture f;
+  LoopFixture f;
   int ran = 0;
   f.loop.Leave([&] { ++ran; });
   f.loop.Enter([&] { f.loop.Leave([&] { ++ran; }); });
@@ -280,7 +280,7 @@ TEST_CASE("kj_loop: a function that leaves may destroy the loop", "[proto]") {
 
 TEST_CASE("kj_loop: an exception of one that leaves keeps back no other",
           "[proto]") {
-  Fixture f;
+  LoopFixture f;
   bool second = false;
   boost::asio::post(f.io, [&] {
     f.loop.Handle([&] {
@@ -319,7 +319,7 @@ TEST_CASE("kj_loop: a loop works on a strand over several threads", "[proto]") {
 }
 
 TEST_CASE("kj_loop: an idle loop runs no handlers", "[proto]") {
-  Fixture f;
+  LoopFixture f;
   f.loop.Enter([&] { f.loop.Detach(kj::NEVER_DONE); });
   CHECK(f.io.poll() == 0);
 }

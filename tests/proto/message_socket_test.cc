@@ -15,9 +15,9 @@ namespace {
 constexpr std::size_t kMessageBytesMax = 8u << 20;
 
 // One end, which keeps the texts of all messages that came.
-class End {
+class SocketEnd {
  public:
-  End(boost::asio::io_context& io, LocalSocket socket)
+  SocketEnd(boost::asio::io_context& io, LocalSocket socket)
       : socket_(MessageSocket::Adopt(
                     io.get_executor(), std::move(socket), kMessageBytesMax,
                     [this] { Read(); }, [this] { ++drained; })
@@ -63,16 +63,16 @@ class End {
   std::unique_ptr<MessageSocket> socket_;
 };
 
-struct Rig {
+struct SocketRig {
   boost::asio::io_context io;
   std::pair<LocalSocket, LocalSocket> pair = LocalPair(io);
-  End a{io, std::move(pair.first)};
-  End b{io, std::move(pair.second)};
+  SocketEnd a{io, std::move(pair.first)};
+  SocketEnd b{io, std::move(pair.second)};
 };
 
 TEST_CASE("message_socket: messages of all sizes arrive in order",
           "[proto][message_socket]") {
-  Rig rig;
+  SocketRig rig;
   std::vector<std::string> sent;
   for (const std::size_t size :
        {0, 1, 7, 8, 100, 5000, 70'000, 3, 1'000'000, 2'500'000, 9}) {
@@ -94,7 +94,7 @@ TEST_CASE("message_socket: messages of all sizes arrive in order",
 
 TEST_CASE("message_socket: shared bytes leave in their place",
           "[proto][message_socket]") {
-  Rig rig;
+  SocketRig rig;
   // A message by hand: its text is somebody else's bytes.
   const auto text = std::make_shared<const std::string>(400'000, 's');
   const std::uint64_t words = 1 + 400'000 / 8 + 1;
@@ -114,7 +114,7 @@ TEST_CASE("message_socket: shared bytes leave in their place",
 
 TEST_CASE("message_socket: a peer that goes is told to both directions",
           "[proto][message_socket]") {
-  Rig rig;
+  SocketRig rig;
   SECTION("while reading") {
     rig.b.Drop();
     while (!rig.a.lost) rig.io.run_one();
@@ -140,7 +140,7 @@ TEST_CASE("message_socket: what is no message ends the connection",
   const Row row = GENERATE(Row{"a message beyond the limit", {0, 1u << 24}},
                            Row{"endless segments", {0x0fffffff, 1}});
   INFO(row.why);
-  Rig rig;
+  SocketRig rig;
   rig.a.socket().AddBytes(
       {reinterpret_cast<const char*>(row.words), sizeof row.words});
   rig.a.socket().Flush();

@@ -46,8 +46,8 @@ struct Notes final : PlainRpc::Handler {
   std::vector<std::string> said;
 };
 
-struct End {
-  End(boost::asio::io_context& io, LocalSocket connected)
+struct RpcEnd {
+  RpcEnd(boost::asio::io_context& io, LocalSocket connected)
       : socket(MessageSocket::Adopt(
                    io.get_executor(), std::move(connected), 1u << 20,
                    [this] { Read(); }, nullptr)
@@ -69,7 +69,7 @@ struct End {
   absl::Status status;
 };
 
-struct Rig {
+struct RpcRig {
   // What `b` is told of all that `a` said.
   std::vector<std::string> Said() {
     a.socket->Flush();
@@ -79,13 +79,13 @@ struct Rig {
 
   boost::asio::io_context io;
   std::pair<LocalSocket, LocalSocket> pair = LocalPair(io);
-  End a{io, std::move(pair.first)};
-  End b{io, std::move(pair.second)};
+  RpcEnd a{io, std::move(pair.first)};
+  RpcEnd b{io, std::move(pair.second)};
 };
 
 TEST_CASE("plain_rpc: messages say what they were told to",
           "[proto][plain_rpc]") {
-  Rig rig;
+  RpcRig rig;
   rig.a.rpc.SendBootstrap(0, "events");
   PlainRpc::Call call;
   call.question = 7;
@@ -111,7 +111,7 @@ TEST_CASE("plain_rpc: messages say what they were told to",
 
 TEST_CASE("plain_rpc: tails are the data of the last structs",
           "[proto][plain_rpc]") {
-  Rig rig;
+  RpcRig rig;
   const std::size_t count = GENERATE(1, 3);
   std::vector<PlainRpc::Tail> tails;
   std::vector<std::string> expected = {"call 1 of 1"};
@@ -147,7 +147,7 @@ TEST_CASE("plain_rpc: what is no message of the protocol is refused",
   const Row row = GENERATE(Row{"a pointer beyond the message", {0xfffc, 0}},
                            Row{"another kind", {1ull << 32, 12}});
   INFO(row.why);
-  Rig rig;
+  RpcRig rig;
   const std::uint64_t table = 2ull << 32;
   rig.a.socket->AddBytes({reinterpret_cast<const char*>(&table), sizeof table});
   rig.a.socket->AddBytes(
@@ -178,7 +178,7 @@ TEST_CASE("plain_rpc: the general implementation understands it",
         loop, NewAsioStream(loop, std::move(theirs)).value(),
         capnp::Capability::Client(kj::mv(service)), std::move(options));
   });
-  End client(io, std::move(ours));
+  RpcEnd client(io, std::move(ours));
   client.rpc.SendBootstrap(0, "");
   PlainRpc::Call call;
   call.question = 1;

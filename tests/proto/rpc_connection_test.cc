@@ -77,7 +77,7 @@ class ServiceImpl final : public Service::Server {
 };
 
 // Two nodes in one process: each its own loop, on one io_context.
-struct Fixture {
+struct ConnectionFixture {
   boost::asio::io_context io;
   KjLoop client_loop{io.get_executor(), nullptr};
   KjLoop server_loop{io.get_executor(), nullptr};
@@ -124,7 +124,7 @@ struct Fixture {
   absl::StatusOr<std::string> WaitEcho(std::string_view bytes) {
     return WaitValue<std::string>(io, client_loop, [&] { return Echo(bytes); });
   }
-  ~Fixture() {
+  ~ConnectionFixture() {
     client_loop.Enter([&] { service = nullptr; });
     client = nullptr;
     server = nullptr;
@@ -133,7 +133,7 @@ struct Fixture {
 
 TEST_CASE("rpc_connection: calls are answered over TCP and Unix sockets",
           "[proto]") {
-  Fixture f;
+  ConnectionFixture f;
   SECTION("TCP") { f.Connect(TcpPair(f.io)); }
   SECTION("Unix") { f.Connect(LocalPair(f.io)); }
   const auto answer = f.WaitEcho("hello");
@@ -143,7 +143,7 @@ TEST_CASE("rpc_connection: calls are answered over TCP and Unix sockets",
 
 TEST_CASE("rpc_connection: a fault of the peer arrives with its code",
           "[proto]") {
-  Fixture f;
+  ConnectionFixture f;
   f.Connect(LocalPair(f.io));
   const StatusCode codes[] = {
       StatusCode::kInternal, StatusCode::kResourceExhausted,
@@ -161,7 +161,7 @@ TEST_CASE("rpc_connection: a fault of the peer arrives with its code",
 }
 
 TEST_CASE("rpc_connection: large messages go both ways", "[proto]") {
-  Fixture f;
+  ConnectionFixture f;
   f.Connect(TcpPair(f.io));
   for (const std::size_t size : {0, 1, 70'000, 1 << 20, 3 << 20}) {
     const std::string bytes = Pattern(size);
@@ -173,7 +173,7 @@ TEST_CASE("rpc_connection: large messages go both ways", "[proto]") {
 
 TEST_CASE("rpc_connection: a message beyond the limit ends the connection",
           "[proto]") {
-  Fixture f;
+  ConnectionFixture f;
   f.Connect(TcpPair(f.io), RpcLimits{.traversal_bytes_max = 1 << 20});
   f.on_server_lost = [&] { f.server = nullptr; };
   CHECK_FALSE(f.WaitEcho(Pattern(3 << 20)).ok());
@@ -184,14 +184,14 @@ TEST_CASE("rpc_connection: a message beyond the limit ends the connection",
 
 TEST_CASE("rpc_connection: a message beyond our own limit is not sent",
           "[proto]") {
-  Fixture f;
+  ConnectionFixture f;
   f.Connect(TcpPair(f.io));
   CHECK(f.WaitEcho(Pattern(5 << 20)).status().code() == StatusCode::kInternal);
   CHECK(f.WaitEcho("x").ok());
 }
 
 TEST_CASE("rpc_connection: 64 calls are in flight at once", "[proto]") {
-  Fixture f;
+  ConnectionFixture f;
   f.Connect(TcpPair(f.io));
   int right = 0;
   const absl::Status status = Wait(f.io, f.client_loop, [&] {
@@ -209,7 +209,7 @@ TEST_CASE("rpc_connection: 64 calls are in flight at once", "[proto]") {
 
 TEST_CASE("rpc_connection: a lost client is noticed and its calls cancelled",
           "[proto]") {
-  Fixture f;
+  ConnectionFixture f;
   f.Connect(TcpPair(f.io));
   kj::Promise<void> call = nullptr;
   f.client_loop.Enter([&] {
@@ -232,7 +232,7 @@ TEST_CASE("rpc_connection: a lost client is noticed and its calls cancelled",
 
 TEST_CASE("rpc_connection: a lost server fails the calls as unavailable",
           "[proto]") {
-  Fixture f;
+  ConnectionFixture f;
   f.Connect(TcpPair(f.io));
   const absl::Status status = Wait(f.io, f.client_loop, [&] {
     boost::asio::post(f.io, [&] { f.server = nullptr; });
@@ -247,7 +247,7 @@ TEST_CASE("rpc_connection: a lost server fails the calls as unavailable",
 }
 
 TEST_CASE("rpc_connection: code that it runs may destroy it", "[proto]") {
-  Fixture f;
+  ConnectionFixture f;
   f.Connect(LocalPair(f.io));
   SECTION("the server inside a call") {
     SECTION("by Close") {
@@ -282,7 +282,7 @@ TEST_CASE("rpc_connection: code that it runs may destroy it", "[proto]") {
 }
 
 TEST_CASE("rpc_connection: closing again does nothing", "[proto]") {
-  Fixture f;
+  ConnectionFixture f;
   f.Connect(LocalPair(f.io));
   f.client->Close();
   f.client->Close();
@@ -355,7 +355,7 @@ TEST_CASE("rpc_connection: 200 idle connections run no handlers", "[proto]") {
 struct Pusher {
   static constexpr std::size_t kSegment = 256 << 10;
 
-  explicit Pusher(Fixture& fixture) : f(fixture) {}
+  explicit Pusher(ConnectionFixture& fixture) : f(fixture) {}
 
   kj::Promise<void> Push(int count) {
     if (count == 0) return kj::READY_NOW;
@@ -371,13 +371,13 @@ struct Pusher {
     });
   }
 
-  Fixture& f;
+  ConnectionFixture& f;
   std::size_t started = 0;
 };
 
 TEST_CASE("rpc_connection: a slow reader holds little of a large stream",
           "[proto]") {
-  Fixture f;
+  ConnectionFixture f;
   constexpr int kSegments = 200;
   bool done = false;
   RpcLimits limits;
