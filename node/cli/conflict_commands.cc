@@ -15,7 +15,7 @@
 namespace syncline::cli {
 namespace {
 
-struct Args {
+struct ConflictArgs {
   std::string project;
   std::string path;
   std::string take;
@@ -23,11 +23,10 @@ struct Args {
   bool all = false;
   bool resolved = false;
 };
-using Run = absl::StatusOr<ExitCode> (*)(const Invocation&, const Args&);
+using ConflictCommand = absl::StatusOr<ExitCode> (*)(const Invocation&,
+                                                     const ConflictArgs&);
 
-constexpr std::size_t kShortId = 9;
-
-auto Ask(Session& session, const Args& args, std::uint64_t after = 0) {
+auto Ask(Session& session, const ConflictArgs& args, std::uint64_t after = 0) {
   return session.Call([&](auto& client) {
     auto request = client.conflictsRequest();
     request.setProject(ToKj(args.project));
@@ -40,14 +39,14 @@ auto Ask(Session& session, const Args& args, std::uint64_t after = 0) {
 
 // With the project's name if conflicts of several are listed.
 boost::json::object Describe(control::Conflict::Reader conflict,
-                             const Args& args) {
+                             const ConflictArgs& args) {
   boost::json::object out = ToJson(conflict);
   if (args.project.empty()) SetText(out, "project", conflict.getProject());
   return out;
 }
 
-void AddRow(Table& table, control::Conflict::Reader conflict,
-            const Args& args) {
+void AddConflict(Table& table, control::Conflict::Reader conflict,
+                 const ConflictArgs& args) {
   std::vector<std::string> cells = {
       Shown(FromKj(conflict.getProject())),
       fmt::format("{}", conflict.getSiblings().size())};
@@ -61,7 +60,8 @@ void AddRow(Table& table, control::Conflict::Reader conflict,
   table.Add(std::move(cells));
 }
 
-absl::StatusOr<ExitCode> List(const Invocation& in, const Args& args) {
+absl::StatusOr<ExitCode> ListConflicts(const Invocation& in,
+                                       const ConflictArgs& args) {
   SYNCLINE_ASSIGN_OR_RETURN(std::unique_ptr<Session> session, in.Open());
   boost::json::array out;
   Table table(args.resolved
@@ -77,7 +77,7 @@ absl::StatusOr<ExitCode> List(const Invocation& in, const Args& args) {
       if (in.json) {
         out.push_back(Describe(conflict, args));
       } else {
-        AddRow(table, conflict, args);
+        AddConflict(table, conflict, args);
       }
       after = conflict.getSeq();
     }
@@ -132,7 +132,8 @@ void PrintDetail(control::ConflictDetail::Reader detail) {
   }
 }
 
-absl::StatusOr<ExitCode> Show(const Invocation& in, const Args& args) {
+absl::StatusOr<ExitCode> ShowConflict(const Invocation& in,
+                                      const ConflictArgs& args) {
   SYNCLINE_ASSIGN_OR_RETURN(std::unique_ptr<Session> session, in.Open());
   SYNCLINE_ASSIGN_OR_RETURN(auto answer, session->Call([&](auto& client) {
     auto request = client.showConflictRequest();
@@ -162,7 +163,7 @@ absl::Status Take(Session& session, const std::string& project,
       .status();
 }
 
-absl::Status Merge(Session& session, const Args& args) {
+absl::Status Merge(Session& session, const ConflictArgs& args) {
   if (const auto name = DocOfPath(args.path)) {
     SYNCLINE_ASSIGN_OR_RETURN(const std::string value, ReadWhole(args.merge));
     return session
@@ -184,7 +185,7 @@ absl::Status Merge(Session& session, const Args& args) {
   return PutFile(session, target, args.merge, false).status();
 }
 
-absl::Status CheckResolve(const Args& args) {
+absl::Status CheckResolve(const ConflictArgs& args) {
   if (args.take.empty() == args.merge.empty()) {
     return InvalidArgument("say either --take or --merge");
   }
@@ -209,7 +210,8 @@ boost::json::object Named(const std::string& project, const std::string& path) {
 
 // Settles all that are open now. One that cannot be settled does not keep back
 // the others.
-absl::StatusOr<ExitCode> ResolveAll(const Invocation& in, const Args& args,
+absl::StatusOr<ExitCode> ResolveAll(const Invocation& in,
+                                    const ConflictArgs& args,
                                     Session& session) {
   SYNCLINE_ASSIGN_OR_RETURN(auto answer, Ask(session, args));
   boost::json::array resolved;
@@ -236,7 +238,8 @@ absl::StatusOr<ExitCode> ResolveAll(const Invocation& in, const Args& args,
   return all ? ExitCode::kDone : ExitCode::kAttention;
 }
 
-absl::StatusOr<ExitCode> Resolve(const Invocation& in, const Args& args) {
+absl::StatusOr<ExitCode> Resolve(const Invocation& in,
+                                 const ConflictArgs& args) {
   SYNCLINE_RETURN_IF_ERROR(CheckResolve(args));
   SYNCLINE_ASSIGN_OR_RETURN(std::unique_ptr<Session> session, in.Open());
   if (args.all) return ResolveAll(in, args, *session);
@@ -252,9 +255,11 @@ absl::StatusOr<ExitCode> Resolve(const Invocation& in, const Args& args) {
   return ExitCode::kDone;
 }
 
-std::shared_ptr<Args> AddOne(CLI::App* sub, Invocation& in,
-                             const std::string& what, bool required, Run run) {
-  auto args = std::make_shared<Args>();
+std::shared_ptr<ConflictArgs> AddConflictCommand(CLI::App* sub, Invocation& in,
+                                                 const std::string& what,
+                                                 bool required,
+                                                 ConflictCommand run) {
+  auto args = std::make_shared<ConflictArgs>();
   sub->add_option("PROJECT", args->project, "The project")->required(required);
   sub->callback([&in, what, args, run] {
     in.what = "conflicts " + what;
@@ -277,14 +282,14 @@ void AddConflictCommands(CLI::App& app, Invocation& in) {
                  "syncline conflicts ls\n"
                  "syncline conflicts ls notes --json\n"
                  "syncline conflicts ls notes --resolved");
-  const auto listed = AddOne(list, in, "ls", false, List);
+  const auto listed = AddConflictCommand(list, in, "ls", false, ListConflicts);
   list->add_option("PATH", listed->path, "Only this one");
   list->add_flag("--resolved", listed->resolved,
                  "Those that ended, as long as the log knows, instead");
   CLI::App* show = AddCommand(*conflicts, "show",
                               "The values of one conflict, and how they differ",
                               "syncline conflicts show notes todo.txt");
-  const auto shown = AddOne(show, in, "show", true, Show);
+  const auto shown = AddConflictCommand(show, in, "show", true, ShowConflict);
   show->add_option("PATH", shown->path, "Where it is")->required();
   CLI::App* resolve =
       AddCommand(*conflicts, "resolve", "Settle conflicts",
@@ -292,7 +297,8 @@ void AddConflictCommands(CLI::App& app, Invocation& in) {
                  "syncline conflicts resolve notes todo.txt --merge both.txt\n"
                  "syncline conflicts resolve notes --all --take local\n"
                  "syncline conflicts resolve --all --take remote");
-  const auto chosen = AddOne(resolve, in, "resolve", false, Resolve);
+  const auto chosen =
+      AddConflictCommand(resolve, in, "resolve", false, Resolve);
   resolve->add_option("PATH", chosen->path, "Where it is");
   resolve
       ->add_option("--take", chosen->take,

@@ -30,7 +30,7 @@ absl::StatusOr<ExitCode> ShowId(const Invocation& in) {
   return ExitCode::kDone;
 }
 
-absl::StatusOr<ExitCode> List(const Invocation& in) {
+absl::StatusOr<ExitCode> ListDevices(const Invocation& in) {
   SYNCLINE_ASSIGN_OR_RETURN(std::unique_ptr<Session> session, in.Open());
   SYNCLINE_ASSIGN_OR_RETURN(auto answer, session->Call([](auto& client) {
     return client.devicesRequest().send();
@@ -54,7 +54,8 @@ absl::StatusOr<ExitCode> List(const Invocation& in) {
   return ExitCode::kDone;
 }
 
-absl::StatusOr<ExitCode> Remove(const Invocation& in, const std::string& id) {
+absl::StatusOr<ExitCode> RemoveDevice(const Invocation& in,
+                                      const std::string& id) {
   SYNCLINE_ASSIGN_OR_RETURN(std::unique_ptr<Session> session, in.Open());
   SYNCLINE_RETURN_IF_ERROR(session
                                ->Call([&](auto& client) {
@@ -241,7 +242,7 @@ void AddDeviceCommands(CLI::App& app, Invocation& in) {
              "syncline device ls --json")
       ->callback([&in] {
         in.what = "device ls";
-        in.run = [&in] { return List(in); };
+        in.run = [&in] { return ListDevices(in); };
       });
   auto id = std::make_shared<std::string>();
   auto name = std::make_shared<std::string>();
@@ -250,7 +251,7 @@ void AddDeviceCommands(CLI::App& app, Invocation& in) {
   remove->add_option("ID", *id, "Its id, or the start of it")->required();
   remove->callback([&in, id] {
     in.what = "device rm " + *id;
-    in.run = [&in, id] { return Remove(in, *id); };
+    in.run = [&in, id] { return RemoveDevice(in, *id); };
   });
   CLI::App* rename = AddCommand(*device, "rename", "Name a device, here only",
                                 "syncline device rename ABCD-EFGH phone");

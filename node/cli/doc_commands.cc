@@ -18,7 +18,7 @@
 namespace syncline::cli {
 namespace {
 
-struct Args {
+struct DocArgs {
   std::string project;
   std::string name;  // NAMESPACE/KEY.
   std::optional<std::string> json;
@@ -26,7 +26,8 @@ struct Args {
   std::string version;
   bool bytes = false;
 };
-using Run = absl::StatusOr<ExitCode> (*)(const Invocation&, const Args&);
+using DocCommand = absl::StatusOr<ExitCode> (*)(const Invocation&,
+                                                const DocArgs&);
 
 // NAMESPACE and KEY.
 absl::StatusOr<std::pair<std::string, std::string>> Split(
@@ -38,7 +39,7 @@ absl::StatusOr<std::pair<std::string, std::string>> Split(
   return std::pair(name.substr(0, slash), name.substr(slash + 1));
 }
 
-absl::StatusOr<ExitCode> Get(const Invocation& in, const Args& args) {
+absl::StatusOr<ExitCode> GetDoc(const Invocation& in, const DocArgs& args) {
   SYNCLINE_ASSIGN_OR_RETURN(const auto name, Split(args.name));
   SYNCLINE_ASSIGN_OR_RETURN(std::unique_ptr<Session> session, in.Open());
   SYNCLINE_ASSIGN_OR_RETURN(auto answer, session->Call([&](auto& client) {
@@ -61,7 +62,7 @@ absl::StatusOr<ExitCode> Get(const Invocation& in, const Args& args) {
   return ExitCode::kDone;
 }
 
-absl::StatusOr<std::string> ValueOf(const Args& args) {
+absl::StatusOr<std::string> ValueOf(const DocArgs& args) {
   std::string value;
   if (args.json) {
     value = *args.json;
@@ -70,8 +71,8 @@ absl::StatusOr<std::string> ValueOf(const Args& args) {
         value, ReadWhole("-", DocumentLimits::kValueBytesMax + 1));
   }
   if (args.bytes) return value;
-  constexpr std::string_view kBlanks = " \t\r\n";
-  const std::size_t end = value.find_last_not_of(kBlanks);
+  constexpr std::string_view kLineEnds = " \t\r\n";
+  const std::size_t end = value.find_last_not_of(kLineEnds);
   value.resize(end == std::string::npos ? 0 : end + 1);
   if (!IsJson(value)) {
     return InvalidArgument("not JSON (--bytes takes anything)");
@@ -79,7 +80,7 @@ absl::StatusOr<std::string> ValueOf(const Args& args) {
   return value;
 }
 
-absl::StatusOr<ExitCode> Write(const Invocation& in, const Args& args,
+absl::StatusOr<ExitCode> Write(const Invocation& in, const DocArgs& args,
                                const std::optional<std::string>& value) {
   SYNCLINE_ASSIGN_OR_RETURN(const auto name, Split(args.name));
   SYNCLINE_ASSIGN_OR_RETURN(std::unique_ptr<Session> session, in.Open());
@@ -97,17 +98,17 @@ absl::StatusOr<ExitCode> Write(const Invocation& in, const Args& args,
   return ExitCode::kDone;
 }
 
-absl::StatusOr<ExitCode> Put(const Invocation& in, const Args& args) {
+absl::StatusOr<ExitCode> PutDoc(const Invocation& in, const DocArgs& args) {
   SYNCLINE_RETURN_IF_ERROR(Split(args.name).status());
   SYNCLINE_ASSIGN_OR_RETURN(const std::string value, ValueOf(args));
   return Write(in, args, value);
 }
 
-absl::StatusOr<ExitCode> Remove(const Invocation& in, const Args& args) {
+absl::StatusOr<ExitCode> RemoveDoc(const Invocation& in, const DocArgs& args) {
   return Write(in, args, std::nullopt);
 }
 
-absl::StatusOr<ExitCode> List(const Invocation& in, const Args& args) {
+absl::StatusOr<ExitCode> ListDocs(const Invocation& in, const DocArgs& args) {
   SYNCLINE_ASSIGN_OR_RETURN(std::unique_ptr<Session> session, in.Open());
   Table table({"SIZE", "CHANGED", "VERSION", "NAME"});
   std::string json;
@@ -136,9 +137,10 @@ absl::StatusOr<ExitCode> List(const Invocation& in, const Args& args) {
   return ExitCode::kDone;
 }
 
-std::shared_ptr<Args> AddOne(CLI::App* sub, Invocation& in,
-                             const std::string& what, Run run) {
-  auto args = std::make_shared<Args>();
+std::shared_ptr<DocArgs> AddDocCommand(CLI::App* sub, Invocation& in,
+                                       const std::string& what,
+                                       DocCommand run) {
+  auto args = std::make_shared<DocArgs>();
   sub->add_option("PROJECT", args->project, "The project")->required();
   sub->callback([&in, what, args, run] {
     in.what = "doc " + what + " " + args->project;
@@ -148,11 +150,11 @@ std::shared_ptr<Args> AddOne(CLI::App* sub, Invocation& in,
   return args;
 }
 
-void AddName(CLI::App* sub, Args& args) {
+void AddName(CLI::App* sub, DocArgs& args) {
   sub->add_option("NAMESPACE/KEY", args.name, "The document")->required();
 }
 
-void AddIfMatch(CLI::App* sub, Args& args, const std::string& what) {
+void AddIfMatch(CLI::App* sub, DocArgs& args, const std::string& what) {
   sub->add_option("--if-match", args.if_match, what)->type_name("VERSION");
 }
 
@@ -166,7 +168,7 @@ void AddDocCommands(CLI::App& app, Invocation& in) {
   CLI::App* get = AddCommand(*doc, "get", "Print a document",
                              "syncline doc get notes prefs/theme\n"
                              "syncline doc get notes prefs/theme --json");
-  const auto got = AddOne(get, in, "get", Get);
+  const auto got = AddDocCommand(get, in, "get", GetDoc);
   AddName(get, *got);
   get->add_option("--version", got->version, "That of a conflict's sibling")
       ->type_name("VERSION");
@@ -175,7 +177,7 @@ void AddDocCommands(CLI::App& app, Invocation& in) {
                  "syncline doc put notes prefs/theme '\"dark\"'\n"
                  "syncline doc put notes prefs/all < prefs.json\n"
                  "syncline doc put notes icons/app --bytes < app.png");
-  const auto written = AddOne(put, in, "put", Put);
+  const auto written = AddDocCommand(put, in, "put", PutDoc);
   AddName(put, *written);
   put->add_option("JSON", written->json, "The value; without it, stdin");
   put->add_flag("--bytes", written->bytes, "Take any bytes, not JSON alone");
@@ -183,13 +185,13 @@ void AddDocCommands(CLI::App& app, Invocation& in) {
              "Refuse unless this is its version; none: if it exists");
   CLI::App* remove = AddCommand(*doc, "rm", "Remove a document",
                                 "syncline doc rm notes prefs/theme");
-  const auto removed = AddOne(remove, in, "rm", Remove);
+  const auto removed = AddDocCommand(remove, in, "rm", RemoveDoc);
   AddName(remove, *removed);
   AddIfMatch(remove, *removed, "Refuse unless this is its version");
   CLI::App* list = AddCommand(*doc, "ls", "List documents",
                               "syncline doc ls notes\n"
                               "syncline doc ls notes prefs/th --json");
-  const auto listed = AddOne(list, in, "ls", List);
+  const auto listed = AddDocCommand(list, in, "ls", ListDocs);
   list->add_option("NAMESPACE/KEY", listed->name,
                    "A namespace, or with it the start of keys");
   AddDocTransferCommands(*doc, in);

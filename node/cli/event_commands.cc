@@ -22,7 +22,7 @@
 namespace syncline::cli {
 namespace {
 
-struct Args {
+struct EventArgs {
   std::string project;
   std::string channel;
   std::optional<std::string> event;
@@ -45,7 +45,7 @@ absl::Status CheckJson(std::string_view text) {
 // the first that fails; all before it were or will be answered.
 class Appender {
  public:
-  Appender(const Args& args, bool json, Session& session)
+  Appender(const EventArgs& args, bool json, Session& session)
       : args_(args), json_(json), session_(session) {
     queue_ = std::make_shared<AppendQueue>(
         session.loop().executor(),
@@ -137,7 +137,7 @@ class Appender {
     if (json_) PrintLine(fmt::format("{{\"seq\":{}}}", seq.value));
   }
 
-  const Args& args_;
+  const EventArgs& args_;
   const bool json_;
   Session& session_;
   std::shared_ptr<AppendQueue> queue_;
@@ -203,7 +203,7 @@ class LineReader {
   std::uint64_t number_ = 0;
 };
 
-absl::StatusOr<ExitCode> Append(const Invocation& in, const Args& args) {
+absl::StatusOr<ExitCode> Append(const Invocation& in, const EventArgs& args) {
   SYNCLINE_RETURN_IF_ERROR(CheckChannel(args.channel));
   if (args.event) SYNCLINE_RETURN_IF_ERROR(CheckJson(*args.event));
   SYNCLINE_ASSIGN_OR_RETURN(std::unique_ptr<Session> session, in.Open());
@@ -235,7 +235,7 @@ void AddEventCommands(CLI::App& app, Invocation& in) {
       AddCommand(*event, "append", "Append events, from the argument or stdin",
                  "syncline event append notes alarms '{\"level\": 3}'\n"
                  "syncline event append notes alarms --json < alarms.jsonl");
-  auto args = std::make_shared<Args>();
+  auto args = std::make_shared<EventArgs>();
   append->add_option("PROJECT", args->project, "The project")->required();
   append
       ->add_option("CHANNEL", args->channel,

@@ -12,14 +12,15 @@
 namespace syncline::cli {
 namespace {
 
-struct Args {
+struct FileArgs {
   std::string project;
   std::vector<std::string> paths;
   std::string if_match;
   std::string version;
   bool flag = false;  // -r of rm, -p of mkdir.
 };
-using Run = absl::StatusOr<ExitCode> (*)(const Invocation&, const Args&);
+using FileCommand = absl::StatusOr<ExitCode> (*)(const Invocation&,
+                                                 const FileArgs&);
 
 std::string NameShown(control::FileInfo::Reader info, std::string_view name) {
   std::string text = Shown(name);
@@ -30,7 +31,7 @@ std::string NameShown(control::FileInfo::Reader info, std::string_view name) {
   return text;
 }
 
-void AddRow(Table& table, control::FileInfo::Reader info) {
+void AddFile(Table& table, control::FileInfo::Reader info) {
   const std::string path = FromKj(info.getPath());
   const bool dir = info.getKind() == "dir";
   table.Add({FromKj(info.getKind()), dir ? "" : SizeText(info.getSize()),
@@ -38,7 +39,7 @@ void AddRow(Table& table, control::FileInfo::Reader info) {
              NameShown(info, NameIn(path))});
 }
 
-absl::StatusOr<ExitCode> List(const Invocation& in, const Args& args) {
+absl::StatusOr<ExitCode> ListFiles(const Invocation& in, const FileArgs& args) {
   SYNCLINE_ASSIGN_OR_RETURN(std::unique_ptr<Session> session, in.Open());
   std::vector<std::string> paths = args.paths;
   if (paths.empty()) paths.emplace_back();
@@ -51,7 +52,7 @@ absl::StatusOr<ExitCode> List(const Invocation& in, const Args& args) {
       if (in.json) {
         all.push_back(ToJson(info));
       } else {
-        AddRow(table, info);
+        AddFile(table, info);
       }
       return absl::OkStatus();
     };
@@ -87,7 +88,7 @@ void PrintInfo(control::FileInfo::Reader info) {
   if (!info.getPresent()) line("content", "not on this node yet");
 }
 
-absl::StatusOr<ExitCode> ShowStat(const Invocation& in, const Args& args) {
+absl::StatusOr<ExitCode> ShowStat(const Invocation& in, const FileArgs& args) {
   SYNCLINE_ASSIGN_OR_RETURN(std::unique_ptr<Session> session, in.Open());
   boost::json::array all;
   for (const std::string& path : args.paths) {
@@ -107,7 +108,7 @@ absl::StatusOr<ExitCode> ShowStat(const Invocation& in, const Args& args) {
   return ExitCode::kDone;
 }
 
-absl::Status CatOne(Session& session, const Args& args,
+absl::Status CatOne(Session& session, const FileArgs& args,
                     const std::string& path) {
   SYNCLINE_ASSIGN_OR_RETURN(auto opened, session.Call([&](auto& client) {
     auto request = client.readRequest();
@@ -132,7 +133,7 @@ absl::Status CatOne(Session& session, const Args& args,
   }
 }
 
-absl::StatusOr<ExitCode> Cat(const Invocation& in, const Args& args) {
+absl::StatusOr<ExitCode> Cat(const Invocation& in, const FileArgs& args) {
   SYNCLINE_ASSIGN_OR_RETURN(std::unique_ptr<Session> session, in.Open());
   for (const std::string& path : args.paths) {
     SYNCLINE_RETURN_IF_ERROR(CatOne(*session, args, path));
@@ -146,7 +147,8 @@ void Report(const Invocation& in, Answer& answer) {
   if (in.json) PrintJson(ToJson(answer->getResult().getValue()));
 }
 
-absl::StatusOr<ExitCode> Remove(const Invocation& in, const Args& args) {
+absl::StatusOr<ExitCode> RemoveFiles(const Invocation& in,
+                                     const FileArgs& args) {
   SYNCLINE_ASSIGN_OR_RETURN(std::unique_ptr<Session> session, in.Open());
   for (const std::string& path : args.paths) {
     SYNCLINE_ASSIGN_OR_RETURN(auto answer, session->Call([&](auto& client) {
@@ -162,7 +164,7 @@ absl::StatusOr<ExitCode> Remove(const Invocation& in, const Args& args) {
   return ExitCode::kDone;
 }
 
-absl::StatusOr<ExitCode> Move(const Invocation& in, const Args& args) {
+absl::StatusOr<ExitCode> Move(const Invocation& in, const FileArgs& args) {
   SYNCLINE_ASSIGN_OR_RETURN(std::unique_ptr<Session> session, in.Open());
   for (std::size_t i = 0; i + 1 < args.paths.size(); ++i) {
     SYNCLINE_ASSIGN_OR_RETURN(auto answer, session->Call([&](auto& client) {
@@ -178,7 +180,7 @@ absl::StatusOr<ExitCode> Move(const Invocation& in, const Args& args) {
 }
 
 absl::StatusOr<ExitCode> MakeDirectories(const Invocation& in,
-                                         const Args& args) {
+                                         const FileArgs& args) {
   SYNCLINE_ASSIGN_OR_RETURN(std::unique_ptr<Session> session, in.Open());
   for (const std::string& path : args.paths) {
     SYNCLINE_ASSIGN_OR_RETURN(auto answer, session->Call([&](auto& client) {
@@ -195,14 +197,15 @@ absl::StatusOr<ExitCode> MakeDirectories(const Invocation& in,
 
 struct Added {
   CLI::App* command;
-  std::shared_ptr<Args> args;
+  std::shared_ptr<FileArgs> args;
 };
 
-Added AddOne(CLI::App& app, Invocation& in, const std::string& name,
-             const std::string& description, const std::string& examples,
-             int paths_min, Run run) {
+Added AddFileCommand(CLI::App& app, Invocation& in, const std::string& name,
+                     const std::string& description,
+                     const std::string& examples, int paths_min,
+                     FileCommand run) {
   CLI::App* sub = AddCommand(app, name, description, examples);
-  auto args = std::make_shared<Args>();
+  auto args = std::make_shared<FileArgs>();
   sub->add_option("PROJECT", args->project, "The project")->required();
   CLI::Option* paths = sub->add_option("PATH", args->paths,
                                        "Below the project's root, like a/b");
@@ -252,33 +255,35 @@ absl::StatusOr<StatAnswer> Stat(Session& session, const std::string& project,
 }
 
 void AddFileCommands(CLI::App& app, Invocation& in) {
-  AddOne(app, in, "ls", "What is in a directory",
-         "syncline ls notes\nsyncline ls notes drafts --json", 0, List);
-  AddOne(app, in, "stat", "One file or directory in detail",
-         "syncline stat notes todo.txt --json", 1, ShowStat);
-  const Added cat = AddOne(app, in, "cat", "Print the content of files",
-                           "syncline cat notes todo.txt", 1, Cat);
+  AddFileCommand(app, in, "ls", "What is in a directory",
+                 "syncline ls notes\nsyncline ls notes drafts --json", 0,
+                 ListFiles);
+  AddFileCommand(app, in, "stat", "One file or directory in detail",
+                 "syncline stat notes todo.txt --json", 1, ShowStat);
+  const Added cat = AddFileCommand(app, in, "cat", "Print the content of files",
+                                   "syncline cat notes todo.txt", 1, Cat);
   cat.command
       ->add_option("--version-of", cat.args->version,
                    "A sibling of an open conflict")
       ->type_name("VERSION");
-  const Added rm = AddOne(app, in, "rm", "Remove files and directories",
-                          "syncline rm notes todo.txt\n"
-                          "syncline rm notes -r drafts",
-                          1, Remove);
+  const Added rm = AddFileCommand(app, in, "rm", "Remove files and directories",
+                                  "syncline rm notes todo.txt\n"
+                                  "syncline rm notes -r drafts",
+                                  1, RemoveFiles);
   rm.command->add_flag("-r,--recursive", rm.args->flag,
                        "Directories too, with all that is in them");
   rm.command
       ->add_option("--if-match", rm.args->if_match,
                    "Refuse unless this is the version (exit 5)")
       ->type_name("VERSION");
-  AddOne(app, in, "mv", "Move or rename; into the last path if a directory",
-         "syncline mv notes todo.txt done.txt\n"
-         "syncline mv notes a.txt b.txt archive",
-         2, Move);
+  AddFileCommand(app, in, "mv",
+                 "Move or rename; into the last path if a directory",
+                 "syncline mv notes todo.txt done.txt\n"
+                 "syncline mv notes a.txt b.txt archive",
+                 2, Move);
   const Added mkdir =
-      AddOne(app, in, "mkdir", "Make directories",
-             "syncline mkdir notes -p 2026/july", 1, MakeDirectories);
+      AddFileCommand(app, in, "mkdir", "Make directories",
+                     "syncline mkdir notes -p 2026/july", 1, MakeDirectories);
   mkdir.command->add_flag("-p,--parents", mkdir.args->flag,
                           "Those above too; existing ones are no error");
 }

@@ -66,7 +66,7 @@ object SiblingToJson(control::Sibling::Reader in) {
   return out;
 }
 
-object ToJson(control::LogInfo::Reader in) {
+object LogJson(control::LogInfo::Reader in) {
   object out;
   SetText(out, "id", in.getId());
   out["head"] = in.getHead();
@@ -111,7 +111,7 @@ object ToJson(control::Project::Reader in) {
   SetText(out, "name", in.getName());
   SetText(out, "id", in.getId());
   out["mirrors"] = ToJsonList(in.getMirrors());
-  out["log"] = ToJson(in.getLog());
+  out["log"] = LogJson(in.getLog());
   object frontier;
   for (const auto slot : in.getFrontier()) {
     frontier[FromKj(slot.getOrigin())] = slot.getCounter();

@@ -13,7 +13,7 @@
 namespace syncline::cli {
 namespace {
 
-struct Args {
+struct LogArgs {
   std::string project;
   std::optional<std::uint64_t> since;
   std::uint64_t until = 0;
@@ -38,7 +38,6 @@ std::string ChangeText(control::Change::Reader change) {
 }
 
 void PrintRecord(control::Record::Reader record) {
-  constexpr std::size_t kShortId = 9;
   const std::string head = fmt::format(
       "{:>6}  {}  {:<9}", record.getSeq(), TimeText(record.getTimeMs()),
       FromKj(record.getDevice()).substr(0, kShortId));
@@ -74,7 +73,7 @@ class Printer final : public control::LogSink::Server {
   bool json_;
 };
 
-void FillQuery(control::LogQuery::Builder query, const Args& args) {
+void FillQuery(control::LogQuery::Builder query, const LogArgs& args) {
   query.setSince(args.since.value_or(0));
   query.setResume(args.since.has_value());
   query.setUntil(args.until);
@@ -104,7 +103,7 @@ absl::StatusOr<ExitCode> Refuse(const Invocation& in, const char* error,
       "{}: {}", why, ExtentText(horizon.getHorizon(), horizon.getHead())));
 }
 
-absl::StatusOr<ExitCode> Log(const Invocation& in, const Args& args) {
+absl::StatusOr<ExitCode> Log(const Invocation& in, const LogArgs& args) {
   if (args.project.empty()) return InvalidArgument("PROJECT is required");
   SYNCLINE_ASSIGN_OR_RETURN(std::unique_ptr<Session> session, in.Open());
   if (args.follow) session->CancelOnSignal();
@@ -157,7 +156,7 @@ void AddLogCommand(CLI::App& app, Invocation& in) {
                              "delete\n"
                              "syncline log notes --cursor indexer --follow\n"
                              "syncline log truncate notes --keep 10000");
-  auto args = std::make_shared<Args>();
+  auto args = std::make_shared<LogArgs>();
   // Not required: the commands below have their own.
   log->add_option("PROJECT", args->project, "The project");
   CLI::Option* since =

@@ -73,7 +73,6 @@ boost::json::array HoldersJson(control::Truncated::Reader in) {
 }
 
 std::string HolderText(control::Truncated::Holder::Reader holder) {
-  constexpr std::size_t kShortId = 9;
   const std::string name = FromKj(holder.getName());
   return holder.getDevice()
              ? fmt::format("device {} is at {}", name.substr(0, kShortId),

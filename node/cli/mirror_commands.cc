@@ -20,7 +20,8 @@ struct Where {
     return dir.empty() ? std::string() : CanonicalDir(dir);
   }
 };
-using Run = absl::StatusOr<ExitCode> (*)(const Invocation&, const Where&);
+using MirrorCommand = absl::StatusOr<ExitCode> (*)(const Invocation&,
+                                                   const Where&);
 
 absl::StatusOr<ExitCode> Add(const Invocation& in, const Where& where) {
   SYNCLINE_ASSIGN_OR_RETURN(std::unique_ptr<Session> session, in.Open());
@@ -48,7 +49,7 @@ void PrintMirrors(const Invocation& in,
   table.Print();
 }
 
-absl::StatusOr<ExitCode> List(const Invocation& in, const Where& where) {
+absl::StatusOr<ExitCode> ListMirrors(const Invocation& in, const Where& where) {
   SYNCLINE_ASSIGN_OR_RETURN(std::unique_ptr<Session> session, in.Open());
   SYNCLINE_ASSIGN_OR_RETURN(auto answer, session->Call([&](auto& client) {
     auto request = client.mirrorsRequest();
@@ -59,7 +60,8 @@ absl::StatusOr<ExitCode> List(const Invocation& in, const Where& where) {
   return ExitCode::kDone;
 }
 
-absl::StatusOr<ExitCode> Remove(const Invocation& in, const Where& where) {
+absl::StatusOr<ExitCode> RemoveMirror(const Invocation& in,
+                                      const Where& where) {
   SYNCLINE_ASSIGN_OR_RETURN(std::unique_ptr<Session> session, in.Open());
   SYNCLINE_RETURN_IF_ERROR(session
                                ->Call([&](auto& client) {
@@ -129,8 +131,10 @@ absl::StatusOr<ExitCode> Scan(const Invocation& in, const Where& where) {
 
 enum class Dir { kNone, kOptional, kRequired };
 
-CLI::App* AddOne(CLI::App& parent, Invocation& in, const std::string& command,
-                 const std::string& description, Dir dir, Run run) {
+CLI::App* AddMirrorCommand(CLI::App& parent, Invocation& in,
+                           const std::string& command,
+                           const std::string& description, Dir dir,
+                           MirrorCommand run) {
   CLI::App* sub = AddCommand(parent, command, description,
                              "syncline mirror " + command + " notes" +
                                  (dir == Dir::kNone ? "" : " ~/notes"));
@@ -159,17 +163,19 @@ void AddMirrorCommands(CLI::App& app, Invocation& in) {
       AddCommand(app, "mirror", "Folders kept equal to a project",
                  "syncline mirror add notes ~/notes --create\n"
                  "syncline mirror ls notes");
-  AddOne(*mirror, in, "add", "Keep a folder equal to the project",
-         Dir::kRequired, Add);
-  AddOne(*mirror, in, "ls", "Folders of a project, or of all", Dir::kNone,
-         List);
-  AddOne(*mirror, in, "rm", "End a mirror; the folder keeps its files",
-         Dir::kOptional, Remove);
-  AddOne(*mirror, in, "pause", "Leave the folder alone for now", Dir::kOptional,
-         Pause);
-  AddOne(*mirror, in, "resume", "Go on after a pause", Dir::kOptional, Resume);
-  AddOne(*mirror, in, "scan", "Look at the whole folder now", Dir::kOptional,
-         Scan);
+  AddMirrorCommand(*mirror, in, "add", "Keep a folder equal to the project",
+                   Dir::kRequired, Add);
+  AddMirrorCommand(*mirror, in, "ls", "Folders of a project, or of all",
+                   Dir::kNone, ListMirrors);
+  AddMirrorCommand(*mirror, in, "rm",
+                   "End a mirror; the folder keeps its files", Dir::kOptional,
+                   RemoveMirror);
+  AddMirrorCommand(*mirror, in, "pause", "Leave the folder alone for now",
+                   Dir::kOptional, Pause);
+  AddMirrorCommand(*mirror, in, "resume", "Go on after a pause", Dir::kOptional,
+                   Resume);
+  AddMirrorCommand(*mirror, in, "scan", "Look at the whole folder now",
+                   Dir::kOptional, Scan);
 }
 
 }  // namespace syncline::cli

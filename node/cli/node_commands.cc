@@ -72,7 +72,7 @@ void PrintProjects(control::Status::Reader status) {
   }
 }
 
-void PrintMirrors(control::Status::Reader status) {
+void PrintFolders(control::Status::Reader status) {
   Table table({"FOLDER", "PROJECT", "STATE", "FILES", "PENDING", "ERROR"});
   for (const auto project : status.getProjects()) {
     for (const auto mirror : project.getMirrors()) {
@@ -92,7 +92,6 @@ void PrintPeers(control::Status::Reader status) {
   Table table(
       {"DEVICE", "NAME", "STATE", "ADDRESS", "SENT", "RECEIVED", "LAST ERROR"});
   for (const auto peer : status.getPeers()) {
-    constexpr std::size_t kShortId = 9;
     table.Add({FromKj(peer.getId()).substr(0, kShortId),
                Shown(FromKj(peer.getName())), State(peer.getState()),
                FromKj(peer.getAddress()), SizeText(peer.getSentBytes()),
@@ -127,7 +126,7 @@ absl::StatusOr<ExitCode> ShowStatus(const Invocation& in) {
   }
   if (status.getProjects().size() > 0) PrintLine("");
   PrintProjects(status);
-  PrintMirrors(status);
+  PrintFolders(status);
   PrintPeers(status);
   return ExitCode::kDone;
 }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -22,6 +23,9 @@ std::string Paint(Tone tone, std::string_view text);
 std::string TimeText(std::int64_t ms_since_1970);
 // "1.5 MiB"; exact below 1 KiB.
 std::string SizeText(std::uint64_t bytes);
+
+// How much of an id is shown where people look: enough to tell a few apart.
+inline constexpr std::size_t kShortId = 9;
 
 // Replaces what could steer a terminal: control characters become '?', when
 // stdout is a terminal. Names come from other devices.

@@ -65,7 +65,7 @@ absl::StatusOr<ExitCode> Create(const Invocation& in, const std::string& name) {
   return ExitCode::kDone;
 }
 
-absl::StatusOr<ExitCode> List(const Invocation& in) {
+absl::StatusOr<ExitCode> ListProjects(const Invocation& in) {
   SYNCLINE_ASSIGN_OR_RETURN(std::unique_ptr<Session> session, in.Open());
   SYNCLINE_ASSIGN_OR_RETURN(auto answer, session->Call([](auto& client) {
     return client.projectsRequest().send();
@@ -79,7 +79,8 @@ absl::StatusOr<ExitCode> List(const Invocation& in) {
   return ExitCode::kDone;
 }
 
-absl::StatusOr<ExitCode> Show(const Invocation& in, const std::string& name) {
+absl::StatusOr<ExitCode> ShowProject(const Invocation& in,
+                                     const std::string& name) {
   SYNCLINE_ASSIGN_OR_RETURN(std::unique_ptr<Session> session, in.Open());
   SYNCLINE_ASSIGN_OR_RETURN(auto answer, session->Call([&](auto& client) {
     auto request = client.projectRequest();
@@ -100,7 +101,8 @@ absl::Status RemoveProject(Session& session, const std::string& name) {
       .status();
 }
 
-absl::StatusOr<ExitCode> Remove(const Invocation& in, const std::string& name) {
+absl::StatusOr<ExitCode> RemoveProject(const Invocation& in,
+                                       const std::string& name) {
   SYNCLINE_ASSIGN_OR_RETURN(std::unique_ptr<Session> session, in.Open());
   SYNCLINE_RETURN_IF_ERROR(RemoveProject(*session, name));
   if (in.json) PrintJson({{"removed", name}});
@@ -181,13 +183,13 @@ void AddProjectCommands(CLI::App& app, Invocation& in) {
                                  "syncline project create notes\n"
                                  "syncline project ls");
   AddNamed(*project, in, "create", "Make a project", Create);
-  AddNamed(*project, in, "show", "One project in detail", Show);
+  AddNamed(*project, in, "show", "One project in detail", ShowProject);
   AddNamed(*project, in, "rm",
-           "Forget a project here; folders keep their files", Remove);
+           "Forget a project here; folders keep their files", RemoveProject);
   AddCommand(*project, "ls", "All projects", "syncline project ls --json")
       ->callback([&in] {
         in.what = "project ls";
-        in.run = [&in] { return List(in); };
+        in.run = [&in] { return ListProjects(in); };
       });
 
   CLI::App* add = AddCommand(app, "add", "Make a project of a folder",

@@ -18,7 +18,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-struct Args {
+struct PutArgs {
   std::string project;
   std::string path;
   std::string source;  // Empty or "-": stdin.
@@ -60,8 +60,8 @@ absl::Status MakeSymlink(Session& session, const std::string& project,
 }
 
 // One file, link or directory (without what is in it) of a tree.
-absl::Status PutOne(Session& session, const Args& args, const fs::path& source,
-                    const std::string& path) {
+absl::Status PutOne(Session& session, const PutArgs& args,
+                    const fs::path& source, const std::string& path) {
   std::error_code error;
   const fs::file_status status = fs::symlink_status(source, error);
   if (error) return ErrnoStatus(error.value(), "stat " + source.string());
@@ -82,8 +82,9 @@ absl::Status PutOne(Session& session, const Args& args, const fs::path& source,
   return PutFile(session, target, source.string(), true).status();
 }
 
-absl::Status PutTree(Session& session, const Args& args, const fs::path& source,
-                     const std::string& path, Tally& tally) {
+absl::Status PutTree(Session& session, const PutArgs& args,
+                     const fs::path& source, const std::string& path,
+                     Tally& tally) {
   const absl::Status put = PutOne(session, args, source, path);
   std::error_code error;
   const bool dir = fs::is_directory(fs::symlink_status(source, error));
@@ -109,7 +110,8 @@ absl::Status PutTree(Session& session, const Args& args, const fs::path& source,
   return absl::OkStatus();
 }
 
-absl::StatusOr<ExitCode> PutRecursive(const Invocation& in, const Args& args) {
+absl::StatusOr<ExitCode> PutRecursive(const Invocation& in,
+                                      const PutArgs& args) {
   if (args.source.empty() || args.source == "-") {
     return InvalidArgument("-r needs a folder to read");
   }
@@ -121,7 +123,7 @@ absl::StatusOr<ExitCode> PutRecursive(const Invocation& in, const Args& args) {
   return tally.failed == 0 ? ExitCode::kDone : ExitCode::kAttention;
 }
 
-absl::StatusOr<ExitCode> Put(const Invocation& in, const Args& args) {
+absl::StatusOr<ExitCode> PutFiles(const Invocation& in, const PutArgs& args) {
   if (args.recursive) return PutRecursive(in, args);
   SYNCLINE_ASSIGN_OR_RETURN(std::unique_ptr<Session> session, in.Open());
   PutTarget target;
@@ -148,7 +150,7 @@ void AddPutCommand(CLI::App& app, Invocation& in) {
                              "syncline put notes photo.jpg ~/photo.jpg\n"
                              "syncline put notes -r drafts ~/drafts\n"
                              "syncline put notes a.txt --if-match none");
-  auto args = std::make_shared<Args>();
+  auto args = std::make_shared<PutArgs>();
   put->add_option("PROJECT", args->project, "The project")->required();
   put->add_option("PATH", args->path, "Where it goes, like a/b")->required();
   put->add_option("FILE", args->source, "What to read (default: stdin)");
@@ -162,7 +164,7 @@ void AddPutCommand(CLI::App& app, Invocation& in) {
       ->type_name("VERSION");
   put->callback([&in, args] {
     in.what = "put " + args->project + " " + Shown(args->path);
-    in.run = [&in, args] { return Put(in, *args); };
+    in.run = [&in, args] { return PutFiles(in, *args); };
   });
 }
 

@@ -19,7 +19,7 @@ namespace {
 
 constexpr char kDefaultListen[] = "127.0.0.1:22067";
 
-struct Args {
+struct ServeArgs {
   std::vector<std::string> listen;
   bool no_http = false;
 };
@@ -36,7 +36,7 @@ void Announce(const Invocation& in, std::string_view what,
 // Serves until a signal; a second signal ends the process at once.
 class Server {
  public:
-  Server(const Invocation& in, const Args& args)
+  Server(const Invocation& in, const ServeArgs& args)
       : in_(in), args_(args), signals_(io_, SIGINT, SIGTERM) {}
 
   absl::StatusOr<ExitCode> Run() {
@@ -86,14 +86,14 @@ class Server {
   }
 
   const Invocation& in_;
-  const Args& args_;
+  const ServeArgs& args_;
   boost::asio::io_context io_{1};  // One thread runs it.
   boost::asio::signal_set signals_;
   std::unique_ptr<Node> node_;
   absl::Status closed_;
 };
 
-absl::StatusOr<ExitCode> Serve(const Invocation& in, const Args& args) {
+absl::StatusOr<ExitCode> Serve(const Invocation& in, const ServeArgs& args) {
   return Server(in, args).Run();
 }
 
@@ -104,7 +104,7 @@ void AddServeCommand(CLI::App& app, Invocation& in) {
       AddCommand(app, "serve", "Run the node until SIGINT or SIGTERM",
                  "syncline serve\n"
                  "syncline serve --listen 127.0.0.1:0");
-  auto args = std::make_shared<Args>();
+  auto args = std::make_shared<ServeArgs>();
   serve
       ->add_option("--listen", args->listen,
                    "Where peers connect; port 0 picks a free one (default: "

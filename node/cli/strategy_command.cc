@@ -10,7 +10,7 @@
 namespace syncline::cli {
 namespace {
 
-struct Args {
+struct StrategyArgs {
   std::string project;
   std::string strategy;
   std::string path;
@@ -18,7 +18,7 @@ struct Args {
   std::string authority;
 };
 
-absl::Status Set(Session& session, const Args& args) {
+absl::Status Set(Session& session, const StrategyArgs& args) {
   if (!args.authority.empty()) {
     return session
         .Call([&](auto& client) {
@@ -43,8 +43,8 @@ absl::Status Set(Session& session, const Args& args) {
       .status();
 }
 
-void Print(const Invocation& in, const Args& args,
-           control::Strategies::Reader strategies) {
+void PrintStrategies(const Invocation& in, const StrategyArgs& args,
+                     control::Strategies::Reader strategies) {
   const std::string strategy = FromKj(strategies.getStrategy());
   const std::string authority = FromKj(strategies.getAuthority());
   if (in.json) {
@@ -72,7 +72,8 @@ void Print(const Invocation& in, const Args& args,
 }
 
 // What is set for one pattern.
-absl::StatusOr<ExitCode> PrintRule(const Invocation& in, const Args& args,
+absl::StatusOr<ExitCode> PrintRule(const Invocation& in,
+                                   const StrategyArgs& args,
                                    control::Strategies::Reader strategies) {
   for (const auto rule : strategies.getRules()) {
     if (FromKj(rule.getPath()) != args.path) continue;
@@ -90,7 +91,8 @@ absl::StatusOr<ExitCode> PrintRule(const Invocation& in, const Args& args,
   return NotFound("no strategy is set for '" + args.path + "'");
 }
 
-absl::StatusOr<ExitCode> Run(const Invocation& in, const Args& args) {
+absl::StatusOr<ExitCode> RunStrategy(const Invocation& in,
+                                     const StrategyArgs& args) {
   if (args.unset && !args.strategy.empty()) {
     return InvalidArgument("either a strategy or --unset");
   }
@@ -109,7 +111,7 @@ absl::StatusOr<ExitCode> Run(const Invocation& in, const Args& args) {
   if (!args.path.empty() && !args.unset) {
     return PrintRule(in, args, strategies);
   }
-  Print(in, args, strategies);
+  PrintStrategies(in, args, strategies);
   return ExitCode::kDone;
 }
 
@@ -124,7 +126,7 @@ void AddStrategyCommand(CLI::App& app, Invocation& in) {
                  "syncline strategy notes manual --path 'contracts/**'\n"
                  "syncline strategy notes --path 'contracts/**' --unset\n"
                  "syncline strategy notes --authority ABCDEFG");
-  auto args = std::make_shared<Args>();
+  auto args = std::make_shared<StrategyArgs>();
   sub->add_option("PROJECT", args->project, "The project")->required();
   sub->add_option("STRATEGY", args->strategy, "The new strategy")
       ->check(CLI::IsMember({"local-wins", "remote-wins", "newest-wins",
@@ -139,7 +141,7 @@ void AddStrategyCommand(CLI::App& app, Invocation& in) {
       ->type_name("DEVICE");
   sub->callback([&in, args] {
     in.what = "strategy " + args->project;
-    in.run = [&in, args] { return Run(in, *args); };
+    in.run = [&in, args] { return RunStrategy(in, *args); };
   });
 }
 

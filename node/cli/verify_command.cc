@@ -10,7 +10,7 @@
 namespace syncline::cli {
 namespace {
 
-boost::json::object ToJson(control::VerifyReport::Reader in) {
+boost::json::object ReportJson(control::VerifyReport::Reader in) {
   boost::json::object out;
   out["projects"] = in.getProjects();
   out["records"] = in.getRecords();
@@ -30,7 +30,7 @@ boost::json::object ToJson(control::VerifyReport::Reader in) {
   return out;
 }
 
-void Print(control::VerifyReport::Reader in) {
+void PrintReport(control::VerifyReport::Reader in) {
   for (const auto finding : in.getFindings()) {
     PrintLine(fmt::format("{}  {}: {}: {}", Paint(Tone::kBad, "bad"),
                           Shown(FromKj(finding.getProject())),
@@ -60,9 +60,9 @@ absl::StatusOr<ExitCode> Verify(const Invocation& in,
   }));
   const auto report = answer->getResult().getValue();
   if (in.json) {
-    PrintJson(ToJson(report));
+    PrintJson(ReportJson(report));
   } else {
-    Print(report);
+    PrintReport(report);
   }
   return report.getFindings().size() == 0 ? ExitCode::kDone
                                           : ExitCode::kAttention;
