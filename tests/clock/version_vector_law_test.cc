@@ -14,7 +14,7 @@ namespace {
 
 using Twin = std::map<Origin, std::uint64_t>;
 
-Origin OriginOf(std::uint64_t number) {
+Origin LawOrigin(std::uint64_t number) {
   Origin origin;
   origin.bytes.back() = static_cast<unsigned char>(number);
   origin.bytes.front() = static_cast<unsigned char>(number * 37);
@@ -32,7 +32,7 @@ std::vector<Small> AllSmall() {
   for (int code = 0; code < 27; ++code) {
     Small small{{code % 3, code / 3 % 3, code / 9}, {}};
     for (int i = 0; i < 3; ++i) {
-      small.vector.Raise(OriginOf(i),
+      small.vector.Raise(LawOrigin(i),
                          static_cast<std::uint64_t>(small.counters[i]));
     }
     all.push_back(small);
@@ -116,7 +116,7 @@ TEST_CASE("version_vector: join is the least upper bound for all pairs",
       REQUIRE(join.Covers(left.vector));
       REQUIRE(join.Covers(right.vector));
       for (int i = 0; i < 3; ++i) {
-        REQUIRE(join.CounterOf(OriginOf(i)) ==
+        REQUIRE(join.CounterOf(LawOrigin(i)) ==
                 static_cast<std::uint64_t>(
                     std::max(left.counters[i], right.counters[i])));
       }
@@ -166,7 +166,7 @@ Twin RandomTwin(SeededRandom& random) {
     const std::uint64_t counter = random.Below(4) == 0
                                       ? random.Next() >> random.Below(63)
                                       : random.Below(4);
-    if (counter > 0) twin[OriginOf(random.Below(16))] = counter;
+    if (counter > 0) twin[LawOrigin(random.Below(16))] = counter;
   }
   return twin;
 }
@@ -211,7 +211,7 @@ TEST_CASE("version_vector: random vectors do as a naive map does",
     }
     vector.Join(other);
     REQUIRE(Same(vector, left));
-    const Dot dot{OriginOf(random.Below(16)), random.Below(6) + 1};
+    const Dot dot{LawOrigin(random.Below(16)), random.Below(6) + 1};
     const auto entry = left.find(dot.origin);
     REQUIRE(vector.Covers(dot) ==
             (entry != left.end() && dot.counter <= entry->second));

@@ -29,12 +29,12 @@ namespace {
 using testing::TemporaryDirectory;
 using testing::WholePath;
 
-struct OnMemory {
+struct PathOnMemory {
   static std::unique_ptr<Store> Make(const std::filesystem::path&) {
     return std::make_unique<MemoryStore>();
   }
 };
-struct OnRocks {
+struct PathOnRocks {
   static std::unique_ptr<Store> Make(const std::filesystem::path& directory) {
     auto store = RocksStore::Open(directory / "store");
     REQUIRE(store.ok());
@@ -61,9 +61,9 @@ void Put(Store& store, ProjectNumber project, Seq seq,
   REQUIRE(store.Write(batch, false).ok());
 }
 
-class Project {
+class DamagedProject {
  public:
-  explicit Project(std::unique_ptr<Store> store) {
+  explicit DamagedProject(std::unique_ptr<Store> store) {
     auto path = WholePath::Open(directory_.path(), std::move(store));
     REQUIRE(path.ok());
     path_ = *std::move(path);
@@ -106,7 +106,7 @@ class Project {
   std::unique_ptr<WholePath> path_;
 };
 
-void CheckReads(Project& project, Seq damaged) {
+void CheckReads(DamagedProject& project, Seq damaged) {
   const auto reader = project.log().Read({});
   std::uint64_t good = 0;
   for (; reader->Valid(); reader->Next()) ++good;
@@ -128,7 +128,7 @@ void CheckReads(Project& project, Seq damaged) {
   }
 }
 
-void CheckVerify(Project& project, Seq damaged) {
+void CheckVerify(DamagedProject& project, Seq damaged) {
   const VerifyReport report = project.Verify();
   bool told = false;
   for (const Finding& finding : report.findings) {
@@ -138,7 +138,7 @@ void CheckVerify(Project& project, Seq damaged) {
   REQUIRE(told);
 }
 
-void CheckSending(Project& project, Seq damaged) {
+void CheckSending(DamagedProject& project, Seq damaged) {
   SegmentReader segments((*project).replica(), 0);
   REQUIRE(segments.Start({}).ok());
   std::uint64_t sent = 0;
@@ -162,9 +162,9 @@ void CheckSending(Project& project, Seq damaged) {
 }
 
 TEMPLATE_TEST_CASE("damage: every flipped byte of every record is told",
-                   "[faults][fault]", OnMemory, OnRocks) {
+                   "[faults][fault]", PathOnMemory, PathOnRocks) {
   const TemporaryDirectory directory(testing::MemoryDirectory());
-  Project project(TestType::Make(directory.path()));
+  DamagedProject project(TestType::Make(directory.path()));
   REQUIRE(project.Verify().findings.empty());
   SeededRandom random(3);
   // Not the last one: a store whose newest record is damaged is not opened.
@@ -186,9 +186,9 @@ TEMPLATE_TEST_CASE("damage: every flipped byte of every record is told",
 }
 
 TEMPLATE_TEST_CASE("damage: the newest record is told of at opening",
-                   "[faults][fault]", OnMemory, OnRocks) {
+                   "[faults][fault]", PathOnMemory, PathOnRocks) {
   const TemporaryDirectory directory(testing::MemoryDirectory());
-  Project project(TestType::Make(directory.path()));
+  DamagedProject project(TestType::Make(directory.path()));
   const Seq last = project.log().head();
   const std::string good =
       *project.store().Get(Column::kLog, RecordKey(kProject, last));

@@ -7,7 +7,6 @@
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/post.hpp>
 #include <catch2/catch.hpp>
-#include <cstdlib>
 #include <future>
 #include <memory>
 #include <string>
@@ -19,6 +18,7 @@
 #include "node/node.h"
 #include "tests/log/log_harness.h"
 #include "tests/node/running_node.h"
+#include "tests/testing/setting.h"
 #include "tests/testing/temporary_directory.h"
 
 namespace syncline {
@@ -41,16 +41,15 @@ constexpr int kSeeds = 20;
 constexpr std::uint64_t kPrefixChecks = 16;
 
 std::uint64_t Entries(std::uint64_t by_default) {
-  const char* const wanted = std::getenv("SYNCLINE_ENTRIES");
-  return wanted == nullptr ? by_default : std::strtoull(wanted, nullptr, 10);
+  return testing::Setting("SYNCLINE_ENTRIES", by_default);
 }
 
 // ---- the log itself
 
-class Subscriber {
+class OrderedSubscriber {
  public:
-  Subscriber(AppendLog& log, Seq since, Visibility visibility,
-             std::size_t bytes_max)
+  OrderedSubscriber(AppendLog& log, Seq since, Visibility visibility,
+                    std::size_t bytes_max)
       : start_(since),
         bytes_max_(bytes_max),
         subscription_(log.Subscribe(since, visibility, [this] { Take(); })) {
@@ -127,7 +126,7 @@ class Run {
 
  private:
   void Subscribe() {
-    subscribers_.push_back(std::make_unique<Subscriber>(
+    subscribers_.push_back(std::make_unique<OrderedSubscriber>(
         harness_.log(), Seq{random_.Below(harness_->durable().value + 1)},
         random_.Below(2) == 0 ? Visibility::kDurable : Visibility::kWritten,
         1 + random_.Below(20'000)));
@@ -146,7 +145,7 @@ class Run {
   const std::uint64_t appends_;  // Of two drafts on average.
   std::vector<std::uint64_t> counters_ = std::vector<std::uint64_t>(kThreads);
   std::vector<Dot> history_;  // By seq, as the executor gave them out.
-  std::vector<std::unique_ptr<Subscriber>> subscribers_;
+  std::vector<std::unique_ptr<OrderedSubscriber>> subscribers_;
 };
 
 TEMPLATE_TEST_CASE("order: subscribers of a log see all once and in order",

@@ -4,7 +4,6 @@
 #include <unistd.h>
 
 #include <catch2/catch.hpp>
-#include <cstdlib>
 #include <fstream>
 #include <memory>
 #include <string>
@@ -13,6 +12,7 @@
 #include "log/record_span.h"
 #include "log/subscription.h"
 #include "tests/log/log_harness.h"
+#include "tests/testing/setting.h"
 
 namespace syncline {
 namespace {
@@ -25,9 +25,8 @@ constexpr std::size_t kEntryBytes = 1'000;
 constexpr long kGrowthBytesMax = 32l << 20;
 
 // SYNCLINE_ENTRIES: how many; 3000000 are ten minutes at 5,000 a second.
-std::uint64_t Entries() {
-  const char* const wanted = std::getenv("SYNCLINE_ENTRIES");
-  return wanted == nullptr ? 80'000 : std::strtoull(wanted, nullptr, 10);
+std::uint64_t EntriesAppended() {
+  return testing::Setting("SYNCLINE_ENTRIES", 80'000);
 }
 
 long ResidentBytes() {
@@ -38,9 +37,9 @@ long ResidentBytes() {
   return resident * sysconf(_SC_PAGESIZE);
 }
 
-class Subscriber {
+class SlowSubscriber {
  public:
-  explicit Subscriber(AppendLog& log)
+  explicit SlowSubscriber(AppendLog& log)
       : subscription_(log.Subscribe({}, Visibility::kDurable,
                                     [this] { ++woken, Take(); })) {
     Take();
@@ -96,20 +95,20 @@ class Rig {
 TEST_CASE("slow_subscriber: one that stops costs no memory and loses nothing",
           "[faults]") {
   Rig rig;
-  Subscriber slow(rig.harness.log());
-  std::vector<std::unique_ptr<Subscriber>> others;
+  SlowSubscriber slow(rig.harness.log());
+  std::vector<std::unique_ptr<SlowSubscriber>> others;
   for (int i = 0; i < 10; ++i) {
-    others.push_back(std::make_unique<Subscriber>(rig.harness.log()));
+    others.push_back(std::make_unique<SlowSubscriber>(rig.harness.log()));
   }
   rig.Append(20'000);  // Until buffers and caches are as large as they get.
   CHECK(slow.last == 20'000);
   slow.stopped = true;
   const int woken = slow.woken;
   const long before = ResidentBytes();
-  rig.Append(Entries());
+  rig.Append(EntriesAppended());
   const long growth = ResidentBytes() - before;
   INFO("growth " << (growth >> 10) << " KiB");
-  REQUIRE(Entries() * kEntryBytes > 2 * kGrowthBytesMax);
+  REQUIRE(EntriesAppended() * kEntryBytes > 2 * kGrowthBytesMax);
   CHECK(growth < kGrowthBytesMax);
   CHECK(slow.woken <= woken + 1);  // Once, and it did not answer.
   for (const auto& other : others) {
@@ -127,8 +126,8 @@ TEST_CASE("slow_subscriber: one that stops costs no memory and loses nothing",
 
 TEST_CASE("slow_subscriber: one that is overtaken is told", "[faults]") {
   Rig rig;
-  Subscriber slow(rig.harness.log());
-  Subscriber other(rig.harness.log());
+  SlowSubscriber slow(rig.harness.log());
+  SlowSubscriber other(rig.harness.log());
   rig.Append(500);
   slow.stopped = true;
   rig.Append(5'000);

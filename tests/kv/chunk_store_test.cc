@@ -16,15 +16,17 @@
 #include <utility>
 #include <vector>
 
-#include "base/random.h"
 #include "base/status.h"
 #include "kv/memory_store.h"
 #include "tests/testing/crash_store.h"
 #include "tests/testing/faulty_store.h"
+#include "tests/testing/some_bytes.h"
 #include "tests/testing/temporary_directory.h"
 
 namespace syncline {
 namespace {
+
+using testing::SomeBytes;
 
 namespace fs = std::filesystem;
 using absl::StatusCode;
@@ -32,16 +34,12 @@ using absl::StatusCode;
 constexpr std::size_t kSmall = 1000;
 constexpr std::size_t kLarge = 100'000;
 
-std::string SomeBytes(std::uint64_t seed, std::size_t size) {
-  return SeededRandom(seed).Bytes(size);
-}
-
-struct Fixture {
+struct ChunksFixture {
   testing::TemporaryDirectory dir;
   testing::CrashStore rows;
   std::unique_ptr<ChunkStore> chunks;
 
-  Fixture() { Reopen(); }
+  ChunksFixture() { Reopen(); }
   void Reopen() {
     chunks.reset();
     auto opened = ChunkStore::Open(rows, dir.path());
@@ -63,7 +61,7 @@ struct Fixture {
 };
 
 TEST_CASE("chunk_store: a chunk of any size comes back", "[kv][law]") {
-  Fixture fixture;
+  ChunksFixture fixture;
   const std::size_t size =
       GENERATE(std::size_t{1}, kSmall, ChunkStore::kFileBytesMin - 1,
                ChunkStore::kFileBytesMin, kLarge, ChunkStore::kChunkBytesMax);
@@ -82,7 +80,7 @@ TEST_CASE("chunk_store: a chunk of any size comes back", "[kv][law]") {
 }
 
 TEST_CASE("chunk_store: sizes that no chunk has are refused", "[kv]") {
-  Fixture fixture;
+  ChunksFixture fixture;
   CHECK(fixture.chunks->Put("").status().code() ==
         StatusCode::kInvalidArgument);
   const std::string huge(ChunkStore::kChunkBytesMax + 1, 'x');
@@ -92,7 +90,7 @@ TEST_CASE("chunk_store: sizes that no chunk has are refused", "[kv]") {
 
 TEST_CASE("chunk_store: a crash forgets chunks that were not synced",
           "[kv][fault]") {
-  Fixture fixture;
+  ChunksFixture fixture;
   std::vector<Hash> synced;
   std::vector<Hash> lost;
   for (int i = 0; i < 20; ++i) {
@@ -113,7 +111,7 @@ TEST_CASE("chunk_store: a crash forgets chunks that were not synced",
 
 TEST_CASE("chunk_store: a name is visible only after its bytes are synced",
           "[kv][fault]") {
-  Fixture fixture;
+  ChunksFixture fixture;
   const Hash hash = fixture.chunks->Put(SomeBytes(1, kLarge)).value();
   CHECK_FALSE(fs::exists(fixture.FileOf(hash)));
   REQUIRE(fixture.chunks->Sync().ok());
@@ -122,7 +120,7 @@ TEST_CASE("chunk_store: a name is visible only after its bytes are synced",
 }
 
 TEST_CASE("chunk_store: putting a chunk again writes nothing", "[kv]") {
-  Fixture fixture;
+  ChunksFixture fixture;
   const std::string small = SomeBytes(1, kSmall);
   const std::string large = SomeBytes(2, kLarge);
   REQUIRE(fixture.chunks->Put(small).ok());
@@ -155,7 +153,7 @@ TEST_CASE("chunk_store: many small chunks take one write", "[kv]") {
 }
 
 TEST_CASE("chunk_store: damage is found and healed", "[kv][fault]") {
-  Fixture fixture;
+  ChunksFixture fixture;
   const std::size_t size = GENERATE(kSmall, kLarge);
   const std::string bytes = SomeBytes(1, size);
   const Hash hash = fixture.chunks->Put(bytes).value();
@@ -183,7 +181,7 @@ TEST_CASE("chunk_store: damage is found and healed", "[kv][fault]") {
 }
 
 TEST_CASE("chunk_store: discarding takes a chunk that was not synced", "[kv]") {
-  Fixture fixture;
+  ChunksFixture fixture;
   const Hash hash = fixture.chunks->Put(SomeBytes(1, kLarge)).value();
   REQUIRE(fixture.chunks->Discard(hash).ok());
   CHECK_FALSE(fixture.chunks->Has(hash));
@@ -195,7 +193,7 @@ TEST_CASE("chunk_store: a write that fails leaves nothing of a chunk",
           "[kv][fault]") {
   // A limit on the size of files stands in for the full disk: the write comes
   // back short and then fails. In a child, whose limit goes with it.
-  Fixture fixture;
+  ChunksFixture fixture;
   const pid_t child = fork();
   if (child == 0) {
     std::signal(SIGXFSZ, SIG_IGN);
@@ -229,7 +227,7 @@ TEST_CASE("chunk_store: a failing store's errors come through", "[kv][fault]") {
 }
 
 TEST_CASE("chunk_store: threads may put and sync the same chunks", "[kv]") {
-  Fixture fixture;
+  ChunksFixture fixture;
   constexpr int kThreads = 4;
   constexpr int kChunks = 40;
   std::array<bool, kThreads> fine{};

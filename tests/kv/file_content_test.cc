@@ -15,29 +15,28 @@
 #include "base/status.h"
 #include "kv/content_list.h"
 #include "kv/memory_store.h"
+#include "tests/testing/some_bytes.h"
 #include "tests/testing/temporary_directory.h"
 
 namespace syncline {
 namespace {
+
+using testing::SomeBytes;
 
 using absl::StatusCode;
 
 // A file that needs a list of chunks, and a little more than one list.
 constexpr std::size_t kListed = 40u << 20;
 
-std::string SomeBytes(std::uint64_t seed, std::size_t size) {
-  return SeededRandom(seed).Bytes(size);
-}
-
-struct Fixture {
+struct ContentFixture {
   testing::TemporaryDirectory dir;
   MemoryStore rows;
   std::unique_ptr<ChunkStore> chunks =
       ChunkStore::Open(rows, dir.path()).value();
 };
 
-FileContent Store(ChunkStore& chunks, std::string_view bytes,
-                  std::size_t piece = SIZE_MAX) {
+FileContent StoreContent(ChunkStore& chunks, std::string_view bytes,
+                         std::size_t piece = SIZE_MAX) {
   ContentWriter writer(chunks);
   while (!bytes.empty()) {
     const std::string_view part = bytes.substr(0, piece);
@@ -61,7 +60,7 @@ absl::StatusOr<std::string> Read(const ChunkStore& chunks,
 }
 
 TEST_CASE("file_content: files of any size come back", "[kv][law]") {
-  Fixture fixture;
+  ContentFixture fixture;
   struct Row {
     std::size_t size;
     int level;
@@ -77,7 +76,7 @@ TEST_CASE("file_content: files of any size come back", "[kv][law]") {
                            Row{kListed, 1, 1, 1, "chunks in a list"});
   INFO(row.why);
   const std::string bytes = SomeBytes(row.size, row.size);
-  const FileContent content = Store(*fixture.chunks, bytes);
+  const FileContent content = StoreContent(*fixture.chunks, bytes);
   CHECK(content.size == row.size);
   CHECK(content.hash == Sha256(bytes));
   CHECK(content.level == row.level);
@@ -108,12 +107,12 @@ TEST_CASE("file_content: payloads are small and known", "[kv][golden]") {
 
 TEST_CASE("file_content: how bytes are handed over does not matter",
           "[kv][law]") {
-  Fixture fixture;
+  ContentFixture fixture;
   const std::string bytes = SomeBytes(9, 3u << 20);
-  const FileContent content = Store(*fixture.chunks, bytes);
+  const FileContent content = StoreContent(*fixture.chunks, bytes);
   for (const std::size_t piece : {std::size_t{777}, std::size_t{16384},
                                   std::size_t{65536}, std::size_t{1} << 20}) {
-    CHECK(Store(*fixture.chunks, bytes, piece) == content);
+    CHECK(StoreContent(*fixture.chunks, bytes, piece) == content);
   }
   for (int seed = 0; seed < 5; ++seed) {
     SeededRandom random(static_cast<std::uint64_t>(seed));
@@ -130,17 +129,17 @@ TEST_CASE("file_content: how bytes are handed over does not matter",
 
 TEST_CASE("file_content: an edit of a large file adds few chunks",
           "[kv][law]") {
-  Fixture fixture;
+  ContentFixture fixture;
   std::string bytes = SomeBytes(5, 8u << 20);
-  Store(*fixture.chunks, bytes);
+  StoreContent(*fixture.chunks, bytes);
   bytes.insert(bytes.size() / 2, "some words in the middle");
   const auto missing =
       MissingChunks(*fixture.chunks, HashContent(bytes).value()).value();
   // The list itself is new, and it alone is named until it arrives.
   REQUIRE(missing.size() == 1);
   const FileContent content = HashContent(bytes).value();
-  Fixture other;
-  Store(*other.chunks, bytes);
+  ContentFixture other;
+  StoreContent(*other.chunks, bytes);
   const std::string list = other.chunks->Get(content.refs[0].hash).value();
   REQUIRE(fixture.chunks->Put(list).ok());
   const auto data = MissingChunks(*fixture.chunks, content).value();
@@ -150,7 +149,7 @@ TEST_CASE("file_content: an edit of a large file adds few chunks",
 
 TEST_CASE("file_content: missing chunks are named once and in order",
           "[kv][law]") {
-  Fixture fixture;
+  ContentFixture fixture;
   std::string bytes = SomeBytes(6, 1u << 20);
   bytes += bytes;  // Most chunks occur twice.
   const FileContent content = HashContent(bytes).value();
@@ -165,7 +164,7 @@ TEST_CASE("file_content: missing chunks are named once and in order",
   CHECK(MissingChunks(*fixture.chunks, content).value() == distinct);
   CHECK(Read(*fixture.chunks, content).status().code() ==
         StatusCode::kNotFound);
-  Store(*fixture.chunks, bytes);
+  StoreContent(*fixture.chunks, bytes);
   REQUIRE(fixture.chunks->Discard(distinct[2].hash).ok());
   CHECK(MissingChunks(*fixture.chunks, content).value() ==
         std::vector{distinct[2]});
@@ -173,10 +172,10 @@ TEST_CASE("file_content: missing chunks are named once and in order",
 
 TEST_CASE("file_content: a fetch by missing chunks completes a file",
           "[kv][law]") {
-  Fixture author;
-  Fixture reader;
+  ContentFixture author;
+  ContentFixture reader;
   const std::string bytes = SomeBytes(7, kListed);
-  const FileContent content = Store(*author.chunks, bytes);
+  const FileContent content = StoreContent(*author.chunks, bytes);
   int rounds = 0;
   for (;; ++rounds) {
     const auto missing = MissingChunks(*reader.chunks, content).value();
@@ -192,9 +191,9 @@ TEST_CASE("file_content: a fetch by missing chunks completes a file",
 }
 
 TEST_CASE("file_content: ranges read what they ask for", "[kv][table]") {
-  Fixture fixture;
+  ContentFixture fixture;
   const std::string bytes = SomeBytes(8, 5u << 20);
-  const FileContent content = Store(*fixture.chunks, bytes);
+  const FileContent content = StoreContent(*fixture.chunks, bytes);
   SeededRandom random(1);
   for (int i = 0; i < 40; ++i) {
     const std::size_t offset = random.Below(bytes.size() + 10);
@@ -217,9 +216,9 @@ TEST_CASE("file_content: ranges read what they ask for", "[kv][table]") {
 }
 
 TEST_CASE("file_content: a range needs only its own chunks", "[kv]") {
-  Fixture fixture;
+  ContentFixture fixture;
   const std::string bytes = SomeBytes(8, 1u << 20);
-  const FileContent content = Store(*fixture.chunks, bytes);
+  const FileContent content = StoreContent(*fixture.chunks, bytes);
   REQUIRE(fixture.chunks->Discard(content.refs.back().hash).ok());
   const auto ignore = [](std::string_view) { return absl::OkStatus(); };
   CHECK(ReadContentRange(*fixture.chunks, content, 0, 100, ignore).ok());
@@ -228,9 +227,9 @@ TEST_CASE("file_content: a range needs only its own chunks", "[kv]") {
 }
 
 TEST_CASE("file_content: a damaged chunk is found and healed", "[kv][fault]") {
-  Fixture fixture;
+  ContentFixture fixture;
   const std::string bytes = SomeBytes(10, 4u << 20);
-  const FileContent content = Store(*fixture.chunks, bytes);
+  const FileContent content = StoreContent(*fixture.chunks, bytes);
   REQUIRE(fixture.chunks->Sync().ok());
   for (const auto& each :
        std::filesystem::recursive_directory_iterator(fixture.dir.path())) {
@@ -248,16 +247,16 @@ TEST_CASE("file_content: a damaged chunk is found and healed", "[kv][fault]") {
   const auto damaged = DiscardDamaged(*fixture.chunks, content).value();
   REQUIRE(damaged.size() == 1);
   CHECK(MissingChunks(*fixture.chunks, content).value() == damaged);
-  Store(*fixture.chunks, bytes);
+  StoreContent(*fixture.chunks, bytes);
   CHECK(DiscardDamaged(*fixture.chunks, content)->empty());
   CHECK(Read(*fixture.chunks, content).value() == bytes);
 }
 
 TEST_CASE("file_content: a payload that lies about its chunks is data loss",
           "[kv][fault]") {
-  Fixture fixture;
+  ContentFixture fixture;
   const std::string bytes = SomeBytes(11, 1u << 20);
-  FileContent content = Store(*fixture.chunks, bytes);
+  FileContent content = StoreContent(*fixture.chunks, bytes);
   SECTION("another hash of the whole") { content.hash.bytes[0] ^= 1; }
   SECTION("chunks in another order") {
     std::swap(content.refs[1].hash, content.refs[2].hash);
@@ -268,7 +267,7 @@ TEST_CASE("file_content: a payload that lies about its chunks is data loss",
 }
 
 // `content` with its one list replaced by `list`.
-FileContent WithList(Fixture& fixture, FileContent content,
+FileContent WithList(ContentFixture& fixture, FileContent content,
                      const std::string& list) {
   content.refs = {{fixture.chunks->Put(list).value(),
                    static_cast<std::uint32_t>(list.size())}};
@@ -276,9 +275,9 @@ FileContent WithList(Fixture& fixture, FileContent content,
 }
 
 TEST_CASE("file_content: a malformed list is data loss", "[kv][fault]") {
-  Fixture fixture;
+  ContentFixture fixture;
   const std::string bytes = SomeBytes(12, 6u << 20);
-  const FileContent content = Store(*fixture.chunks, bytes);
+  const FileContent content = StoreContent(*fixture.chunks, bytes);
   REQUIRE(content.level == 1);
   const std::string list = fixture.chunks->Get(content.refs[0].hash).value();
   const auto refs = DecodeList(list, 0, true).value();
@@ -313,7 +312,7 @@ TEST_CASE("file_content: a malformed list is data loss", "[kv][fault]") {
 TEST_CASE("file_content: lists that repeat each other cost no time to check",
           "[kv][fault]") {
   // Some 36 KiB that promise 2 to the 35 chunks.
-  Fixture fixture;
+  ContentFixture fixture;
   FileContent content;
   content.level = 3;
   FileContent::Ref ref{Sha256("data"), 65536};

@@ -22,7 +22,7 @@ namespace syncline {
 namespace {
 
 // A store and what it needs to live.
-struct Fixture {
+struct StoreFixture {
   testing::TemporaryDirectory dir;
   std::unique_ptr<Store> base;
   std::unique_ptr<Store> store;
@@ -30,22 +30,25 @@ struct Fixture {
 
 struct Kind {
   const char* name;
-  void (*make)(Fixture&);
+  void (*make)(StoreFixture&);
 };
 
-void MakeRocks(Fixture& fixture) {
+void MakeRocks(StoreFixture& fixture) {
   auto store = RocksStore::Open(fixture.dir.path());
   REQUIRE(store.ok());
   fixture.store = *std::move(store);
 }
 
 const std::vector<Kind> kKinds = {
-    {"memory", [](Fixture& f) { f.store = std::make_unique<MemoryStore>(); }},
+    {"memory",
+     [](StoreFixture& f) { f.store = std::make_unique<MemoryStore>(); }},
     {"rocks", MakeRocks},
     {"crash",
-     [](Fixture& f) { f.store = std::make_unique<testing::CrashStore>(); }},
+     [](StoreFixture& f) {
+       f.store = std::make_unique<testing::CrashStore>();
+     }},
     {"faulty",
-     [](Fixture& f) {
+     [](StoreFixture& f) {
        f.base = std::make_unique<MemoryStore>();
        f.store = std::make_unique<testing::FaultyStore>(*f.base);
      }},
@@ -59,7 +62,7 @@ const Kind& AnyKind() {
 #define FOR_EACH_STORE(store)   \
   const Kind& kind = AnyKind(); \
   INFO("store: " << kind.name); \
-  Fixture fixture;              \
+  StoreFixture fixture;         \
   kind.make(fixture);           \
   [[maybe_unused]] Store& store = *fixture.store
 
@@ -422,7 +425,7 @@ TEST_CASE("store: all kinds agree on random histories", "[kv][law][sim]") {
   const auto seed = GENERATE(range(1, 9));
   INFO("seed " << seed);
   SeededRandom random(static_cast<std::uint64_t>(seed));
-  std::vector<Fixture> fixtures(kKinds.size());
+  std::vector<StoreFixture> fixtures(kKinds.size());
   std::vector<std::unique_ptr<StoreSnapshot>> snapshots;
   for (std::size_t i = 0; i < kKinds.size(); ++i) kKinds[i].make(fixtures[i]);
   for (int step = 0; step < 150; ++step) {

@@ -8,6 +8,7 @@
 #include "log/log_runs.h"
 #include "tests/log/log_harness.h"
 #include "tests/log/wrapper_stores.h"
+#include "tests/testing/origins.h"
 
 namespace syncline {
 namespace {
@@ -15,6 +16,8 @@ namespace {
 using testing::DraftOf;
 using testing::DraftsOf;
 using testing::ExpectedChain;
+using testing::kA;
+using testing::kB;
 using testing::LogHarness;
 using testing::Numbers;
 using testing::OnMemory;
@@ -23,10 +26,8 @@ using testing::OriginOf;
 using testing::OwnedDraft;
 using testing::OwnedDrafts;
 using testing::Records;
+using testing::RowsIn;
 using testing::Walk;
-
-const Origin kA = OriginOf(1);
-const Origin kB = OriginOf(2);
 
 TEMPLATE_TEST_CASE("append_log: a new log is empty and keeps its id", "[log]",
                    OnMemory, OnRocks) {
@@ -261,13 +262,6 @@ TEMPLATE_TEST_CASE("append_log: every dot is found and has its chain hash",
   check(harness.log());
   REQUIRE(harness.Open().ok());
   check(harness.log());
-}
-
-std::size_t RowsIn(const Store& store, Column column) {
-  std::size_t rows = 0;
-  const auto iterator = store.NewIterator(column);
-  for (iterator->SeekToFirst(); iterator->Valid(); iterator->Next()) ++rows;
-  return rows;
 }
 
 TEMPLATE_TEST_CASE("append_log: a run goes on over groups up to its limit",

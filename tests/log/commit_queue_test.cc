@@ -14,6 +14,7 @@
 #include "tests/log/log_harness.h"
 #include "tests/log/wrapper_stores.h"
 #include "tests/testing/faulty_store.h"
+#include "tests/testing/origins.h"
 
 namespace syncline {
 namespace {
@@ -22,16 +23,14 @@ using testing::DraftOf;
 using testing::DraftsOf;
 using testing::FaultyStore;
 using testing::GateStore;
+using testing::kA;
 using testing::Numbers;
 using testing::OnMemory;
 using testing::OnRocks;
-using testing::OriginOf;
 using testing::OwnedDrafts;
 using testing::Records;
 using testing::TallyStore;
 using testing::Views;
-
-const Origin kA = OriginOf(1);
 
 // Three logs, a, b and c, over a disk that can be held up and can fail.
 template <typename On>

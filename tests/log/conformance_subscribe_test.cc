@@ -11,21 +11,20 @@
 #include "log/record_span.h"
 #include "log/subscription.h"
 #include "tests/log/log_harness.h"
+#include "tests/testing/origins.h"
 
 namespace syncline {
 namespace {
 
 using testing::DraftOf;
 using testing::DraftsOf;
+using testing::kA;
 using testing::kProject;
 using testing::LogHarness;
 using testing::Numbers;
 using testing::OnMemory;
 using testing::OnRocks;
-using testing::OriginOf;
 using testing::Views;
-
-const Origin kA = OriginOf(1);
 
 // A subscriber that takes all it is given, in order.
 class Listener {

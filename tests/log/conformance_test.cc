@@ -34,6 +34,7 @@
 #include "tests/log/wrapper_stores.h"
 #include "tests/testing/crash_store.h"
 #include "tests/testing/faulty_store.h"
+#include "tests/testing/origins.h"
 
 namespace syncline {
 namespace {
@@ -41,19 +42,17 @@ namespace {
 using testing::DraftOf;
 using testing::DraftsOf;
 using testing::FaultyStore;
+using testing::kA;
 using testing::kProject;
 using testing::LogHarness;
 using testing::Numbers;
 using testing::OnMemory;
 using testing::OnRocks;
-using testing::OriginOf;
 using testing::OwnedDraft;
 using testing::OwnedDrafts;
 using testing::Records;
 using testing::TallyStore;
 using testing::Views;
-
-const Origin kA = OriginOf(1);
 
 TEMPLATE_TEST_CASE("conformance: S3.1 each project has a log of its own",
                    "[log][conformance]", OnMemory, OnRocks) {

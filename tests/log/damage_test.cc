@@ -9,24 +9,23 @@
 #include "log/append_log.h"
 #include "log/log_rows.h"
 #include "tests/log/log_harness.h"
+#include "tests/testing/origins.h"
 
 namespace syncline {
 namespace {
 
 using testing::DraftOf;
 using testing::DraftsOf;
+using testing::kA;
+using testing::kB;
 using testing::kProject;
 using testing::LogHarness;
 using testing::Numbers;
 using testing::OnMemory;
 using testing::OnRocks;
-using testing::OriginOf;
 using testing::OwnedDraft;
 using testing::Records;
 using testing::Walk;
-
-const Origin kA = OriginOf(1);
-const Origin kB = OriginOf(2);
 
 void Put(Store& store, Column column, std::string key, std::string value) {
   WriteBatch batch;

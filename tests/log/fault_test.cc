@@ -9,6 +9,7 @@
 #include "tests/log/wrapper_stores.h"
 #include "tests/testing/crash_store.h"
 #include "tests/testing/faulty_store.h"
+#include "tests/testing/origins.h"
 
 namespace syncline {
 namespace {
@@ -18,15 +19,13 @@ using testing::DraftsOf;
 using testing::ExpectedChain;
 using testing::FaultyStore;
 using testing::GateStore;
+using testing::kA;
 using testing::LogHarness;
 using testing::Numbers;
 using testing::OnMemory;
 using testing::OnRocks;
-using testing::OriginOf;
 using testing::Records;
 using testing::Views;
-
-const Origin kA = OriginOf(1);
 
 absl::Status DiskFull() {
   return MakeStatus(absl::StatusCode::kResourceExhausted, "disk full");

@@ -24,7 +24,7 @@ using testing::Numbers;
 using testing::OriginOf;
 using testing::TemporaryDirectory;
 
-constexpr std::uint64_t kRecords = 60;
+constexpr std::uint64_t kFileRecords = 60;
 
 // SYNCLINE_FLIPS: how many in each file; by default few.
 std::uint64_t FlipCount() {
@@ -87,7 +87,7 @@ Outcome Read(const fs::path& directory) {
   }
   const auto walk = testing::Records(**log, {});
   if (walk.status.ok()) {
-    return {walk.seqs == Numbers(1, kRecords), false,
+    return {walk.seqs == Numbers(1, kFileRecords), false,
             std::to_string(walk.seqs.size()) + " records"};
   }
   const std::string text = walk.status.ToString();

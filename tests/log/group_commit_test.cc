@@ -10,6 +10,7 @@
 #include "log/subscription.h"
 #include "tests/log/log_harness.h"
 #include "tests/log/wrapper_stores.h"
+#include "tests/testing/origins.h"
 
 namespace syncline {
 namespace {
@@ -17,18 +18,16 @@ namespace {
 using testing::DraftOf;
 using testing::DraftsOf;
 using testing::GateStore;
+using testing::kA;
+using testing::kB;
 using testing::LogHarness;
 using testing::Numbers;
 using testing::OnMemory;
 using testing::OnRocks;
-using testing::OriginOf;
 using testing::OwnedDrafts;
 using testing::Records;
 using testing::TallyStore;
 using testing::Views;
-
-const Origin kA = OriginOf(1);
-const Origin kB = OriginOf(2);
 
 // A log over a disk that can be held up.
 template <typename On>

@@ -11,6 +11,7 @@
 #include "log/record_span.h"
 #include "log/subscription.h"
 #include "tests/log/log_harness.h"
+#include "tests/testing/origins.h"
 
 namespace syncline {
 namespace {
@@ -18,14 +19,12 @@ namespace {
 using testing::DraftOf;
 using testing::DraftsOf;
 using testing::ExpectedChain;
+using testing::kA;
+using testing::kB;
+using testing::kC;
 using testing::LogHarness;
 using testing::OnMemory;
 using testing::OnRocks;
-using testing::OriginOf;
-
-const Origin kA = OriginOf(1);
-const Origin kB = OriginOf(2);
-const Origin kC = OriginOf(3);
 
 constexpr std::int64_t kJoinedMs = 1'700'000'000'123;
 
@@ -54,7 +53,7 @@ absl::Status AppendJoin(LogHarness& harness, const Draft& last,
 }
 
 // Entries a1..a3, b1, three joined records, then a11, c1, a12.
-void Fill(LogHarness& harness) {
+void FillJoined(LogHarness& harness) {
   const Join join;
   REQUIRE(harness.Append(DraftsOf(kA, 1, 3)).ok());
   REQUIRE(harness.Append({DraftOf({kB, 1})}).ok());
@@ -92,7 +91,7 @@ TEMPLATE_TEST_CASE("append_log: a join raises frontier chains and truncation",
                    "[log]", OnMemory, OnRocks) {
   TestType on;
   LogHarness harness(on.store());
-  Fill(harness);
+  FillJoined(harness);
   CheckFilled(harness.log());
   REQUIRE(harness.Open().ok());
   CheckFilled(harness.log());
@@ -102,7 +101,7 @@ TEMPLATE_TEST_CASE("append_log: joined records are read where they stand",
                    "[log]", OnMemory, OnRocks) {
   TestType on;
   LogHarness harness(on.store());
-  Fill(harness);
+  FillJoined(harness);
   const auto reader = harness->Read({});
   std::uint64_t seq = 0;
   std::string joined;
@@ -136,7 +135,7 @@ TEMPLATE_TEST_CASE("append_log: truncation at every place around a join",
     INFO("through " << through);
     TestType on;
     LogHarness harness(on.store());
-    Fill(harness);
+    FillJoined(harness);
     REQUIRE(harness->TruncateThrough({through}).ok());
     const auto check = [&] {
       const AppendLog& log = harness.log();
@@ -244,7 +243,7 @@ TEST_CASE("log_rows: logs of format 1 are read", "[log]") {
 TEST_CASE("log_measure: joined records have the age of their join", "[log]") {
   OnMemory on;
   LogHarness harness(on.store());
-  Fill(harness);
+  FillJoined(harness);
   StoreMeasure measure(on.store(), testing::kProject, {0}, {10},
                        [](std::string_view) { return kJoinedMs - 1; });
   CHECK(*measure.OlderThrough({0}, {10}, kJoinedMs) == Seq{4});

@@ -4,6 +4,7 @@
 #include <map>
 #include <numeric>
 
+#include "kv/keys.h"
 #include "log/frame.h"
 
 namespace syncline::testing {
@@ -96,6 +97,15 @@ std::vector<std::uint64_t> Numbers(std::uint64_t first, std::uint64_t last) {
   std::vector<std::uint64_t> numbers(last + 1 - first);
   std::iota(numbers.begin(), numbers.end(), first);
   return numbers;
+}
+
+std::size_t RowsIn(const Store& store, Column column, ProjectNumber project) {
+  std::size_t rows = 0;
+  const std::string prefix = ProjectPrefix(project);
+  const auto iterator = store.NewIterator(
+      column, {.lower_bound = prefix, .upper_bound = PrefixEnd(prefix)});
+  for (iterator->SeekToFirst(); iterator->Valid(); iterator->Next()) ++rows;
+  return rows;
 }
 
 void CheckDots(const AppendLog& log, const std::vector<Dot>& history) {

@@ -92,6 +92,10 @@ Walk WalkAll(AppendLog::Reader& reader);
 Walk Records(const AppendLog& log, const AppendLog::ReadOptions& options);
 std::vector<std::uint64_t> Numbers(std::uint64_t first, std::uint64_t last);
 
+// How many rows of `project` are in `column`.
+std::size_t RowsIn(const Store& store, Column column,
+                   ProjectNumber project = kProject);
+
 // Every dot that was given seqs 1, 2, 3, ...: found where it is and chained as
 // it must be, and gone where it was truncated.
 void CheckDots(const AppendLog& log, const std::vector<Dot>& history);

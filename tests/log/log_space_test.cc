@@ -48,12 +48,12 @@ absl::Status Reclaim(Store& store, AppendLog& log) {
 }
 
 // 4000 records of 8 KiB, and room for a few files of the store's own.
-constexpr std::uint64_t kRecords = 4000;
-constexpr std::uintmax_t kAllBytes = kRecords << 13;
+constexpr std::uint64_t kSpaceRecords = 4000;
+constexpr std::uintmax_t kAllBytes = kSpaceRecords << 13;
 
-void Fill(LogHarness& harness) {
+void FillSpace(LogHarness& harness) {
   SeededRandom random(11);
-  for (std::uint64_t i = 0; i < kRecords; i += 500) {
+  for (std::uint64_t i = 0; i < kSpaceRecords; i += 500) {
     REQUIRE(harness.Append(Noise(i + 1, 500, random)).ok());
   }
 }
@@ -63,9 +63,9 @@ TEST_CASE("log_space: the directory shrinks by what was truncated", "[log]") {
   auto store = RocksStore::Open(directory.path());
   REQUIRE(store.ok());
   LogHarness harness(**store);
-  Fill(harness);
+  FillSpace(harness);
   REQUIRE(BytesIn(directory.path()) >= kAllBytes);
-  REQUIRE(harness->TruncateThrough({kRecords * 9 / 10}).ok());
+  REQUIRE(harness->TruncateThrough({kSpaceRecords * 9 / 10}).ok());
   CHECK(BytesIn(directory.path()) >= kAllBytes);
   REQUIRE(Reclaim(**store, harness.log()).ok());
   CHECK(BytesIn(directory.path()) < kAllBytes / 2);
@@ -73,7 +73,7 @@ TEST_CASE("log_space: the directory shrinks by what was truncated", "[log]") {
   std::uint64_t left = 0;
   for (; reader->Valid(); reader->Next()) ++left;
   CHECK(reader->status().ok());
-  CHECK(left == kRecords / 10);
+  CHECK(left == kSpaceRecords / 10);
 }
 
 TEST_CASE("log_space: open readers keep what they see until they go", "[log]") {
@@ -81,15 +81,15 @@ TEST_CASE("log_space: open readers keep what they see until they go", "[log]") {
   auto store = RocksStore::Open(directory.path());
   REQUIRE(store.ok());
   LogHarness harness(**store);
-  Fill(harness);
+  FillSpace(harness);
   const auto snapshot = (*store)->NewSnapshot();
   const auto reader = harness->Read({});
-  REQUIRE(harness->TruncateThrough({kRecords}).ok());
+  REQUIRE(harness->TruncateThrough({kSpaceRecords}).ok());
   REQUIRE(Reclaim(**store, harness.log()).ok());
   std::uint64_t seen = 0;
   for (; reader->Valid(); reader->Next()) ++seen;
   CHECK(reader->status().ok());
-  CHECK(seen == kRecords);
+  CHECK(seen == kSpaceRecords);
   CHECK((*store)
             ->Get(Column::kLog, RecordKey(kProject, {17}), snapshot.get())
             .ok());
@@ -104,13 +104,13 @@ TEST_CASE("log_space: a crash before the space was given back loses nothing",
     auto store = RocksStore::Open(directory.path());
     REQUIRE(store.ok());
     LogHarness harness(**store);
-    Fill(harness);
-    REQUIRE(harness->TruncateThrough({kRecords - 10}).ok());
+    FillSpace(harness);
+    REQUIRE(harness->TruncateThrough({kSpaceRecords - 10}).ok());
   }  // Between the truncation and ReclaimSpace().
   auto store = RocksStore::Open(directory.path());
   REQUIRE(store.ok());
   LogHarness harness(**store);
-  CHECK(harness->horizon() == Seq{kRecords - 10});
+  CHECK(harness->horizon() == Seq{kSpaceRecords - 10});
   REQUIRE(*ReclaimedThrough(**store, kProject) == Seq{0});
   REQUIRE(Reclaim(**store, harness.log()).ok());
   CHECK(BytesIn(directory.path()) < kAllBytes / 2);
@@ -120,7 +120,7 @@ TEST_CASE("log_space: a crash before the space was given back loses nothing",
   CHECK(*ReclaimedThrough(**store, kProject) == harness->horizon());
   REQUIRE(harness.Open().ok());  // The row does not disturb the log.
   SeededRandom random(12);
-  CHECK(harness.Append(Noise(kRecords + 1, 3, random)).ok());
+  CHECK(harness.Append(Noise(kSpaceRecords + 1, 3, random)).ok());
 }
 
 TEMPLATE_TEST_CASE("log_space: it ends between parts when told to", "[log]",

@@ -17,7 +17,7 @@ std::string Joined(std::uint64_t first, std::uint64_t last) {
   return bytes;
 }
 
-void Fill(TailCache& cache, std::uint64_t first, std::uint64_t last) {
+void FillCache(TailCache& cache, std::uint64_t first, std::uint64_t last) {
   for (std::uint64_t seq = first; seq <= last; ++seq) {
     cache.Add({seq}, RecordOf(seq));
   }
@@ -33,7 +33,7 @@ RecordSpan SpanOf(const TailCache& cache, Seq from, Seq last,
 
 TEST_CASE("tail_cache: spans join to what was added", "[log]") {
   TailCache cache(1u << 20);
-  Fill(cache, 5, 400);
+  FillCache(cache, 5, 400);
   CHECK(cache.first() == Seq{5});
   for (std::uint64_t from = 5; from <= 400; from += 13) {
     for (std::size_t bytes_max : {1u, 100u, 5000u, 1u << 20}) {
@@ -55,7 +55,7 @@ TEST_CASE("tail_cache: spans join to what was added", "[log]") {
 
 TEST_CASE("tail_cache: nothing behind the last record asked for", "[log]") {
   TailCache cache(1u << 20);
-  Fill(cache, 1, 20);
+  FillCache(cache, 1, 20);
   CHECK(SpanOf(cache, {3}, {7}, 1u << 20).last == Seq{7});
   CHECK(SpanOf(cache, {21}, {30}, 1u << 20).empty());
   CHECK(SpanOf(cache, {20}, {30}, 1u << 20).last == Seq{20});
@@ -63,9 +63,9 @@ TEST_CASE("tail_cache: nothing behind the last record asked for", "[log]") {
 
 TEST_CASE("tail_cache: the oldest goes and lives on with its spans", "[log]") {
   TailCache cache(8u << 10);
-  Fill(cache, 1, 20);
+  FillCache(cache, 1, 20);
   const RecordSpan old = SpanOf(cache, {1}, {20}, 1u << 20);
-  Fill(cache, 21, 5000);
+  FillCache(cache, 21, 5000);
   CHECK(cache.first() > Seq{1});
   CHECK(SpanOf(cache, {1}, {5000}, 100).empty());
   CHECK(old.bytes == Joined(1, old.last.value));

@@ -6,6 +6,7 @@
 #include "log/append_log.h"
 #include "tests/log/log_harness.h"
 #include "tests/log/wrapper_stores.h"
+#include "tests/testing/origins.h"
 
 namespace syncline {
 namespace {
@@ -15,25 +16,15 @@ using testing::DraftOf;
 using testing::DraftsOf;
 using testing::ExpectedChain;
 using testing::GateStore;
+using testing::kA;
+using testing::kB;
 using testing::LogHarness;
 using testing::Numbers;
 using testing::OnMemory;
 using testing::OnRocks;
 using testing::OriginOf;
 using testing::Records;
-
-const Origin kA = OriginOf(1);
-const Origin kB = OriginOf(2);
-
-std::size_t RowsIn(const Store& store, Column column,
-                   ProjectNumber project = testing::kProject) {
-  std::size_t rows = 0;
-  const std::string prefix = ProjectPrefix(project);
-  const auto iterator = store.NewIterator(
-      column, {.lower_bound = prefix, .upper_bound = PrefixEnd(prefix)});
-  for (iterator->SeekToFirst(); iterator->Valid(); iterator->Next()) ++rows;
-  return rows;
-}
+using testing::RowsIn;
 
 TEMPLATE_TEST_CASE("append_log: cursors around the horizon and the head",
                    "[log][table]", OnMemory, OnRocks) {

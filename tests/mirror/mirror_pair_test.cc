@@ -15,9 +15,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
-using Lines = std::map<std::string, std::string>;
+using Listing = std::map<std::string, std::string>;
 
-std::string Differences(const Lines& left, const Lines& right) {
+std::string Differences(const Listing& left, const Listing& right) {
   std::string out;
   for (const auto& [path, line] : left) {
     const auto other = right.find(path);

@@ -14,8 +14,6 @@
 namespace syncline {
 namespace {
 
-constexpr ItemKind kDir = ItemKind::kDirectory;
-
 // "d:a=1 f:a/x=2": kind, path, identity.
 std::vector<TreeNode> Parse(const std::string& text) {
   std::vector<TreeNode> nodes;
@@ -139,7 +137,8 @@ struct Model {
 
   bool IsDir(const std::string& path) const {
     const auto found = nodes.find(path);
-    return path.empty() || (found != nodes.end() && found->second.kind == kDir);
+    return path.empty() ||
+           (found != nodes.end() && found->second.kind == ItemKind::kDirectory);
   }
   bool Bare(const std::string& path) const {
     return std::none_of(nodes.begin(), nodes.end(), [&](const auto& node) {
@@ -176,7 +175,7 @@ struct Model {
   void Do(const TreeStep& step) {
     switch (step.type) {
       case TreeStep::Type::kMkdir:
-        return Add(step.path, kDir, "");
+        return Add(step.path, ItemKind::kDirectory, "");
       case TreeStep::Type::kCreate:
         return Add(step.path, step.kind, "");
       case TreeStep::Type::kUpdate:
@@ -226,7 +225,8 @@ void Change(Model& model, RandomSource& random, int& next_id) {
   switch (random.Below(4)) {
     case 0:
       if (!model.nodes.contains(to)) {
-        model.Add(to, random.Below(2) != 0 ? kDir : ItemKind::kFile,
+        model.Add(to,
+                  random.Below(2) != 0 ? ItemKind::kDirectory : ItemKind::kFile,
                   std::to_string(next_id++));
       }
       return;

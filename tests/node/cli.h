@@ -47,6 +47,12 @@ class Home {
   TemporaryDirectory temp_;
 };
 
+// Without the newline at its end.
+inline std::string Line(std::string text) {
+  while (!text.empty() && text.back() == '\n') text.pop_back();
+  return text;
+}
+
 inline std::vector<boost::json::object> JsonLines(const std::string& text) {
   std::vector<boost::json::object> lines;
   for (std::size_t start = 0; start < text.size();) {

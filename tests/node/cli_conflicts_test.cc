@@ -3,11 +3,6 @@
 namespace syncline::testing {
 namespace {
 
-std::string Line(std::string text) {
-  while (!text.empty() && text.back() == '\n') text.pop_back();
-  return text;
-}
-
 std::string Text(const boost::json::value& value) {
   return std::string(value.as_string().c_str(), value.as_string().size());
 }

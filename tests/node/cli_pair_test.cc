@@ -3,11 +3,6 @@
 namespace syncline::testing {
 namespace {
 
-std::string Line(std::string text) {
-  while (!text.empty() && text.back() == '\n') text.pop_back();
-  return text;
-}
-
 void WaitBoth(const Home& a, const Home& b) {
   for (int round = 0; round < 2; ++round) {
     CHECK(a.Run({"wait", "--timeout", "60"}).exit_code <= 1);

@@ -31,8 +31,8 @@ void Damage(const std::filesystem::path& home, Seq seq) {
   REQUIRE((*store)->Write(batch, true).ok());
 }
 
-struct Home {
-  Home() {
+struct DamagedHome {
+  DamagedHome() {
     RunningNode node(At(temp / "home"));
     for (const char* name : {"bad", "good"}) {
       const Project project = node->CreateProject(name).value();
@@ -46,7 +46,7 @@ struct Home {
 };
 
 TEST_CASE("damaged_project: the others of the node go on", "[node][fault]") {
-  const Home home;
+  const DamagedHome home;
   Damage(home.temp / "home", {3});
   RunningNode node(At(home.temp / "home"));
   REQUIRE(node.status().ok());
@@ -92,7 +92,7 @@ TEST_CASE("damaged_project: a project without a log has its log made",
 }
 
 TEST_CASE("damaged_project: it can be removed and made anew", "[node][fault]") {
-  const Home home;
+  const DamagedHome home;
   Damage(home.temp / "home", {5});
   {
     RunningNode node(At(home.temp / "home"));

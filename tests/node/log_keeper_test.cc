@@ -25,9 +25,9 @@ using testing::RunningNode;
 using testing::TemporaryDirectory;
 
 // Looks after its logs every few milliseconds.
-class Running : public RunningNode {
+class KeeperNode : public RunningNode {
  public:
-  explicit Running(const std::filesystem::path& home)
+  explicit KeeperNode(const std::filesystem::path& home)
       : RunningNode(Often(home)) {
     REQUIRE(status().ok());
   }
@@ -56,7 +56,7 @@ std::uint64_t Horizon(const Project& project) {
 TEST_CASE("log_keeper: a policy follows the log from then on", "[node]") {
   const TemporaryDirectory temp;
   {
-    Running node(temp / "home");
+    KeeperNode node(temp / "home");
     const Project project = node->CreateProject("notes").value();
     PutDocs(project, 20);
     REQUIRE(project.retention().Set({{.entries = 5}, {}}).ok());
@@ -66,7 +66,7 @@ TEST_CASE("log_keeper: a policy follows the log from then on", "[node]") {
     REQUIRE(node->Close().ok());
     node.Drain();
   }
-  Running node(temp / "home");
+  KeeperNode node(temp / "home");
   const Project project = node->project("notes");
   CHECK(project.retention().Get().value().keep.entries == 5);
   PutDocs(project, 1);
@@ -82,7 +82,7 @@ TEST_CASE("log_keeper: a policy follows the log from then on", "[node]") {
 
 TEST_CASE("log_keeper: bytes and age bound a log", "[node]") {
   const TemporaryDirectory temp;
-  Running node(temp / "home");
+  KeeperNode node(temp / "home");
   const Project project = node->CreateProject("notes").value();
   PutDocs(project, 100, 10'000);  // Each value twice: entry and change.
   REQUIRE(project.retention().Set({{.bytes = 400'000}, {}}).ok());
@@ -96,7 +96,7 @@ TEST_CASE("log_keeper: bytes and age bound a log", "[node]") {
 TEST_CASE("log_keeper: a cursor holds a policy back and a limit does not",
           "[node]") {
   const TemporaryDirectory temp;
-  Running node(temp / "home");
+  KeeperNode node(temp / "home");
   const Project project = node->CreateProject("notes").value();
   PutDocs(project, 20);
   REQUIRE(project.cursors().Set({.name = "slow", .seq = Seq{4}}).ok());
@@ -124,7 +124,7 @@ TEST_CASE("log_keeper: a cursor holds a policy back and a limit does not",
 TEST_CASE("log_keeper: truncations wait for one another and are all answered",
           "[node]") {
   const TemporaryDirectory temp;
-  Running node(temp / "home");
+  KeeperNode node(temp / "home");
   const Project project = node->CreateProject("notes").value();
   const Project other = node->CreateProject("other").value();
   PutDocs(project, 30);
@@ -150,7 +150,7 @@ TEST_CASE("log_keeper: truncations wait for one another and are all answered",
 TEST_CASE("log_keeper: a project that goes meanwhile ends its truncations",
           "[node]") {
   const TemporaryDirectory temp;
-  Running node(temp / "home");
+  KeeperNode node(temp / "home");
   const Project project = node->CreateProject("notes").value();
   const Project other = node->CreateProject("other").value();
   PutDocs(project, 30);
@@ -172,7 +172,7 @@ TEST_CASE("log_keeper: a project that goes meanwhile ends its truncations",
 TEST_CASE("log_keeper: closing answers what waits", "[node]") {
   const TemporaryDirectory temp;
   {
-    Running node(temp / "home");
+    KeeperNode node(temp / "home");
     const Project project = node->CreateProject("notes").value();
     PutDocs(project, 30);
     std::vector<std::future<absl::StatusOr<Truncated>>> answers;
@@ -187,7 +187,7 @@ TEST_CASE("log_keeper: closing answers what waits", "[node]") {
       CHECK((truncated.ok() || absl::IsCancelled(truncated.status())));
     }
   }
-  Running node(temp / "home");
+  KeeperNode node(temp / "home");
   CHECK(node->project("notes").documents().Get("ns", "3").ok());
 }
 
@@ -203,7 +203,7 @@ std::uintmax_t BytesIn(const std::filesystem::path& path) {
 
 TEST_CASE("log_keeper: the store shrinks when enough was dropped", "[node]") {
   const TemporaryDirectory temp;
-  Running node(temp / "home");
+  KeeperNode node(temp / "home");
   const Project project = node->CreateProject("notes").value();
   PutDocs(project, 1500, 30'000);
   const std::uintmax_t before = BytesIn(temp / "home" / "store");
@@ -222,7 +222,7 @@ TEST_CASE("log_keeper: serving gives back what a crash left", "[node][fault]") {
   const TemporaryDirectory temp;
   const auto path = temp / "home" / "store";
   {
-    Running node(temp / "home");
+    KeeperNode node(temp / "home");
     const Project project = node->CreateProject("notes").value();
     SeededRandom random(6);
     std::vector<std::future<absl::StatusOr<Written>>> puts;
@@ -247,7 +247,7 @@ TEST_CASE("log_keeper: serving gives back what a crash left", "[node][fault]") {
   }
   const std::uintmax_t before = BytesIn(path);
   REQUIRE(before > kRecords * 1000);
-  Running node(temp / "home");
+  KeeperNode node(temp / "home");
   REQUIRE(node.OnLoop([&] { return node->Serve({}).ok(); }));
   CHECK(Eventually([&] { return BytesIn(path) < before / 2; }));
   CHECK(Horizon(node->project("notes")) == kRecords - 5);
@@ -258,7 +258,7 @@ TEST_CASE("log_keeper: a policy that fails is shown until it does not",
           "[node][fault]") {
   const TemporaryDirectory temp;
   {
-    Running node(temp / "home");
+    KeeperNode node(temp / "home");
     const Project project = node->CreateProject("notes").value();
     PutDocs(project, 20);
     // Brings the head row up to date: an open then trusts what is before it.
@@ -280,7 +280,7 @@ TEST_CASE("log_keeper: a policy that fails is shown until it does not",
     REQUIRE(count == 15);
     REQUIRE((*store)->Write(batch, true).ok());
   }
-  Running node(temp / "home");
+  KeeperNode node(temp / "home");
   const Project project = node->project("notes");
   const auto error = [&] { return project.sync().Report().value().error; };
   CHECK(error().empty());

@@ -16,15 +16,15 @@ namespace {
 
 using testing::TemporaryDirectory;
 
-using Running = testing::RunningNode;
 using testing::At;
+using testing::RunningNode;
 
 TEST_CASE("node: a home is private and keeps what was put", "[node]") {
   const TemporaryDirectory temp;
   std::string id;
   ProjectReport before;
   {
-    Running node(At(temp / "home"));
+    RunningNode node(At(temp / "home"));
     REQUIRE(node.status().ok());
     id = node->device_id();
     const auto project = node->CreateProject("notes");
@@ -39,7 +39,7 @@ TEST_CASE("node: a home is private and keeps what was put", "[node]") {
   CHECK((info.st_mode & 07777) == 0700);
   REQUIRE(stat((temp / "home" / "device.key").c_str(), &info) == 0);
   CHECK((info.st_mode & 07777) == 0600);
-  Running node(At(temp / "home"));
+  RunningNode node(At(temp / "home"));
   REQUIRE(node.status().ok());
   CHECK(node->device_id() == id);
   const Project project = node->project("notes");
@@ -55,21 +55,21 @@ TEST_CASE("node: a home is private and keeps what was put", "[node]") {
 TEST_CASE("node: what was acknowledged is there without a close", "[node]") {
   const TemporaryDirectory temp;
   {
-    Running node(At(temp / "home"));
+    RunningNode node(At(temp / "home"));
     const auto project = node->CreateProject("notes");
     REQUIRE(project.ok());
     for (int i = 0; i < 20; ++i) {
       REQUIRE(project->files().Put(std::to_string(i), "x").ok());
     }
   }  // Dropped.
-  Running node(At(temp / "home"));
+  RunningNode node(At(temp / "home"));
   REQUIRE(node.status().ok());
   CHECK(node->project("notes").files().List("").value().entries.size() == 20);
 }
 
 TEST_CASE("node: a second open of a home is refused", "[node]") {
   const TemporaryDirectory temp;
-  Running first(At(temp / "home"));
+  RunningNode first(At(temp / "home"));
   REQUIRE(first.status().ok());
   boost::asio::io_context io;
   const absl::Status second = Node::Open(io, At(temp / "home")).status();
@@ -97,7 +97,7 @@ TEST_CASE("node: closing keeps its order with work in flight", "[node]") {
   };
   std::vector<std::future<absl::StatusOr<Written>>> puts;
   {
-    Running node(options);
+    RunningNode node(options);
     const auto project = node->CreateProject("notes");
     REQUIRE(project.ok());
     std::filesystem::create_directory(temp / "dir");
@@ -118,7 +118,7 @@ TEST_CASE("node: closing keeps its order with work in flight", "[node]") {
   }
   CHECK(steps == std::vector<std::string>{"accepting", "sessions", "mirrors",
                                           "views", "commits", "store"});
-  Running node(At(temp / "home"));
+  RunningNode node(At(temp / "home"));
   REQUIRE(node.status().ok());
   for (int i = 0; i < 50; ++i) {
     const absl::StatusOr<Written> put = puts[static_cast<unsigned>(i)].get();
@@ -133,7 +133,7 @@ TEST_CASE("node: closing keeps its order with work in flight", "[node]") {
 TEST_CASE("node: operations answer callbacks and futures on their executor",
           "[node]") {
   const TemporaryDirectory temp;
-  Running node(At(temp / "home"));
+  RunningNode node(At(temp / "home"));
   auto made = node->AsyncCreateProject("notes", boost::asio::use_future);
   const Project project = made.get().value();
   std::promise<bool> on_loop;
@@ -153,7 +153,7 @@ TEST_CASE("node: operations answer callbacks and futures on their executor",
 
 TEST_CASE("node: a version that is not the shown one refuses a put", "[node]") {
   const TemporaryDirectory temp;
-  Running node(At(temp / "home"));
+  RunningNode node(At(temp / "home"));
   const Project project = node->CreateProject("notes").value();
   const Written first = project.files().Put("a", "1").value();
   PutOptions options;
@@ -171,7 +171,7 @@ TEST_CASE("node: a version that is not the shown one refuses a put", "[node]") {
 
 TEST_CASE("node: the same content again writes nothing", "[node]") {
   const TemporaryDirectory temp;
-  Running node(At(temp / "home"));
+  RunningNode node(At(temp / "home"));
   const Project project = node->CreateProject("notes").value();
   REQUIRE(project.files().Put("a", "1").ok());
   CHECK(project.files().Put("a", "1").value().seq.value == 0);
@@ -180,7 +180,7 @@ TEST_CASE("node: the same content again writes nothing", "[node]") {
 
 TEST_CASE("node: large files come back whole", "[node]") {
   const TemporaryDirectory temp;
-  Running node(At(temp / "home"));
+  RunningNode node(At(temp / "home"));
   const Project project = node->CreateProject("notes").value();
   std::string bytes;
   for (std::uint64_t i = 0; bytes.size() < (20u << 20); ++i) {
@@ -193,7 +193,7 @@ TEST_CASE("node: large files come back whole", "[node]") {
 
 TEST_CASE("node: a folder in or around a mirrored one is refused", "[node]") {
   const TemporaryDirectory temp;
-  Running node(At(temp / "home"));
+  RunningNode node(At(temp / "home"));
   const Project project = node->CreateProject("notes").value();
   std::filesystem::create_directories(temp / "dir" / "inner");
   REQUIRE(project.sync().AddMirror((temp / "dir").string()).ok());
@@ -214,7 +214,7 @@ TEST_CASE("node: a mirror survives a reopen and takes in what changed",
   const TemporaryDirectory temp;
   std::filesystem::create_directory(temp / "dir");
   {
-    Running node(At(temp / "home"));
+    RunningNode node(At(temp / "home"));
     const Project project = node->CreateProject("notes").value();
     REQUIRE(project.sync().AddMirror((temp / "dir").string()).ok());
     testing::WriteFile(temp / "dir" / "a", "1");
@@ -223,7 +223,7 @@ TEST_CASE("node: a mirror survives a reopen and takes in what changed",
     REQUIRE(node->Close().ok());
   }
   testing::WriteFile(temp / "dir" / "b", "2");
-  Running node(At(temp / "home"));
+  RunningNode node(At(temp / "home"));
   const Project project = node->project("notes");
   REQUIRE(project.sync().Wait(60000).ok());
   CHECK(project.files().Read("b").value() == "2");
@@ -234,7 +234,7 @@ TEST_CASE("node: a mirror survives a reopen and takes in what changed",
 
 TEST_CASE("node: a subscriber sees every record once and in order", "[node]") {
   const TemporaryDirectory temp;
-  Running node(At(temp / "home"));
+  RunningNode node(At(temp / "home"));
   const Project project = node->CreateProject("notes").value();
   REQUIRE(project.files().Put("before", "x").ok());
   std::promise<void> all;
@@ -273,7 +273,7 @@ TEST_CASE("node: a subscriber sees every record once and in order", "[node]") {
 
 TEST_CASE("node: a page of the log filters by path and kind", "[node]") {
   const TemporaryDirectory temp;
-  Running node(At(temp / "home"));
+  RunningNode node(At(temp / "home"));
   const Project project = node->CreateProject("notes").value();
   REQUIRE(project.files().MakeDirectory("d").ok());
   REQUIRE(project.files().Put("d/a", "1").ok());
@@ -305,7 +305,7 @@ TEST_CASE("node: a page of the log filters by path and kind", "[node]") {
 TEST_CASE("node: a removed project is gone for good", "[node]") {
   const TemporaryDirectory temp;
   {
-    Running node(At(temp / "home"));
+    RunningNode node(At(temp / "home"));
     const Project project = node->CreateProject("notes").value();
     REQUIRE(project.files().Put("a", "1").ok());
     REQUIRE(node->RemoveProject("notes").ok());
@@ -314,7 +314,7 @@ TEST_CASE("node: a removed project is gone for good", "[node]") {
     REQUIRE(node->CreateProject("notes").ok());
     CHECK(absl::IsNotFound(project.files().Stat("a").status()));
   }
-  Running node(At(temp / "home"));
+  RunningNode node(At(temp / "home"));
   REQUIRE(node.status().ok());
   CHECK(node->Status().value().projects.size() == 1);
 }

@@ -16,8 +16,8 @@ using testing::FaultyStore;
 using testing::TemporaryDirectory;
 
 // A home with a store whose rows are in memory, opened once.
-struct Home {
-  Home() {
+struct WitnessHome {
+  WitnessHome() {
     std::filesystem::create_directory(directory / "store");
     REQUIRE(Open()->Renew(random).ok());
   }
@@ -43,7 +43,7 @@ struct Home {
 };
 
 TEST_CASE("witness: a store that is opened again is the same", "[node]") {
-  Home home;
+  WitnessHome home;
   std::string nonce;
   for (int i = 0; i < 3; ++i) {
     const auto witness = home.Open();
@@ -57,7 +57,7 @@ TEST_CASE("witness: a store that is opened again is the same", "[node]") {
 
 TEST_CASE("witness: an older store is not the one that was closed last",
           "[node][fault]") {
-  Home home;
+  WitnessHome home;
   const std::string row = home.Row();
   REQUIRE(home.Open()->Renew(home.random).ok());
   CHECK(home.Open()->doubt().empty());
@@ -66,7 +66,7 @@ TEST_CASE("witness: an older store is not the one that was closed last",
 }
 
 TEST_CASE("witness: a store that lies elsewhere is a copy", "[node][fault]") {
-  Home home;
+  WitnessHome home;
   std::filesystem::rename(home.directory / "store", home.directory / "old");
   std::filesystem::create_directory(home.directory / "store");
   CHECK(home.Open()->doubt().find("copied") != std::string::npos);
@@ -77,7 +77,7 @@ TEST_CASE("witness: a store that lies elsewhere is a copy", "[node][fault]") {
 
 TEST_CASE("witness: without one of the two there is no trust",
           "[node][fault]") {
-  Home home;
+  WitnessHome home;
   SECTION("no file") {
     std::filesystem::remove(home.directory / "witness");
     CHECK(home.Open()->doubt().find("missing") != std::string::npos);
@@ -108,7 +108,7 @@ TEST_CASE("witness: without one of the two there is no trust",
 
 TEST_CASE("witness: what stops in the middle of a renewal is still right",
           "[node][crash]") {
-  Home home;
+  WitnessHome home;
   const std::string row = home.Row();
   home.store.Fail(FaultyStore::Call::kWrite, 1,
                   absl::UnavailableError("stopped"));
@@ -129,7 +129,7 @@ TEST_CASE("witness: what stops in the middle of a renewal is still right",
 }
 
 TEST_CASE("witness: what others hold is remembered for one origin", "[node]") {
-  Home home;
+  WitnessHome home;
   const auto witness = home.Open();
   REQUIRE(witness->Renew(home.random).ok());
   REQUIRE(witness->NotePublished(home.origin, home.project, 7).ok());

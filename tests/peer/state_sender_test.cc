@@ -26,7 +26,7 @@ class HandTimer final : public Timer {
   std::function<void()>& due_;
 };
 
-struct Sending {
+struct StateSending {
   PeerWorld world;
   PeerNode node{world, "alpha"};
   FakePeer peer;
@@ -35,7 +35,7 @@ struct Sending {
   std::vector<std::pair<Stop, bool>> ended;
   std::unique_ptr<StateSender> sender;
 
-  explicit Sending(int files) {
+  explicit StateSending(int files) {
     for (int i = 0; i < files; ++i) {
       node.rig().Commit({DocEffect{
           "app", std::to_string(1000 + i), std::string(20'000, 'x'), {}, {}}});
@@ -85,7 +85,7 @@ struct Sending {
 
 TEST_CASE("state_sender: no more is on the way than the window allows",
           "[peer]") {
-  Sending sending(100);  // 2 MB.
+  StateSending sending(100);  // 2 MB.
   const std::uint32_t window = 600'000;
   sending.Start(window);
   sending.world.RunUntil([&] { return sending.peer.pieces.size() == 2; });
@@ -103,7 +103,7 @@ TEST_CASE("state_sender: no more is on the way than the window allows",
 }
 
 TEST_CASE("state_sender: one piece goes whatever the window", "[peer]") {
-  Sending sending(40);
+  StateSending sending(40);
   sending.Start(1);
   sending.world.RunUntil([&] { return !sending.peer.pieces.empty(); });
   for (std::size_t i = 0; !sending.peer.pieces[i].message.end; ++i) {
@@ -118,7 +118,7 @@ TEST_CASE("state_sender: one piece goes whatever the window", "[peer]") {
 }
 
 TEST_CASE("state_sender: a peer that takes nothing is given up", "[peer]") {
-  Sending sending(5);
+  StateSending sending(5);
   sending.Start(1u << 20);
   REQUIRE(sending.due);
   sending.due();
@@ -130,7 +130,7 @@ TEST_CASE("state_sender: a peer that takes nothing is given up", "[peer]") {
 }
 
 TEST_CASE("state_sender: it goes on behind a key", "[peer]") {
-  Sending sending(40);
+  StateSending sending(40);
   sending.Start(8u << 20);
   sending.world.RunUntil(
       [&] { return sending.peer.pieces.back().message.end; });
@@ -146,7 +146,7 @@ TEST_CASE("state_sender: it goes on behind a key", "[peer]") {
   CHECK(sending.Pushed(before) == all - first->bytes.size());
 }
 
-struct Receiving {
+struct StateReceiving {
   PeerWorld world;
   PeerNode node{world, "beta"};
   std::vector<absl::Status> broken;
@@ -174,8 +174,8 @@ struct Receiving {
 
 TEST_CASE("state_receiver: pieces are answered when they are staged",
           "[peer]") {
-  Sending sending(20);
-  Receiving receiving;
+  StateSending sending(20);
+  StateReceiving receiving;
   receiving.Offer(sending.pin->header());
   const auto piece = sending.pin->reader().Next("", 8u << 20);
   receiving.Push({PeerNode::TheProject(), 7, sending.pin->header().id,
@@ -191,8 +191,8 @@ TEST_CASE("state_receiver: pieces are answered when they are staged",
 
 TEST_CASE("state_receiver: a peer that breaks the rules is broken",
           "[peer][fault]") {
-  Sending sending(20);
-  Receiving receiving;
+  StateSending sending(20);
+  StateReceiving receiving;
   receiving.Offer(sending.pin->header());
   const std::string id = sending.pin->header().id;
   SECTION("nonsense") {
@@ -215,8 +215,8 @@ TEST_CASE("state_receiver: a peer that breaks the rules is broken",
 }
 
 TEST_CASE("state_receiver: an own failure blames nobody", "[peer][fault]") {
-  Sending sending(20);
-  Receiving receiving;
+  StateSending sending(20);
+  StateReceiving receiving;
   receiving.Offer(sending.pin->header());
   receiving.node.store().FailFrom(FaultyStore::Call::kWrite, 1,
                                   absl::ResourceExhaustedError("no space"));

@@ -18,7 +18,7 @@ Effect Event(std::string payload) {
   return EventEffect{"topic", std::move(payload)};
 }
 
-struct Sending {
+struct SegmentSending {
   PeerWorld world;
   PeerNode node{world, "alpha"};
   FakePeer peer;
@@ -58,7 +58,7 @@ struct Sending {
 
 TEST_CASE("segment_sender: no more is on the way than the window allows",
           "[peer]") {
-  Sending sending;
+  SegmentSending sending;
   for (int i = 0; i < 60; ++i)
     sending.node.rig().Commit({Event(std::string(50'000, 'e'))});
   const std::uint32_t window = 1u << 20;
@@ -76,7 +76,7 @@ TEST_CASE("segment_sender: no more is on the way than the window allows",
 }
 
 TEST_CASE("segment_sender: small content counts against the window", "[peer]") {
-  Sending sending;
+  SegmentSending sending;
   for (int i = 0; i < 40; ++i)
     sending.node.rig().Put("f" + std::to_string(i),
                            std::string(15'000, static_cast<char>('0' + i)));
@@ -89,7 +89,7 @@ TEST_CASE("segment_sender: small content counts against the window", "[peer]") {
 
 TEST_CASE("segment_sender: an entry larger than the window goes alone",
           "[peer]") {
-  Sending sending;
+  SegmentSending sending;
   sending.node.rig().Commit({Event(std::string(60'000, 'e'))});
   sending.node.rig().Commit({Event("next")});
   sending.Start(4'096);
@@ -102,7 +102,7 @@ TEST_CASE("segment_sender: an entry larger than the window goes alone",
 }
 
 TEST_CASE("segment_sender: what the peer covers is left out", "[peer]") {
-  Sending sending;
+  SegmentSending sending;
   const Dot first = sending.node.rig().Put("one", "1").dot;
   sending.node.rig().Put("two", "2");
   sending.theirs.Raise(first.origin, first.counter);
@@ -129,7 +129,7 @@ TEST_CASE("segment_sender: what the peer covers is left out", "[peer]") {
 
 TEST_CASE("segment_sender: content comes along only if it was asked for",
           "[peer]") {
-  Sending sending;
+  SegmentSending sending;
   sending.node.rig().Put("one", "1");
   sending.Start(1u << 20, 0);
   REQUIRE(sending.peer.pushes.size() == 1);
@@ -137,7 +137,7 @@ TEST_CASE("segment_sender: content comes along only if it was asked for",
 }
 
 TEST_CASE("segment_sender: truncation while it waits ends it", "[peer]") {
-  Sending sending;
+  SegmentSending sending;
   for (int i = 0; i < 10; ++i)
     sending.node.rig().Commit({Event(std::string(3'000, 'e'))});
   sending.Start(4'096);
@@ -150,7 +150,7 @@ TEST_CASE("segment_sender: truncation while it waits ends it", "[peer]") {
 }
 
 TEST_CASE("segment_sender: the peer can end it", "[peer]") {
-  Sending sending;
+  SegmentSending sending;
   sending.node.rig().Put("one", "1");
   sending.Start(1u << 20);
   sending.peer.pushes[0].done(
@@ -165,7 +165,7 @@ TEST_CASE("segment_sender: the peer can end it", "[peer]") {
 
 // ---- receiving
 
-struct Receiving {
+struct SegmentReceiving {
   PeerWorld world;
   PeerNode node{world, "alpha"};
   PeerNode author{world, "beta"};
@@ -208,7 +208,7 @@ struct Receiving {
 };
 
 TEST_CASE("segment_receiver: an answer means durable", "[peer]") {
-  Receiving receiving;
+  SegmentReceiving receiving;
   const Dot dot = receiving.author.rig().Put("one", "1").dot;
   Segment segment = receiving.Missing();
   segment.chunks = {"1"};
@@ -226,7 +226,7 @@ TEST_CASE("segment_receiver: an answer means durable", "[peer]") {
 
 TEST_CASE("segment_receiver: only one of two senders gets the whole window",
           "[peer]") {
-  Receiving receiving;
+  SegmentReceiving receiving;
   SegmentReceiver other{*receiving.node.rig(),
                         receiving.world.io.get_executor(),
                         receiving.world.worker.get_executor(),
@@ -257,7 +257,7 @@ TEST_CASE("segment_receiver: only one of two senders gets the whole window",
 
 TEST_CASE("segment_receiver: a broken segment is the peer's fault",
           "[peer][fault]") {
-  Receiving receiving;
+  SegmentReceiving receiving;
   receiving.author.rig().Put("one", "1");
   receiving.author.rig().Put("two", "2");
   Segment segment = receiving.Missing();
@@ -285,7 +285,7 @@ TEST_CASE("segment_receiver: a broken segment is the peer's fault",
 
 TEST_CASE("segment_receiver: a chain that arrives elsewhere is a fork",
           "[peer][fault]") {
-  Receiving receiving;
+  SegmentReceiving receiving;
   receiving.author.rig().Put("one", "1");
   Segment segment = receiving.Missing();
   segment.chains[0].hash.bytes[0] ^= 1;
@@ -300,7 +300,7 @@ TEST_CASE("segment_receiver: a chain that arrives elsewhere is a fork",
 
 TEST_CASE("segment_receiver: more than the window is the peer's fault",
           "[peer][fault]") {
-  Receiving receiving;
+  SegmentReceiving receiving;
   for (int i = 0; i < 3; ++i) {
     Segment segment;
     segment.stream = 1;
@@ -316,7 +316,7 @@ TEST_CASE("segment_receiver: more than the window is the peer's fault",
 
 TEST_CASE("segment_receiver: the own disk is not the peer's fault",
           "[peer][fault]") {
-  Receiving receiving;
+  SegmentReceiving receiving;
   receiving.author.rig().Put("one", "1");
   Stop::Reason expected = Stop::Reason::kFull;
   SECTION("full") {

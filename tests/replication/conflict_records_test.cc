@@ -15,8 +15,8 @@ namespace {
 using testing::ReplicaRig;
 
 // Two devices that edited `x` apart; a person resolves.
-struct Conflict {
-  Conflict() {
+struct RecordedConflict {
+  RecordedConflict() {
     a.Commit(*StrategyEffects(a->state(), "", Strategy::kManual));
     a.Put("x", "base");
     b.PullFrom(a);
@@ -45,7 +45,7 @@ struct Conflict {
 
 TEST_CASE("conflict_records: a conflict has its sides and its record",
           "[replication]") {
-  Conflict c;
+  RecordedConflict c;
   const ConflictRecord* open = c.b->conflicts().OpenAt("x");
   REQUIRE(open != nullptr);
   CHECK(open->seq == Seq{4});
@@ -66,7 +66,7 @@ TEST_CASE("conflict_records: a conflict has its sides and its record",
 
 TEST_CASE("conflict_records: a resolved conflict says how and by whom",
           "[replication]") {
-  Conflict c;
+  RecordedConflict c;
   c.Choose(c.a, "x");
   c.b.PullFrom(c.a);
   CHECK(c.b->conflicts().OpenAt("x") == nullptr);
@@ -83,7 +83,7 @@ TEST_CASE("conflict_records: a resolved conflict says how and by whom",
 }
 
 TEST_CASE("conflict_records: they survive a restart", "[replication]") {
-  Conflict c;
+  RecordedConflict c;
   const ConflictRecord open = *c.b->conflicts().OpenAt("x");
   ReplicaRig again(c.io, c.store_b, "b");
   REQUIRE(again->conflicts().OpenAt("x") != nullptr);
@@ -94,7 +94,7 @@ TEST_CASE("conflict_records: they survive a restart", "[replication]") {
 
 TEST_CASE("conflict_records: a rename takes its conflict along",
           "[replication]") {
-  Conflict c;
+  RecordedConflict c;
   c.b.Rename("x", "y");
   REQUIRE(c.b->conflicts().OpenAt("y") != nullptr);
   CHECK(c.b->conflicts().OpenAt("x") == nullptr);
@@ -114,7 +114,7 @@ TEST_CASE("conflict_records: a rename takes its conflict along",
 }
 
 TEST_CASE("conflict_records: a third side joins the others", "[replication]") {
-  Conflict c;
+  RecordedConflict c;
   MemoryStore store;
   ReplicaRig third(c.io, store, "third");
   // It knows the base alone.
@@ -132,7 +132,7 @@ TEST_CASE("conflict_records: a third side joins the others", "[replication]") {
 
 TEST_CASE("conflict_records: what an automatic entry ended is listed",
           "[replication]") {
-  Conflict c;
+  RecordedConflict c;
   c.b.Commit(*StrategyEffects(c.b->state(), "", Strategy::kNewestWins));
   c.b.Settle();
   const std::vector<ConflictRecord> resolved = c.Resolved(c.b);
@@ -142,7 +142,7 @@ TEST_CASE("conflict_records: what an automatic entry ended is listed",
 
 TEST_CASE("conflict_records: a removed document ends its conflict",
           "[replication]") {
-  Conflict c;
+  RecordedConflict c;
   const auto put = [](ReplicaRig& rig, const char* value) {
     rig.Commit(*DocEffects(rig->state(), "n", "k", value));
   };
@@ -164,7 +164,7 @@ TEST_CASE("conflict_records: a removed document ends its conflict",
 
 TEST_CASE("conflict_records: they go with the records of the log",
           "[replication]") {
-  Conflict c;
+  RecordedConflict c;
   c.Choose(c.b, "x");
   const std::uint64_t last = c.b->log().head().value;
   const auto truncate = [&](std::uint64_t through) {

@@ -9,16 +9,18 @@
 namespace syncline {
 namespace {
 
-constexpr ProjectNumber kProject{1};
+constexpr ProjectNumber kWantsProject{1};
 
 // A node that has content, and one that wants it.
-struct Fixture {
-  Fixture() {
+struct WantsFixture {
+  WantsFixture() {
     full = *ChunkStore::Open(full_store, temp / "full");
     bare = *ChunkStore::Open(bare_store, temp / "bare");
     Reopen();
   }
-  void Reopen() { wants = *ContentWants::Open(bare_store, *bare, kProject); }
+  void Reopen() {
+    wants = *ContentWants::Open(bare_store, *bare, kWantsProject);
+  }
   std::string Payload(std::string_view bytes) {
     ContentWriter writer(*full);
     REQUIRE(writer.Add(bytes).ok());
@@ -44,7 +46,7 @@ struct Fixture {
 };
 
 TEST_CASE("content wants: small chunks come first", "[replication]") {
-  Fixture fixture;
+  WantsFixture fixture;
   fixture.Add(fixture.Payload(std::string(9000, 'b')));
   fixture.Add(fixture.Payload("small"));
   REQUIRE(fixture.wants->size() == 2);
@@ -61,7 +63,7 @@ TEST_CASE("content wants: small chunks come first", "[replication]") {
 
 TEST_CASE("content wants: a taking stays within its bytes but gives one",
           "[replication]") {
-  Fixture fixture;
+  WantsFixture fixture;
   for (char c = 'a'; c < 'e'; ++c) {
     fixture.Add(fixture.Payload(std::string(1000, c)));
   }
@@ -70,7 +72,7 @@ TEST_CASE("content wants: a taking stays within its bytes but gives one",
 }
 
 TEST_CASE("content wants: large files arrive list by list", "[replication]") {
-  Fixture fixture;
+  WantsFixture fixture;
   SeededRandom random(1);
   const std::string bytes = random.Bytes(6 << 20);
   fixture.Add(fixture.Payload(bytes));
@@ -91,7 +93,7 @@ TEST_CASE("content wants: large files arrive list by list", "[replication]") {
 }
 
 TEST_CASE("content wants: survive a restart", "[replication]") {
-  Fixture fixture;
+  WantsFixture fixture;
   const std::string payload = fixture.Payload("bytes");
   fixture.Add(payload);
   fixture.Reopen();
@@ -103,7 +105,7 @@ TEST_CASE("content wants: survive a restart", "[replication]") {
 }
 
 TEST_CASE("content wants: two payloads share a chunk", "[replication]") {
-  Fixture fixture;
+  WantsFixture fixture;
   SeededRandom random(2);
   const std::string shared = random.Bytes(2 << 20);
   fixture.Add(fixture.Payload(shared + "a"));
@@ -119,7 +121,7 @@ TEST_CASE("content wants: two payloads share a chunk", "[replication]") {
 }
 
 TEST_CASE("content wants: what is no file names nothing", "[replication]") {
-  Fixture fixture;
+  WantsFixture fixture;
   fixture.Add(EncodeSymlinkPayload("target"));
   fixture.Add("garbage");
   fixture.Add("");
@@ -128,7 +130,7 @@ TEST_CASE("content wants: what is no file names nothing", "[replication]") {
 
 TEST_CASE("content wants: watchers hear of changes until they are destroyed",
           "[replication]") {
-  Fixture fixture;
+  WantsFixture fixture;
   int heard = 0;
   std::unique_ptr<ContentWants::Watch> second;
   auto first = fixture.wants->OnChange([&] {

@@ -17,7 +17,7 @@ namespace {
 using testing::ManualTimers;
 using testing::ReplicaRig;
 
-const char kBase[] = "one\ntwo\nthree\nfour\nfive\nsix\nseven\n";
+const char kSevenLines[] = "one\ntwo\nthree\nfour\nfive\nsix\nseven\n";
 const char kTop[] = "ONE\ntwo\nthree\nfour\nfive\nsix\nseven\n";
 const char kEnd[] = "one\ntwo\nthree\nfour\nfive\nsix\nSEVEN\n";
 const char kBoth[] = "ONE\ntwo\nthree\nfour\nfive\nsix\nSEVEN\n";
@@ -54,7 +54,7 @@ struct Two {
 
 TEST_CASE("merge: edits of different lines become one text", "[replication]") {
   Two two;
-  two.a.Put("x", kBase);
+  two.a.Put("x", kSevenLines);
   two.Exchange();
   two.a.Put("x", kTop);
   two.b.Put("x", kEnd);
@@ -69,7 +69,7 @@ TEST_CASE("merge: edits of different lines become one text", "[replication]") {
 
 TEST_CASE("merge: both sides alone propose the same bytes", "[replication]") {
   Two two;
-  two.a.Put("x", kBase);
+  two.a.Put("x", kSevenLines);
   two.Exchange();
   two.a.Put("x", kTop);
   two.b.Put("x", kEnd);
@@ -93,7 +93,7 @@ TEST_CASE("merge: what cannot be merged is kept twice",
     const char* why;
   };
   const Row row = GENERATE(
-      Row{kBase, "A\ntwo\nthree\nfour\nfive\nsix\nseven\n",
+      Row{kSevenLines, "A\ntwo\nthree\nfour\nfive\nsix\nseven\n",
           "B\ntwo\nthree\nfour\nfive\nsix\nseven\n", "one line"},
       Row{std::string("a\0b", 3), std::string("a\0c", 3), "d", "no text"},
       Row{std::string(5u << 20, 'a') + "\n1\n",
@@ -123,7 +123,7 @@ TEST_CASE("merge: a file that two devices made has no ancestor",
 TEST_CASE("merge: the ancestor is the last that both had", "[replication]") {
   Two two;
   two.a.Put("x", "old\n");
-  two.a.Put("x", kBase);
+  two.a.Put("x", kSevenLines);
   two.Exchange();
   // Each goes on for a while by itself.
   for (int i = 0; i < 100; ++i) {
@@ -145,7 +145,7 @@ TEST_CASE("merge: the ancestor is the last that both had", "[replication]") {
 TEST_CASE("merge: without the ancestor's record both are kept",
           "[replication][fault]") {
   Two two;
-  two.a.Put("x", kBase);
+  two.a.Put("x", kSevenLines);
   two.Exchange();
   two.a.Put("x", kTop);
   two.b.Put("x", kEnd);
@@ -163,7 +163,7 @@ TEST_CASE("merge: without the ancestor's record both are kept",
 TEST_CASE("merge: content that is on its way is waited for",
           "[replication][fault]") {
   Two two;
-  two.a.Put("x", kBase);
+  two.a.Put("x", kSevenLines);
   two.Exchange();
   two.a.Put("x", kTop);
   two.b.Put("x", kEnd);
@@ -192,7 +192,7 @@ TEST_CASE("merge: a conflict that waits is found under its new path",
           "[replication]") {
   Two two;
   two.a.Mkdir("d");
-  two.a.Put("d/x", kBase);
+  two.a.Put("d/x", kSevenLines);
   two.Exchange();
   two.a.Put("d/x", kTop);
   two.b.Put("d/x", kEnd);
@@ -207,7 +207,7 @@ TEST_CASE("merge: a conflict that waits is found under its new path",
 
 TEST_CASE("merge: what is too long is not waited for", "[replication]") {
   Two two;
-  two.a.Put("x", kBase);
+  two.a.Put("x", kSevenLines);
   two.Exchange();
   two.a.Put("x", std::string((4u << 20) + 1, 'a'));
   two.b.Put("x", kEnd);
@@ -225,7 +225,7 @@ TEST_CASE("merge: an ancestor's content is not waited for without end",
   MemoryStore store_b;
   ReplicaRig a(io, store_a, "a");
   ReplicaRig b(io, store_b, "b", {}, timers.Maker());
-  a.Put("x", kBase);
+  a.Put("x", kSevenLines);
   REQUIRE(b.Ingest(a.Missing({})).ok());  // Without its content.
   a.Put("x", kTop);
   b.time().now_ms += 1000;  // Its value is shown, so the first turn is its.
@@ -291,7 +291,7 @@ TEST_CASE("merge: who is not first waits, and has nothing left to do",
 
 TEST_CASE("merge: an edit meanwhile is not lost", "[replication][fault]") {
   Two two;
-  two.a.Put("x", kBase);
+  two.a.Put("x", kSevenLines);
   two.Exchange();
   two.a.Put("x", kTop);
   two.b.Put("x", kEnd);
@@ -317,7 +317,7 @@ TEST_CASE("merge: three edits made apart are merged or kept all",
   Two two;
   MemoryStore store_c;
   ReplicaRig c(two.io, store_c, "cc");
-  two.a.Put("x", kBase);
+  two.a.Put("x", kSevenLines);
   two.Exchange();
   c.PullFrom(two.a);
   two.a.Put("x", kTop);
@@ -345,14 +345,14 @@ TEST_CASE("merge: an embedder's merge comes first and may decline",
     return answer;
   };
   Two two(options);
-  two.a.Put("x", kBase);
+  two.a.Put("x", kSevenLines);
   two.Exchange();
   const Dot of_a = two.a.Put("x", kTop).dot;
   const Dot of_b = two.b.Put("x", kEnd).dot;
   two.Exchange();
   REQUIRE_FALSE(asked.empty());
   CHECK(asked[0].path == "x");
-  CHECK(asked[0].ancestor == kBase);
+  CHECK(asked[0].ancestor == kSevenLines);
   CHECK(asked[0].first == (of_a < of_b ? kTop : kEnd));
   CHECK(asked[0].second == (of_a < of_b ? kEnd : kTop));
   CHECK(two.a.Show("x") == answer.value_or(kBoth));

@@ -93,8 +93,8 @@ TEST_CASE("project_settings: a pattern too long or with a zero byte is refused",
 }
 
 // Two devices that edited `x` apart under the strategy manual.
-struct Conflict {
-  Conflict() {
+struct SettingsConflict {
+  SettingsConflict() {
     a.Commit(*StrategyEffects(a->state(), "", Strategy::kManual));
     a.Put("x", "base");
     b.PullFrom(a);
@@ -119,7 +119,7 @@ struct Conflict {
 
 TEST_CASE("project_settings: a new strategy takes up what is open",
           "[replication]") {
-  Conflict c;
+  SettingsConflict c;
   c.a.Commit(*StrategyEffects(c.a->state(), "x", Strategy::kNewestWins));
   c.a.Settle();
   CHECK(c.a->state().conflict_count() == 0);
@@ -128,7 +128,7 @@ TEST_CASE("project_settings: a new strategy takes up what is open",
 }
 
 TEST_CASE("project_settings: only the authority resolves", "[replication]") {
-  Conflict c;
+  SettingsConflict c;
   const bool by_device = GENERATE(false, true);
   c.b.Commit(*AuthorityEffects(
       c.b->state(), by_device ? Sha256(c.b->identity().device_key).ToHex()
@@ -146,7 +146,7 @@ TEST_CASE("project_settings: only the authority resolves", "[replication]") {
 
 TEST_CASE("project_settings: settings made apart end as the newer of them",
           "[replication]") {
-  Conflict c;
+  SettingsConflict c;
   c.a.Commit(*StrategyEffects(c.a->state(), "", Strategy::kSkip));
   c.b.time().now_ms = c.a.time().now_ms + 10'000;
   c.b.Commit(*StrategyEffects(c.b->state(), "", Strategy::kLocalWins));
@@ -158,7 +158,7 @@ TEST_CASE("project_settings: settings made apart end as the newer of them",
 
 TEST_CASE("project_settings: a strategy of a later version changes nothing",
           "[replication]") {
-  Conflict c;
+  SettingsConflict c;
   c.a.Commit({DocEffect{"sys", "strategy/x", "coin-toss", {}, {}}});
   c.a.Settle();
   CHECK(c.a->StrategyFor("x") == Strategy::kManual);

@@ -15,8 +15,8 @@ namespace {
 using testing::ReplicaRig;
 
 // A with a history of three entries, and B without any.
-struct Fixture {
-  Fixture() : a(io, store_a, "a"), b(io, store_b, "b") {
+struct SegmentFixture {
+  SegmentFixture() : a(io, store_a, "a"), b(io, store_b, "b") {
     a.Put("one", "1");
     a.Put("two", "2");
     a.Put("one", "1b");
@@ -49,14 +49,14 @@ struct Fixture {
 };
 
 TEST_CASE("segment check: a whole segment passes", "[replication]") {
-  Fixture fixture;
+  SegmentFixture fixture;
   const auto result = fixture.b.Ingest(fixture.segment);
   REQUIRE(result.ok());
   CHECK(result->applied == 3);
 }
 
 TEST_CASE("segment check: a gap changes nothing", "[replication][fault]") {
-  Fixture fixture;
+  SegmentFixture fixture;
   const std::vector<std::string> frames = fixture.Frames();
   fixture.CheckRefused({frames[0] + frames[2], fixture.segment.heads},
                        absl::StatusCode::kInvalidArgument);
@@ -66,7 +66,7 @@ TEST_CASE("segment check: a gap changes nothing", "[replication][fault]") {
 
 TEST_CASE("segment check: a context that is not covered changes nothing",
           "[replication][fault]") {
-  Fixture fixture;
+  SegmentFixture fixture;
   boost::asio::io_context io;
   MemoryStore store;
   ReplicaRig c(io, store, "c");
@@ -78,7 +78,7 @@ TEST_CASE("segment check: a context that is not covered changes nothing",
 
 TEST_CASE("segment check: another chain hash is a fork",
           "[replication][fault]") {
-  Fixture fixture;
+  SegmentFixture fixture;
   ReplicaRig::Segment forked = fixture.segment;
   forked.heads[0].hash.bytes[0] ^= 1;
   fixture.CheckRefused(forked, absl::StatusCode::kAborted);
@@ -86,14 +86,14 @@ TEST_CASE("segment check: another chain hash is a fork",
 
 TEST_CASE("segment check: an origin without a chain hash is refused",
           "[replication][fault]") {
-  Fixture fixture;
+  SegmentFixture fixture;
   fixture.CheckRefused({fixture.segment.frames, {}},
                        absl::StatusCode::kInvalidArgument);
 }
 
 TEST_CASE("segment check: every flipped byte is refused",
           "[replication][fault]") {
-  Fixture fixture;
+  SegmentFixture fixture;
   SeededRandom random(3);
   for (int i = 0; i < 500; ++i) {
     ReplicaRig::Segment bad = fixture.segment;
@@ -106,7 +106,7 @@ TEST_CASE("segment check: every flipped byte is refused",
 }
 
 TEST_CASE("segment check: every cut is refused", "[replication][fault]") {
-  Fixture fixture;
+  SegmentFixture fixture;
   for (std::size_t keep = 1; keep < fixture.segment.frames.size(); ++keep) {
     ReplicaRig::Segment bad = fixture.segment;
     bad.frames.resize(keep);
@@ -116,7 +116,7 @@ TEST_CASE("segment check: every cut is refused", "[replication][fault]") {
 
 TEST_CASE("segment check: without its device's signature nothing is taken in",
           "[replication][fault]") {
-  Fixture fixture;
+  SegmentFixture fixture;
   ReplicaRig::Segment bad = fixture.segment;
   ChainHead& head = bad.heads[0];
   SECTION("none") { head.signature.clear(); }
@@ -158,7 +158,7 @@ ReplicaRig::Segment Forge(const Origin& origin, std::uint64_t counter,
 
 TEST_CASE("segment check: nobody writes in the name of another's origin",
           "[replication][fault]") {
-  Fixture fixture;
+  SegmentFixture fixture;
   REQUIRE(fixture.b.Ingest(fixture.segment).ok());
   const Origin stolen = fixture.a->identity().self;
   const Hash before = fixture.b->log().ChainOf(stolen);
@@ -179,7 +179,7 @@ TEST_CASE("segment check: nobody writes in the name of another's origin",
 
 TEST_CASE("segment check: a first entry says whose its origin is",
           "[replication][fault]") {
-  Fixture fixture;
+  SegmentFixture fixture;
   const Origin origin = *Origin::FromHex("00000000000000000000000000000001");
   const DeviceIdentity& device = *fixture.a->identity().device;
   const DeviceIdentity& other = *fixture.b->identity().device;
@@ -194,7 +194,7 @@ TEST_CASE("segment check: a first entry says whose its origin is",
 }
 
 TEST_CASE("segment check: signatures go on to others", "[replication]") {
-  Fixture fixture;
+  SegmentFixture fixture;
   REQUIRE(fixture.b.Ingest(fixture.segment).ok());
   fixture.b.Put("of b", "4");
   MemoryStore store;

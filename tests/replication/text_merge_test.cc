@@ -7,7 +7,7 @@
 namespace syncline {
 namespace {
 
-const char kBase[] = "one\ntwo\nthree\nfour\nfive\nsix\n";
+const char kSixLines[] = "one\ntwo\nthree\nfour\nfive\nsix\n";
 
 TEST_CASE("text_merge: three-way merges as the table says",
           "[replication][table]") {
@@ -19,17 +19,17 @@ TEST_CASE("text_merge: three-way merges as the table says",
     const char* why;
   };
   const Row row = GENERATE(
-      Row{kBase, "ONE\ntwo\nthree\nfour\nfive\nsix\n",
+      Row{kSixLines, "ONE\ntwo\nthree\nfour\nfive\nsix\n",
           "one\ntwo\nthree\nfour\nfive\nSIX\n",
           "ONE\ntwo\nthree\nfour\nfive\nSIX\n", "edits far apart"},
-      Row{kBase, "one\nthree\nfour\nfive\nsix\n",
+      Row{kSixLines, "one\nthree\nfour\nfive\nsix\n",
           "one\ntwo\nthree\nfour\nfive\nsix\nseven\n",
           "one\nthree\nfour\nfive\nsix\nseven\n", "removed and added"},
-      Row{kBase, kBase, "one\n", "one\n", "only one side changed"},
-      Row{kBase, "x\n", "x\n", "x\n", "the same change"},
-      Row{kBase, "A\ntwo\nthree\nfour\nfive\nsix\n",
+      Row{kSixLines, kSixLines, "one\n", "one\n", "only one side changed"},
+      Row{kSixLines, "x\n", "x\n", "x\n", "the same change"},
+      Row{kSixLines, "A\ntwo\nthree\nfour\nfive\nsix\n",
           "B\ntwo\nthree\nfour\nfive\nsix\n", std::nullopt, "one line, twice"},
-      Row{kBase, "A\ntwo\nthree\nfour\nfive\nsix\n",
+      Row{kSixLines, "A\ntwo\nthree\nfour\nfive\nsix\n",
           "one\nB\nthree\nfour\nfive\nsix\n", std::nullopt, "neighbours"},
       Row{"", "a\n", "", "a\n", "an empty ancestor"},
       Row{"", "a\n", "b\n", std::nullopt, "both filled it"},

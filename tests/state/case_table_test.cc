@@ -8,6 +8,7 @@
 
 #include "replication/state/edits.h"
 #include "replication/state/strategy.h"
+#include "tests/state/given.h"
 #include "tests/state/naive_view.h"
 #include "tests/state/test_replica.h"
 
@@ -16,9 +17,8 @@
 namespace syncline {
 namespace {
 
+using testing::kNow;
 using testing::TestReplica;
-
-constexpr std::int64_t kNow = 1'750'000'000'000;
 
 Origin OriginOf(char letter) {
   return *Origin::FromHex(std::string(32, letter));
@@ -242,7 +242,7 @@ class TextMerger final : public ContentMerger {
   }
 };
 
-Token ReadAt(const CausalState& state, const std::string& path) {
+Token ReadFrom(const CausalState& state, const std::string& path) {
   const auto token = state.Read(path, false);
   REQUIRE(token.ok());
   INFO(path);
@@ -311,7 +311,7 @@ class User {
       const TextMerger merger;
       return ResolveEffects(s, path, *StrategyFromName(value), &merger);
     }
-    const Token seen = ReadAt(s, path);
+    const Token seen = ReadFrom(s, path);
     if (verb == "edit") return EditEffects(s, seen, value, {});
     if (verb == "rm") return RemoveEffects(s, seen);
     if (verb == "mv") {
@@ -399,7 +399,7 @@ void Deliver(const Case& row, const std::vector<Entry>& before,
   Check(observer.state(), row.shows_then, row.heads_then);
 }
 
-void Run(const Case& row) {
+void RunCase(const Case& row) {
   INFO(row.name);
   User first('a', {}, 0);
   const std::vector<Entry> before = first.Do(row.before);
@@ -427,7 +427,7 @@ void Run(const Case& row) {
 }
 
 TEST_CASE("case table: every row, in every order", "[state][table]") {
-  for (const Case& row : kCases) Run(row);
+  for (const Case& row : kCases) RunCase(row);
 }
 
 TEST_CASE("case table: rm -r of many removes children first",

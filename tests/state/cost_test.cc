@@ -5,17 +5,19 @@
 
 #include "kv/memory_store.h"
 #include "replication/state/edits.h"
+#include "tests/state/given.h"
 #include "tests/state/naive_view.h"
 #include "tests/state/probe_store.h"
+#include "tests/testing/origins.h"
 
 namespace syncline {
 namespace {
 
+using testing::kA;
+using testing::kNow;
 using testing::ProbeStore;
 
-constexpr ProjectNumber kProject{1};
-constexpr std::int64_t kNow = 1'750'000'000'000;
-const Origin kSelf = *Origin::FromHex("11111111111111111111111111111111");
+constexpr ProjectNumber kCostProject{1};
 
 void Commit(CausalState& state, std::vector<Effect> effects) {
   REQUIRE_FALSE(effects.empty());
@@ -25,13 +27,13 @@ void Commit(CausalState& state, std::vector<Effect> effects) {
   REQUIRE(applied->outcome == ApplyOutcome::kApplied);
 }
 
-void Create(CausalState& state, const std::string& path, ItemKind kind,
-            const std::string& payload) {
+void CreateIn(CausalState& state, const std::string& path, ItemKind kind,
+              const std::string& payload) {
   Commit(state, *CreateEffects(state, path, kind, payload, {}, 0));
 }
 
 void Flush(Store& store, CausalState& state) {
-  const WriteBatch rows = state.TakeFlush(state.frontier().CounterOf(kSelf));
+  const WriteBatch rows = state.TakeFlush(state.frontier().CounterOf(kA));
   REQUIRE(store.Write(rows, false).ok());
   state.FlushWritten();
 }
@@ -39,9 +41,9 @@ void Flush(Store& store, CausalState& state) {
 // A project with `files` files three directories down, written back.
 struct Filled {
   explicit Filled(int files) {
-    auto state = *CausalState::Open(memory, kProject, kSelf, {}, {});
+    auto state = *CausalState::Open(memory, kCostProject, kA, {}, {});
     for (const char* path : {"a", "a/b", "a/b/c", "other"}) {
-      Create(*state, path, ItemKind::kDirectory, "");
+      CreateIn(*state, path, ItemKind::kDirectory, "");
     }
     for (int done = 0; done < files;) {
       std::vector<Effect> effects;
@@ -83,7 +85,7 @@ using Edit = std::function<std::vector<Effect>(const CausalState&)>;
 // Of one edit right after opening; nothing is written.
 Cost CostOf(Filled& filled, const Edit& edit) {
   ProbeStore probe(filled.memory);
-  auto state = *CausalState::Open(probe, kProject, kSelf, filled.frontier, {});
+  auto state = *CausalState::Open(probe, kCostProject, kA, filled.frontier, {});
   probe.Reset();
   const Entry entry = state->MakeEntry(edit(*state), "user", kNow);
   const auto applied = state->Apply(entry, 1, kNow);

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "replication/state/edits.h"
+#include "tests/state/given.h"
 #include "tests/state/naive_view.h"
 #include "tests/state/opened_state.h"
 
@@ -13,11 +14,10 @@
 namespace syncline {
 namespace {
 
+using testing::kNow;
 using testing::OpenedState;
 using testing::PlainState;
 using testing::SomeState;
-
-constexpr std::int64_t kNow = OpenedState::kNow;
 
 struct Question {
   std::string what;

@@ -2,18 +2,19 @@
 
 #include "replication/state/edits.h"
 #include "replication/state/strategy.h"
+#include "tests/state/given.h"
 #include "tests/state/naive_view.h"
 #include "tests/state/test_replica.h"
+#include "tests/testing/origins.h"
 
 namespace syncline {
 namespace {
 
+using testing::kA;
+using testing::kB;
+using testing::kNow;
 using testing::TestReplica;
 using Type = PathChange::Type;
-
-constexpr std::int64_t kNow = 1'750'000'000'000;
-const Origin kA = *Origin::FromHex("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa");
-const Origin kB = *Origin::FromHex("bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb");
 
 Entry Create(TestReplica& at, const std::string& path, ItemKind kind,
              const std::string& payload = {}, const Attrs& attrs = {}) {

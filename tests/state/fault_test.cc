@@ -3,6 +3,7 @@
 #include <functional>
 
 #include "replication/state/edits.h"
+#include "tests/state/given.h"
 #include "tests/state/naive_view.h"
 #include "tests/state/opened_state.h"
 
@@ -10,13 +11,11 @@ namespace syncline {
 namespace {
 
 using testing::CompareWithNaive;
+using testing::kNow;
 using testing::ListAll;
 using testing::OpenedState;
 using testing::PlainState;
 using testing::SomeState;
-
-constexpr ProjectNumber kProject = OpenedState::kProject;
-constexpr std::int64_t kNow = OpenedState::kNow;
 
 std::string Everything(const CausalState& state) {
   std::string text = state.Digest().ToHex() + state.frontier().Encode() +
@@ -133,8 +132,8 @@ TEST_CASE("state: rows that are damaged are reported as data loss",
     }
   }
   REQUIRE(opened.memory.Write(damage, false).ok());
-  const auto again =
-      CausalState::Open(opened.memory, kProject, opened.state->self(), {}, {});
+  const auto again = CausalState::Open(opened.memory, OpenedState::kProject,
+                                       opened.state->self(), {}, {});
   REQUIRE(absl::IsDataLoss(again.status()));
   REQUIRE(absl::IsDataLoss(opened.state->TakeSnapshot().status()));
   REQUIRE(absl::IsDataLoss(opened.state->List("", "", 10).status()));

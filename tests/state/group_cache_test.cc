@@ -9,21 +9,15 @@
 #include "kv/memory_store.h"
 #include "replication/state/overlay_rows.h"
 #include "replication/state/row_keys.h"
+#include "tests/state/given.h"
 #include "tests/state/probe_store.h"
 
 namespace syncline {
 namespace {
 
+using testing::Item;
+using testing::kKeys;
 using testing::ProbeStore;
-
-const RowKeys kKeys(ProjectNumber{7});
-
-ItemId Item(std::uint64_t number, ItemKind kind = ItemKind::kFile) {
-  ItemId item;
-  item.counter = number;
-  item.kind = kind;
-  return item;
-}
 
 ItemId Directory(std::uint64_t number) {
   return Item(number, ItemKind::kDirectory);
@@ -90,7 +84,7 @@ TEST_CASE("group cache: a name's rows are those of a scan whatever changes",
 }
 
 // A store with `count` files in directory 1.
-void Fill(MemoryStore& store, int count) {
+void FillTree(MemoryStore& store, int count) {
   WriteBatch batch;
   for (int i = 0; i < count; ++i) {
     batch.Put(Column::kTree,
@@ -102,7 +96,7 @@ void Fill(MemoryStore& store, int count) {
 
 std::uint64_t IteratorsFor(int files, int names) {
   MemoryStore memory;
-  Fill(memory, files);
+  FillTree(memory, files);
   ProbeStore probe(memory);
   OverlayRows overlay(probe);
   RowReader rows(overlay);

@@ -10,22 +10,16 @@
 #include "kv/memory_store.h"
 #include "replication/state/head_cache.h"
 #include "replication/state/placement.h"
+#include "tests/state/given.h"
 #include "tests/state/probe_store.h"
 #include "tests/testing/faulty_store.h"
 
 namespace syncline {
 namespace {
 
+using testing::Item;
+using testing::kKeys;
 using testing::ProbeStore;
-
-const RowKeys kKeys(ProjectNumber{7});
-
-ItemId Item(std::uint64_t number) {
-  ItemId item;
-  item.counter = number;
-  item.kind = ItemKind::kFile;
-  return item;
-}
 
 using Model = std::map<std::string, std::string>;
 

@@ -2,18 +2,20 @@
 
 #include "replication/state/edits.h"
 #include "tests/state/feed_fold.h"
+#include "tests/state/given.h"
 #include "tests/state/naive_view.h"
 #include "tests/state/random_history.h"
+#include "tests/testing/origins.h"
 
 namespace syncline {
 namespace {
 
+using testing::kA;
+using testing::kB;
+using testing::kNow;
 using testing::RandomHistory;
 using testing::TestReplica;
 
-constexpr std::int64_t kNow = 1'750'000'000'000;
-const Origin kA = *Origin::FromHex("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa");
-const Origin kB = *Origin::FromHex("bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb");
 using Field = RegisterId::Field;
 
 TEST_CASE("join: a removal whose entry is gone still removes", "[state]") {

@@ -12,7 +12,7 @@ Dots SourcesOf(const Entry& entry, const Dots& sources) {
   return sources.empty() ? Dots{entry.dot} : sources;
 }
 
-std::string Text(const RegisterId& reg, const Dot& dot) {
+std::string HeadText(const RegisterId& reg, const Dot& dot) {
   return std::to_string(static_cast<int>(reg.field)) + " " + reg.item.ToText() +
          " " + reg.name_space + " " + reg.key + " " + dot.ToText();
 }
@@ -103,8 +103,8 @@ std::string CompareHeads(const CausalState& state,
     const auto& [wanted, wanted_head] = expected.heads[i];
     head.arrival = wanted_head.arrival;
     if (reg != wanted || head != wanted_head) {
-      return "has " + Text(reg, head.order.dot()) + " for " +
-             Text(wanted, wanted_head.order.dot());
+      return "has " + HeadText(reg, head.order.dot()) + " for " +
+             HeadText(wanted, wanted_head.order.dot());
     }
   }
   if (actual->heads.size() == expected.heads.size()) return {};

@@ -38,7 +38,7 @@ CausalState::Snapshot PlainState() {
   TestReplica replica(*Origin::FromHex("22222222222222222222222222222222"), 0);
   const CausalState& state = replica.state();
   const auto commit = [&replica](absl::StatusOr<std::vector<Effect>> effects) {
-    replica.Commit(*std::move(effects), OpenedState::kNow);
+    replica.Commit(*std::move(effects), kNow);
   };
   for (const char* path : {"d", "d/e"}) {
     commit(CreateEffects(state, path, ItemKind::kDirectory, "", {}, 0));

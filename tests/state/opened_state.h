@@ -5,6 +5,7 @@
 
 #include "kv/memory_store.h"
 #include "replication/state/causal_state.h"
+#include "tests/state/given.h"
 #include "tests/state/probe_store.h"
 
 namespace syncline::testing {
@@ -13,7 +14,6 @@ namespace syncline::testing {
 // fail.
 struct OpenedState {
   static constexpr ProjectNumber kProject{3};
-  static constexpr std::int64_t kNow = 1'750'000'000'000;
 
   MemoryStore memory;
   ProbeStore probe{memory};

@@ -2,19 +2,20 @@
 
 #include "replication/state/edits.h"
 #include "replication/state/names.h"
+#include "tests/state/given.h"
 #include "tests/state/naive_view.h"
 #include "tests/state/test_replica.h"
+#include "tests/testing/origins.h"
 
 // Entries that look like the usual ones and are not; the state compares both
 // ways itself.
 namespace syncline {
 namespace {
 
+using testing::kA;
+using testing::kB;
+using testing::kNow;
 using testing::TestReplica;
-
-constexpr std::int64_t kNow = 1'750'000'000'000;
-const Origin kA = *Origin::FromHex("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa");
-const Origin kB = *Origin::FromHex("bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb");
 
 CausalState::Options Checked() {
   CausalState::Options options;

@@ -4,23 +4,23 @@
 #include "replication/state/edits.h"
 #include "replication/state/head_codec.h"
 #include "replication/state/staged_state.h"
+#include "tests/state/given.h"
 #include "tests/state/naive_view.h"
 #include "tests/state/probe_store.h"
 #include "tests/state/test_replica.h"
+#include "tests/testing/origins.h"
 
 // A state on its way in: large, damaged on the disk, or made by who breaks the
 // rules.
 namespace syncline {
 namespace {
 
+using testing::kA;
+using testing::kB;
+using testing::kNow;
 using testing::TestReplica;
 
-constexpr std::int64_t kNow = 1'750'000'000'000;
-constexpr ProjectNumber kProject = TestReplica::kProject;
-const Origin kA = *Origin::FromHex("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa");
-const Origin kB = *Origin::FromHex("bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb");
-
-void Create(TestReplica& replica, const std::string& path, ItemKind kind) {
+void CreateOne(TestReplica& replica, const std::string& path, ItemKind kind) {
   REQUIRE(replica.Commit(
       *CreateEffects(replica.state(), path, kind,
                      kind == ItemKind::kDirectory ? "" : "1", {}, 0),
@@ -28,12 +28,12 @@ void Create(TestReplica& replica, const std::string& path, ItemKind kind) {
 }
 
 // `count` files in some directories, and documents.
-void Fill(TestReplica& replica, int count) {
+void FillReplica(TestReplica& replica, int count) {
   for (const char* path : {"d", "d/e"}) {
-    Create(replica, path, ItemKind::kDirectory);
+    CreateOne(replica, path, ItemKind::kDirectory);
   }
   for (int i = 0; i < count; ++i) {
-    Create(replica, "d/e/" + std::to_string(i), ItemKind::kFile);
+    CreateOne(replica, "d/e/" + std::to_string(i), ItemKind::kFile);
     if (i % 2 > 0) continue;
     REQUIRE(replica.Commit(
         *DocEffects(replica.state(), "app", "k" + std::to_string(i), "1"),
@@ -45,26 +45,27 @@ void Stage(TestReplica& from, TestReplica& to) {
   from.Flush();
   to.Flush();
   const StatePiece piece =
-      *StateReader(from.store(), kProject, nullptr).Next("", 100u << 20);
+      *StateReader(from.store(), TestReplica::kProject, nullptr)
+           .Next("", 100u << 20);
   REQUIRE(piece.end);
   WriteBatch rows;
   StageProgress progress;
-  REQUIRE(
-      StagePiece(kProject, piece.bytes, from.state().frontier(), progress, rows)
-          .ok());
+  REQUIRE(StagePiece(TestReplica::kProject, piece.bytes,
+                     from.state().frontier(), progress, rows)
+              .ok());
   REQUIRE(to.store().Write(rows, false).ok());
 }
 
 // How many times the join and the census were asked, if they came to an end.
 absl::StatusOr<int> Walk(const Store& store, const VersionVector& theirs) {
   int calls = 0;
-  StagedJoin join(store, kProject, theirs);
+  StagedJoin join(store, TestReplica::kProject, theirs);
   for (bool end = false; !end; ++calls) {
     const auto part = join.Next(100'000);
     if (!part.ok()) return part.status();
     end = part->end;
   }
-  JoinCensus census(store, kProject, theirs);
+  JoinCensus census(store, TestReplica::kProject, theirs);
   for (bool end = false; !end; ++calls) {
     const auto step = census.Step();
     if (!step.ok()) return step.status();
@@ -78,7 +79,7 @@ TEST_CASE("staged_state: what is large is looked at a bit at a time",
   constexpr int kFiles = 10'000;
   TestReplica a(kA, 0);
   TestReplica b(kB, 0);
-  Fill(a, kFiles);
+  FillReplica(a, kFiles);
   REQUIRE(b.Join(*a.state().TakeSnapshot(), kNow).ok());
   // All of it is here already; then all of it is gone there.
   Stage(a, b);
@@ -87,7 +88,7 @@ TEST_CASE("staged_state: what is large is looked at a bit at a time",
   CHECK(*same > 3 * kFiles / static_cast<int>(StagedJoin::kScanRowsMax));
   TestReplica empty(kA, 0);
   WriteBatch drop;
-  DropStaged(kProject, drop);
+  DropStaged(TestReplica::kProject, drop);
   REQUIRE(b.store().Write(drop, false).ok());
   const auto gone = Walk(b.store(), a.state().frontier());
   REQUIRE(gone.ok());
@@ -100,7 +101,7 @@ TEST_CASE("staged_state: many directories are joined a bit at a time",
   TestReplica a(kA, 0);
   TestReplica b(kB, 0);
   for (int i = 0; i < kDirectories; ++i) {
-    Create(a, std::to_string(i), ItemKind::kDirectory);
+    CreateOne(a, std::to_string(i), ItemKind::kDirectory);
   }
   Stage(a, b);
   REQUIRE(Walk(b.store(), a.state().frontier()).ok());
@@ -115,13 +116,13 @@ TEST_CASE("staged_state: new files are joined without reading rows of theirs",
   constexpr int kFiles = 200;
   TestReplica a(kA, 0);
   TestReplica b(kB, 0);
-  Create(a, "d", ItemKind::kDirectory);
+  CreateOne(a, "d", ItemKind::kDirectory);
   for (int i = 0; i < kFiles; ++i) {
-    Create(a, "d/" + std::to_string(i), ItemKind::kFile);
+    CreateOne(a, "d/" + std::to_string(i), ItemKind::kFile);
   }
   Stage(a, b);
   testing::ProbeStore probe(b.store());
-  auto state = *CausalState::Open(probe, kProject, kB, {}, {});
+  auto state = *CausalState::Open(probe, TestReplica::kProject, kB, {}, {});
   const VersionVector theirs = a.state().frontier();
   std::size_t files = 0;
   const auto join = [&](const StatePart& part) {
@@ -135,7 +136,7 @@ TEST_CASE("staged_state: new files are joined without reading rows of theirs",
     REQUIRE(b.store().Write(rows, false).ok());
     state->FlushWritten();
   };
-  StagedJoin whole(b.store(), kProject, theirs);
+  StagedJoin whole(b.store(), TestReplica::kProject, theirs);
   probe.Reset();
   for (bool end = false; !end;) {
     const StatePart part = *whole.Next(64);
@@ -148,7 +149,7 @@ TEST_CASE("staged_state: new files are joined without reading rows of theirs",
   CHECK(state->Digest() == a.state().Digest());
   CHECK(testing::CompareWithNaive(*state) == "");
   // What is here by now is not new, were it another.
-  StagedJoin again(b.store(), kProject, theirs);
+  StagedJoin again(b.store(), TestReplica::kProject, theirs);
   for (bool end = false; !end;) {
     const StatePart part = *again.Next(64);
     for (const StatePart::Item& item : part.items) CHECK_FALSE(item.is_new);
@@ -159,11 +160,11 @@ TEST_CASE("staged_state: new files are joined without reading rows of theirs",
 TEST_CASE("staged_state: damaged rows are data loss", "[state][fault]") {
   TestReplica a(kA, 0);
   TestReplica b(kB, 0);
-  Fill(a, 3);
+  FillReplica(a, 3);
   REQUIRE(b.Join(*a.state().TakeSnapshot(), kNow).ok());
   REQUIRE(a.Commit(*RemoveEffects(a.state(), **a.state().Read("d/e/1", false)),
                    kNow));
-  Create(a, "d/e/9", ItemKind::kFile);
+  CreateOne(a, "d/e/9", ItemKind::kFile);
   Stage(a, b);
   REQUIRE(Walk(b.store(), a.state().frontier()).ok());
   std::vector<std::pair<std::string, std::string>> rows;
@@ -216,7 +217,7 @@ TEST_CASE("staged_state: damaged rows are data loss", "[state][fault]") {
 TEST_CASE("staged_state: a read that fails ends the join", "[state][fault]") {
   TestReplica a(kA, 0);
   TestReplica b(kB, 0);
-  Fill(a, 3);
+  FillReplica(a, 3);
   REQUIRE(b.Join(*a.state().TakeSnapshot(), kNow).ok());
   REQUIRE(a.Commit(*RemoveEffects(a.state(), **a.state().Read("d/e/1", false)),
                    kNow));
@@ -234,7 +235,7 @@ TEST_CASE("staged_state: a read that fails ends the join", "[state][fault]") {
   do {
     probe.Heal();
     probe.FailRead(++nth);
-    const StateReader reader(probe, kProject, nullptr);
+    const StateReader reader(probe, TestReplica::kProject, nullptr);
     const bool read = reader.Next("", 1u << 20).ok();
     REQUIRE(read == !probe.failed());
   } while (probe.failed());
@@ -269,8 +270,9 @@ absl::Status Decode(const ItemId& item, const ItemHeads& heads,
   TestReplica a(kA, 0);
   a.Flush();
   // What it begins with.
-  std::string bytes =
-      StateReader(a.store(), kProject, nullptr).Next("", 1)->bytes.substr(0, 1);
+  std::string bytes = StateReader(a.store(), TestReplica::kProject, nullptr)
+                          .Next("", 1)
+                          ->bytes.substr(0, 1);
   AppendVarint(bytes, chains.size());
   for (const std::string& chain : chains) AppendSized(bytes, chain);
   std::string key = "i";
@@ -319,9 +321,9 @@ TEST_CASE("state_piece: rows that nobody could have are refused",
 
 TEST_CASE("state_piece: a damaged store gives no piece", "[state][fault]") {
   TestReplica a(kA, 0);
-  Fill(a, 2);
+  FillReplica(a, 2);
   a.Flush();
-  const StateReader reader(a.store(), kProject, nullptr);
+  const StateReader reader(a.store(), TestReplica::kProject, nullptr);
   // From behind a row that is gone meanwhile, and from behind the last.
   REQUIRE(reader.Next("d", 1)->rows == 1);
   const StatePiece all = *reader.Next("", 1u << 20);
@@ -354,7 +356,7 @@ TEST_CASE("staged_state: leftovers of the dead are joined and not counted",
           "[state]") {
   TestReplica a(kA, 0);
   TestReplica b(kB, 0);
-  Fill(a, 1);
+  FillReplica(a, 1);
   REQUIRE(b.Join(*a.state().TakeSnapshot(), kNow).ok());
   // A directory that is only an attribute, a file that is only a place.
   const Token directory = **b.state().Read("d", false);
@@ -367,14 +369,14 @@ TEST_CASE("staged_state: leftovers of the dead are joined and not counted",
   REQUIRE(b.JoinInPieces(a, kNow).ok());
   CHECK(b.state().Digest() == a.state().Digest());
   Stage(a, b);
-  JoinCensus census(b.store(), kProject, a.state().frontier());
+  JoinCensus census(b.store(), TestReplica::kProject, a.state().frontier());
   REQUIRE(*census.Step());
   CHECK(census.loss().items == 2);
   CHECK(census.loss().dropped == 0);
   // And they may be dead there, too.
   TestReplica empty(kA, 0);
   WriteBatch drop;
-  DropStaged(kProject, drop);
+  DropStaged(TestReplica::kProject, drop);
   REQUIRE(b.store().Write(drop, false).ok());
   REQUIRE(Walk(b.store(), a.state().frontier()).ok());
 }

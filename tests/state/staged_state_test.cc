@@ -5,21 +5,21 @@
 #include "base/bytes.h"
 #include "replication/state/edits.h"
 #include "tests/state/feed_fold.h"
+#include "tests/state/given.h"
 #include "tests/state/naive_view.h"
 #include "tests/state/random_history.h"
+#include "tests/testing/origins.h"
 
 namespace syncline {
 namespace {
 
+using testing::kA;
+using testing::kB;
+using testing::kNow;
 using testing::RandomHistory;
 using testing::TestReplica;
 
-constexpr std::int64_t kNow = 1'750'000'000'000;
-constexpr ProjectNumber kProject = TestReplica::kProject;
-const Origin kA = *Origin::FromHex("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa");
-const Origin kB = *Origin::FromHex("bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb");
-
-void Create(TestReplica& replica, const std::string& path, ItemKind kind) {
+void CreateNamed(TestReplica& replica, const std::string& path, ItemKind kind) {
   REQUIRE(replica.Commit(
       *CreateEffects(replica.state(), path, kind,
                      kind == ItemKind::kDirectory ? "" : "content of " + path,
@@ -73,13 +73,14 @@ TEST_CASE("staged_state: what they have seen die goes and the tail stays",
           "[state]") {
   TestReplica a(kA, 0);
   TestReplica b(kB, 0);
-  for (const char* path : {"d", "d/e"}) Create(a, path, ItemKind::kDirectory);
+  for (const char* path : {"d", "d/e"})
+    CreateNamed(a, path, ItemKind::kDirectory);
   for (const char* path : {"d/e/x", "d/y", "z"}) {
-    Create(a, path, ItemKind::kFile);
+    CreateNamed(a, path, ItemKind::kFile);
   }
   REQUIRE(b.JoinInPieces(a, kNow).ok());
   CHECK(b.last_changes().size() == 5);
-  Create(b, "d/own", ItemKind::kFile);
+  CreateNamed(b, "d/own", ItemKind::kFile);
   for (const char* path : {"d/e/x", "d/e", "d/y", "z"}) Remove(a, path);
   REQUIRE(b.JoinInPieces(a, kNow).ok());
   CHECK_FALSE(b.state().Lookup("d/e")->has_value());
@@ -99,23 +100,25 @@ TEST_CASE("staged_state: what they have seen die goes and the tail stays",
 TEST_CASE("staged_state: the census tells what a join would drop", "[state]") {
   TestReplica a(kA, 0);
   TestReplica b(kB, 0);
-  Create(a, "d", ItemKind::kDirectory);
-  for (const char* path : {"d/x", "d/y", "z"}) Create(a, path, ItemKind::kFile);
+  CreateNamed(a, "d", ItemKind::kDirectory);
+  for (const char* path : {"d/x", "d/y", "z"})
+    CreateNamed(a, path, ItemKind::kFile);
   REQUIRE(b.JoinInPieces(a, kNow).ok());
-  Create(b, "own", ItemKind::kFile);
+  CreateNamed(b, "own", ItemKind::kFile);
   Remove(a, "d/x");
   Remove(a, "z");
   a.Flush();
   b.Flush();
   const StatePiece piece =
-      *StateReader(a.store(), kProject, nullptr).Next("", 1u << 20);
+      *StateReader(a.store(), TestReplica::kProject, nullptr)
+           .Next("", 1u << 20);
   WriteBatch rows;
   StageProgress progress;
-  REQUIRE(
-      StagePiece(kProject, piece.bytes, a.state().frontier(), progress, rows)
-          .ok());
+  REQUIRE(StagePiece(TestReplica::kProject, piece.bytes, a.state().frontier(),
+                     progress, rows)
+              .ok());
   REQUIRE(b.store().Write(rows, false).ok());
-  JoinCensus census(b.store(), kProject, a.state().frontier());
+  JoinCensus census(b.store(), TestReplica::kProject, a.state().frontier());
   REQUIRE(*census.Step());
   CHECK(census.loss().items == 5);
   CHECK(census.loss().dropped == 2);
@@ -128,11 +131,13 @@ struct OnePiece {
   std::string bytes;
 
   OnePiece() {
-    Create(a, "d", ItemKind::kDirectory);
-    Create(a, "d/x", ItemKind::kFile);
+    CreateNamed(a, "d", ItemKind::kDirectory);
+    CreateNamed(a, "d/x", ItemKind::kFile);
     a.Flush();
     frontier = a.state().frontier();
-    bytes = StateReader(a.store(), kProject, nullptr).Next("", 1u << 20)->bytes;
+    bytes = StateReader(a.store(), TestReplica::kProject, nullptr)
+                .Next("", 1u << 20)
+                ->bytes;
   }
 };
 
@@ -163,8 +168,8 @@ TEST_CASE("state_piece: a piece from another place is refused", "[state]") {
   CHECK(absl::IsInvalidArgument(
       DecodePiece(good.bytes, "", VersionVector()).status()));
   // Behind the first row the second is one of its own.
-  const auto rest =
-      StateReader(good.a.store(), kProject, nullptr).Next(first, 1);
+  const auto rest = StateReader(good.a.store(), TestReplica::kProject, nullptr)
+                        .Next(first, 1);
   REQUIRE(rest.ok());
   CHECK(rest->rows == 1);
   CHECK(rest->end);

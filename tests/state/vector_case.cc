@@ -14,10 +14,6 @@ namespace {
 
 namespace json = boost::json;
 
-std::string Text(const json::value& value) {
-  return std::string(value.as_string());
-}
-
 // The vectors' merger: it always has a base.
 class SymbolicMerger final : public ContentMerger {
  public:
@@ -59,8 +55,8 @@ std::string OutcomeText(ApplyOutcome outcome) {
   return "?";
 }
 
-std::string Difference(const std::string& what, const json::value& expected,
-                       const json::value& actual) {
+std::string JsonDifference(const std::string& what, const json::value& expected,
+                           const json::value& actual) {
   if (expected == actual) return {};
   return what + "\n  expected " + json::serialize(expected) + "\n  actual   " +
          json::serialize(actual);
@@ -175,8 +171,8 @@ std::string VectorCase::ApplyStep(Replica& me, const Object& step,
   const bool counted = applied->outcome == ApplyOutcome::kApplied ||
                        applied->outcome == ApplyOutcome::kVoid;
   if (counted) me.log.push_back(entry);
-  return Difference("outcome", step.at("expect"),
-                    json::value(OutcomeText(applied->outcome)));
+  return JsonDifference("outcome", step.at("expect"),
+                        json::value(OutcomeText(applied->outcome)));
 }
 
 std::string VectorCase::Make(Replica& me,
@@ -192,7 +188,7 @@ std::string VectorCase::Make(Replica& me,
   if (expected != nullptr) wanted = EntryJson(*expected);
   if (made) actual = EntryJson(*made);
   if (made && expected != nullptr && *made == *expected) return {};
-  return Difference("entry", wanted, actual);
+  return JsonDifference("entry", wanted, actual);
 }
 
 std::string VectorCase::CommitStep(Replica& me, const Object& step,
@@ -204,8 +200,8 @@ std::string VectorCase::CommitStep(Replica& me, const Object& step,
     const auto applied = me.engine->Apply(*entry, now);
     if (!applied.ok()) return applied.status().ToString();
     me.log.push_back(*entry);
-    return Difference("outcome", "applied",
-                      json::value(OutcomeText(applied->outcome)));
+    return JsonDifference("outcome", "applied",
+                          json::value(OutcomeText(applied->outcome)));
   }
   return Make(me, Perform(me, intent), "user", entry, now);
 }
@@ -305,7 +301,7 @@ std::string VectorCase::JoinStep(Replica& me, const Object& step,
 std::string VectorCase::ServeStep(Replica& me, const Object& step) {
   const VersionVector peer = ParseFrontier(step.at("peer").as_object());
   if (!peer.Covers(me.truncated)) {
-    return Difference("answer", step.at("expect"), "state");
+    return JsonDifference("answer", step.at("expect"), "state");
   }
   json::array dots;
   for (const Entry& entry : me.log) {
@@ -313,7 +309,7 @@ std::string VectorCase::ServeStep(Replica& me, const Object& step) {
       dots.emplace_back(entry.dot.ToText());
     }
   }
-  return Difference("answer", step.at("expect"), dots);
+  return JsonDifference("answer", step.at("expect"), dots);
 }
 
 std::string VectorCase::LoadStep(const Object& step) {
@@ -327,8 +323,8 @@ std::string VectorCase::LoadStep(const Object& step) {
 
 std::string VectorCase::ExpectStep(Replica& me, const Object& step) {
   const CausalState& state = me.engine->state();
-  std::string difference = Difference("frontier", step.at("frontier"),
-                                      FrontierJson(state.frontier()));
+  std::string difference = JsonDifference("frontier", step.at("frontier"),
+                                          FrontierJson(state.frontier()));
   if (!difference.empty()) return difference;
   difference = CompareView(me, step.at("view").as_object());
   if (!difference.empty()) return difference;
@@ -342,15 +338,15 @@ std::string VectorCase::ExpectStep(Replica& me, const Object& step) {
     names.push_back(path.starts_with("doc:") ? path : "/" + path);
   }
   std::sort(names.begin(), names.end());
-  difference = Difference("conflicts", step.at("conflicts"),
-                          json::array(names.begin(), names.end()));
+  difference = JsonDifference("conflicts", step.at("conflicts"),
+                              json::array(names.begin(), names.end()));
   if (!difference.empty()) return difference;
   if (state.conflict_count() != names.size()) return "conflict_count";
 
   if (const json::value* heads = step.if_contains("heads")) {
     const auto snapshot = state.TakeSnapshot();
     if (!snapshot.ok()) return snapshot.status().ToString();
-    difference = Difference("heads", *heads, HeadsJson(*snapshot));
+    difference = JsonDifference("heads", *heads, HeadsJson(*snapshot));
     if (!difference.empty()) return difference;
   }
   return CompareDigest(me, Text(step.at("digest")));
@@ -392,15 +388,15 @@ std::string VectorCase::CompareView(Replica& me, const Object& expected) {
   for (const auto& [path, row] : expected) {
     const json::value* found = actual.if_contains(path);
     std::string difference =
-        Difference("row " + std::string(path), row,
-                   found == nullptr ? json::value(nullptr) : *found);
+        JsonDifference("row " + std::string(path), row,
+                       found == nullptr ? json::value(nullptr) : *found);
     if (!difference.empty()) return difference;
   }
   if (items != state.item_count()) {
     return "item_count " + std::to_string(state.item_count()) + " of " +
            std::to_string(items);
   }
-  return Difference("view", expected, actual);
+  return JsonDifference("view", expected, actual);
 }
 
 std::string VectorCase::CompareDocs(Replica& me, const Object& expected) {
@@ -415,7 +411,7 @@ std::string VectorCase::CompareDocs(Replica& me, const Object& expected) {
     for (const auto& [key, row] : *docs) rows[key] = RowJson(row);
     actual[reg.name_space] = std::move(rows);
   }
-  return Difference("docs", expected, actual);
+  return JsonDifference("docs", expected, actual);
 }
 
 std::string VectorCase::CompareDigest(Replica& me,
@@ -466,9 +462,9 @@ json::value CallFunction(const std::string& name, const json::array& in) {
 std::string CheckFunction(const std::string& line) {
   const json::value vector = json::parse(line);
   const std::string name = Text(vector.at("function"));
-  return Difference(name + json::serialize(vector.at("arguments")),
-                    vector.at("result"),
-                    CallFunction(name, vector.at("arguments").as_array()));
+  return JsonDifference(name + json::serialize(vector.at("arguments")),
+                        vector.at("result"),
+                        CallFunction(name, vector.at("arguments").as_array()));
 }
 
 }  // namespace syncline::testing

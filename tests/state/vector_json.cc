@@ -11,10 +11,6 @@ namespace {
 
 namespace json = boost::json;
 
-std::string Text(const json::value& value) {
-  return std::string(value.as_string());
-}
-
 Dot ParseDot(const json::value& text) {
   const std::optional<Dot> dot = Dot::FromText(Text(text));
   SYNCLINE_CHECK(dot, "a vector's dot");

@@ -12,6 +12,9 @@
 namespace syncline::testing {
 
 // Malformed vectors abort: they are part of the source.
+inline std::string Text(const boost::json::value& value) {
+  return std::string(value.as_string());
+}
 Entry ParseEntry(const boost::json::object& data);
 Token ParseToken(const boost::json::object& data);
 VersionVector ParseFrontier(const boost::json::object& data);

@@ -32,11 +32,12 @@ using Counts = std::map<PathChange::Type, std::uint64_t>;
 
 // What was not followed was not tested.
 void RequireAllKinds(const Counts& counts) {
-  using Type = PathChange::Type;
-  for (const Type type :
-       {Type::kCreate, Type::kUpdate, Type::kDelete, Type::kRename,
-        Type::kMkdir, Type::kRmdir, Type::kAttr, Type::kConflict,
-        Type::kResolve, Type::kDoc, Type::kSubtree}) {
+  using ChangeType = PathChange::Type;
+  for (const ChangeType type :
+       {ChangeType::kCreate, ChangeType::kUpdate, ChangeType::kDelete,
+        ChangeType::kRename, ChangeType::kMkdir, ChangeType::kRmdir,
+        ChangeType::kAttr, ChangeType::kConflict, ChangeType::kResolve,
+        ChangeType::kDoc, ChangeType::kSubtree}) {
     INFO("changes of type " << static_cast<int>(type));
     REQUIRE(counts.contains(type));
   }
@@ -44,8 +45,8 @@ void RequireAllKinds(const Counts& counts) {
 
 // Runs one seed and checks the replica that a step changed: its view is the
 // one that the rules define, and its feed leads to it.
-void Run(std::uint64_t seed, const RandomHistory::Options& options, int steps,
-         Counts& counts) {
+void RunHistory(std::uint64_t seed, const RandomHistory::Options& options,
+                int steps, Counts& counts) {
   INFO("seed " << seed);
   RandomHistory history(seed, options);
   std::vector<FeedFold> folds(history.size());
@@ -90,7 +91,7 @@ TEST_CASE("view: users' histories show what the rules define", "[state][law]") {
     RandomHistory::Options options;
     options.replicas = 2 + seed % 3;
     options.check_rebuild = seed % 5 == 0;
-    Run(seed, options, 90, counts);
+    RunHistory(seed, options, 90, counts);
   });
   RequireAllKinds(counts);
 }
@@ -103,7 +104,7 @@ TEST_CASE("view: moved directories show what the rules define",
     options.replicas = 2 + seed % 3;
     options.folders = true;
     options.check_rebuild = seed % 5 == 0;
-    Run(seed, options, 90, counts);
+    RunHistory(seed, options, 90, counts);
   });
   RequireAllKinds(counts);
 }
@@ -116,7 +117,7 @@ TEST_CASE("view: strange entries show what the rules define", "[state][law]") {
     options.folders = seed % 2 == 0;
     options.wild = true;
     options.check_rebuild = seed % 5 == 0;
-    Run(seed, options, 90, counts);
+    RunHistory(seed, options, 90, counts);
   });
   RequireAllKinds(counts);
 }

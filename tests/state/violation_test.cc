@@ -50,7 +50,7 @@ Location AtEndOf(Chain chain) {
 
 Dots ManyDots(std::size_t count) { return Dots(count, Dot{kPeer, 1}); }
 
-struct Case {
+struct ViolationCase {
   const char* why;
   bool is_void;
   Entry entry;
@@ -63,7 +63,7 @@ Entry WithContext(std::uint64_t own) {
   return entry;
 }
 
-std::vector<Case> Cases() {
+std::vector<ViolationCase> Cases() {
   return {
       {"an event", false, Base({EventEffect{"t", "p"}})},
       {"no effect", true, Base({})},
@@ -170,7 +170,7 @@ std::vector<Case> Cases() {
 
 TEST_CASE("violation: an entry is void exactly where a rule is broken",
           "[state][table]") {
-  for (const Case& row : Cases()) {
+  for (const ViolationCase& row : Cases()) {
     INFO(row.why);
     const auto why = CausalState::Violation(row.entry);
     INFO("violation: " << why.value_or("none"));
