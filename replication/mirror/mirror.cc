@@ -239,6 +239,10 @@ bool Mirror::Impl::NextWork() {
   if (local_done < local.size()) return StartRead();
   if (emitted && emitter->in_flight() == 0) FinishScan();
   if (!fresh.empty() && Now() >= fresh_ms) TakeFresh();
+  if (!home_error.ok() && Now() >= home_retry_ms && !emitted) {
+    full_scan = true;
+    home_retry_ms = Now() + kReopenMs;
+  }
   if (full_scan || !scopes.empty()) return StartScan();
   if (!scanned_once || emitted) return false;
   if (disk_done < disk_ops.size()) return StartDisk();
@@ -284,6 +288,7 @@ void Mirror::Impl::ArmTimer() {
     if (at.why == Owed::Why::kDisk) due = std::min(due, at.due_ms);
   }
   if (!disk_error.ok()) due = std::min(due, disk_retry_ms);
+  if (!home_error.ok()) due = std::min(due, home_retry_ms);
   timer.expires_after(
       std::chrono::milliseconds(std::max<std::int64_t>(due - Now(), 10)));
   timer.async_wait(
@@ -330,6 +335,8 @@ Mirror::Status Mirror::Impl::MakeStatus() const {
   } else if (held > 0) {
     error("mass delete needs confirmation: " + std::to_string(held) +
           " deletions of " + std::to_string(base->size()));
+  } else if (!home_error.ok()) {
+    error(FromAbsl(home_error.message()));
   } else if (!disk_error.ok()) {
     error(FromAbsl(disk_error.message()));
   } else if (full_scan || scanning_full) {

@@ -96,6 +96,7 @@ struct Mirror::Impl {
   void ForgetTrouble(const std::vector<ScanScope>& list,
                      const std::vector<LocalOp>& ops);
   void FinishScan();
+  void HomeFull(const absl::Status& why);
 
   // ---- mirror_target.cc: from the project to the disk
   void LoadPending();
@@ -140,8 +141,11 @@ struct Mirror::Impl {
   absl::Status broken;      // For good: the replica or the rows.
   absl::Status root_error;  // Until the root is back.
   absl::Status disk_error;  // No space: until something could be written.
+  absl::Status
+      home_error;  // No space for what was read: until a sweep is told.
   std::int64_t reopen_ms = 0;
   std::int64_t disk_retry_ms = 0;
+  std::int64_t home_retry_ms = 0;
 
   // From the disk.
   bool full_scan = true;

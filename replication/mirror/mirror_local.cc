@@ -20,6 +20,8 @@ constexpr std::int64_t kUnwatchedSweepMs = 30'000;
 // How long a new directory may go unwatched while there is work to do.
 constexpr std::int64_t kFreshMs = 5'000;
 
+constexpr std::int64_t kHomeFullMs = 5'000;
+
 }  // namespace
 
 void Mirror::Impl::AddScope(const std::string& path, ScanDepth depth) {
@@ -155,6 +157,7 @@ void Mirror::Impl::ReadDone(std::size_t begin,
                             const absl::StatusOr<std::size_t>& end) {
   if (absl::IsCancelled(end.status())) return;
   if (absl::IsUnavailable(end.status())) return RootLost(end.status());
+  if (absl::IsResourceExhausted(end.status())) return HomeFull(end.status());
   if (!end.ok()) return Fail(end.status());
   if (Awaits([this, begin, end] { ReadDone(begin, end); })) return;
   At("emit");
@@ -189,8 +192,21 @@ void Mirror::Impl::LocalProblem(const std::string& path,
   hot.erase(path);  // The next sweep tries again.
 }
 
+// The home has no space for what was read. Nothing of it was told, so Base
+// stays; a sweep finds it again.
+void Mirror::Impl::HomeFull(const absl::Status& why) {
+  home_error = why;
+  home_retry_ms = Now() + kHomeFullMs;
+  local.clear();
+  local_done = 0;
+  emitted = false;
+  scanning_full = false;
+  for (auto& done : std::exchange(waiting, {})) done(why);
+}
+
 void Mirror::Impl::FinishScan() {
   emitted = false;
+  if (scanning_full) home_error = absl::OkStatus();
   local.clear();
   local_done = 0;
   base->Settle();

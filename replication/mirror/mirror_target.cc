@@ -166,7 +166,16 @@ void Mirror::Impl::Unfold(const std::string& path) {
 
 bool Mirror::Impl::TakeDue() {
   const std::int64_t now = Now();
-  if (!disk_error.ok() && now < disk_retry_ms) return false;
+  if (!disk_error.ok()) {
+    if (now < disk_retry_ms) return false;
+    // What had no space may not be wanted any more.
+    if (std::none_of(owed.begin(), owed.end(), [](const auto& at) {
+          return at.second.why == Owed::Why::kDisk;
+        })) {
+      disk_error = absl::OkStatus();
+    }
+    disk_retry_ms = now + kDiskFullMs;
+  }
   bool any = false;
   for (auto& [path, at] : owed) {
     if (at.why != Owed::Why::kDisk || at.due_ms > now) continue;

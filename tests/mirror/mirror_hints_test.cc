@@ -1,9 +1,11 @@
 #include <fcntl.h>
+#include <sys/mount.h>
 #include <unistd.h>
 
 #include <atomic>
 #include <filesystem>
 #include <memory>
+#include <random>
 #include <string>
 #include <string_view>
 
@@ -20,6 +22,13 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::int64_t kMinuteMs = 60'000;
+
+std::string RandomBytes(std::size_t count) {
+  std::mt19937 random(1);
+  std::string bytes(count, 0);
+  for (char& byte : bytes) byte = static_cast<char>(random());
+  return bytes;
+}
 
 // A device whose folder is watched, and how often it came to a step.
 struct Watched {
@@ -167,6 +176,49 @@ TEST_CASE("mirror_hints: edits arrive in files from before the clock was set",
   device.Settle();
   CHECK(device.mirror().status().errors.empty());
   CHECK(ReadWhole(device.dir() / "f") == "two");
+}
+
+TEST_CASE("mirror_hints: a home that was full takes what was written meanwhile",
+          "[mirror][fault]") {
+  if (::geteuid() != 0) return;  // Who may not mount has no full disk.
+  TemporaryDirectory temp;
+  const fs::path chunks = temp.path() / "one" / "chunks";
+  fs::create_directories(chunks);
+  REQUIRE(::mount("none", chunks.c_str(), "tmpfs", 0, "size=1m") == 0);
+  {
+    Device device(temp.path() / "one", "one");
+    device.Settle();
+    const std::string big = RandomBytes(3'000'000);
+    WriteFile(device.dir() / "big", big);
+    CHECK(absl::IsResourceExhausted(device.Sweep()));
+    CHECK(device.mirror().status().state == Mirror::State::kError);
+    WriteFile(device.dir() / "small", "small");
+    CHECK(::mount("none", chunks.c_str(), "tmpfs", MS_REMOUNT, "size=99m") ==
+          0);
+    CHECK(device.RunUntil([&] { return device.mirror().idle(); }));
+    CHECK(device.View() == device.Folder());
+  }
+  CHECK(::umount2(chunks.c_str(), MNT_DETACH) == 0);
+}
+
+TEST_CASE("mirror_hints: what had no space and is not wanted any more",
+          "[mirror][fault]") {
+  if (::geteuid() != 0) return;  // Who may not mount has no full disk.
+  TemporaryDirectory temp;
+  const fs::path folder = temp.path() / "one" / "folder";
+  fs::create_directories(folder);
+  REQUIRE(::mount("none", folder.c_str(), "tmpfs", 0, "size=1m") == 0);
+  {
+    Device device(temp.path() / "one", "one");
+    device.Settle();
+    device.Put("big", RandomBytes(3'000'000));
+    CHECK(device.RunUntil([&] {
+      return device.mirror().status().state == Mirror::State::kError;
+    }));
+    device.Remove("big");
+    CHECK(device.RunUntil([&] { return device.mirror().idle(); }));
+  }
+  CHECK(::umount2(folder.c_str(), MNT_DETACH) == 0);
 }
 
 }  // namespace
