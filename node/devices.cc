@@ -9,6 +9,7 @@
 #include "node/node_core.h"
 #include "node/paths.h"
 #include "replication/mirror/paths.h"
+#include "replication/peer/endpoint.h"
 
 namespace syncline {
 namespace {
@@ -94,6 +95,10 @@ void NodeCore::Invite(const std::vector<std::string>& projects,
                       std::int64_t expires_ms,
                       std::vector<std::string> addresses,
                       Callback<InvitationReport> done) {
+  for (const std::string& address : addresses) {
+    const absl::Status valid = ParseLoopbackEndpoint(address).status();
+    if (!valid.ok()) return done(valid);
+  }
   Invitation invitation;
   invitation.device_name = settings_->name();
   invitation.device = self_->identity.id();
@@ -128,6 +133,9 @@ absl::Status NodeCore::CheckJoinDirs(
   }
   for (std::size_t i = 0; i < dirs.size(); ++i) {
     const std::string dir = CanonicalDir(dirs[i]);
+    // Who pairs again has the folder already.
+    const ProjectRow* known = settings_->FindProject(invitation.projects[i].id);
+    if (known != nullptr && IsMirrored(known->number, dir)) continue;
     SYNCLINE_RETURN_IF_ERROR(CheckMirrorDir(dir));
     for (std::size_t k = 0; k < i; ++k) {
       if (PathsOverlap(CanonicalDir(dirs[k]), dir)) {
@@ -169,8 +177,13 @@ void NodeCore::Join(const std::string& code,
 
 void NodeCore::MirrorJoined(JoinReport report, std::size_t next,
                             Callback<JoinReport> done) {
-  while (next < report.places.size() && report.places[next].dir.empty()) {
-    ++next;
+  for (; next < report.places.size(); ++next) {
+    JoinReport::Place& place = report.places[next];
+    if (place.dir.empty()) continue;
+    const ProjectRow* project = settings_->FindProject(place.project);
+    std::string dir = CanonicalDir(place.dir);
+    if (project == nullptr || !IsMirrored(project->number, dir)) break;
+    place.dir = std::move(dir);
   }
   if (next == report.places.size()) return done(std::move(report));
   const JoinReport::Place place = report.places[next];

@@ -41,6 +41,13 @@ absl::Status NodeCore::CheckMirrorDir(const std::string& dir) const {
   return absl::OkStatus();
 }
 
+bool NodeCore::IsMirrored(ProjectNumber project, const std::string& dir) const {
+  for (const auto& [id, row] : settings_->mirrors()) {
+    if (row.project == project && row.dir == dir) return true;
+  }
+  return false;
+}
+
 void NodeCore::AddMirror(const std::string& project, const std::string& dir,
                          bool create, Callback<MirrorReport> done) {
   const absl::StatusOr<ProjectRuntime*> found = Find(project);

@@ -217,6 +217,9 @@ class NodeCore final : public PeerHost,
   void Trace(std::string_view step) const;
 
   [[nodiscard]] absl::Status CheckMirrorDir(const std::string& dir) const;
+  // Whether `dir` is that of a mirror of that project.
+  [[nodiscard]] bool IsMirrored(ProjectNumber project,
+                                const std::string& dir) const;
   absl::Status StartMirror(ProjectRuntime& project, const MirrorRow& row,
                            bool create);
   // `done` once the mirror has nothing left that it wants to look at.

@@ -36,7 +36,9 @@ class Node::Devices {
   // An invitation to `projects`, for one device: a text that is a secret. The
   // other reaches this node at `addresses`; none: where it listens now.
   //   kNotFound         no such project
-  //   kInvalidArgument  what the invitation says is too long for one
+  //   kInvalidArgument  what the invitation says is too long for one, or an
+  //                     address is none
+  //   kFailedPrecondition  an address is not on this machine
   template <typename Token>
   auto AsyncInvite(std::vector<std::string> projects, std::int64_t expires_ms,
                    std::vector<std::string> addresses, Token&& token) const {

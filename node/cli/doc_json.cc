@@ -1,5 +1,7 @@
 #include "node/cli/doc_json.h"
 
+#include <utility>
+
 #include <boost/json/serialize.hpp>
 
 #include "base/bytes.h"
@@ -24,13 +26,7 @@ std::string DocumentJson(control::Document::Reader document, bool value) {
     out["value_hex"] = ToHex(bytes);
     return boost::json::serialize(out);
   }
-  // Within JSON, line ends stand between its parts only.
-  for (char& c : bytes) {
-    if (c == '\n' || c == '\r') c = ' ';
-  }
-  std::string line = boost::json::serialize(out);
-  line.pop_back();
-  return line + ",\"value\":" + bytes + "}";
+  return WithMember(out, "value", std::move(bytes));
 }
 
 }  // namespace syncline::cli

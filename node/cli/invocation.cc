@@ -52,6 +52,33 @@ CLI::App* AddCommand(CLI::App& parent, const std::string& name,
   return command;
 }
 
+CLI::Validator WholeNumber(std::uint64_t least) {
+  const auto check = [least](const std::string& text) -> std::string {
+    std::uint64_t number = 0;
+    const char* const all = text.data() + text.size();
+    const auto [end, error] = std::from_chars(text.data(), all, number);
+    if (error == std::errc() && end == all && number >= least) return {};
+    return "'" + text + "' is no whole number from " + std::to_string(least) +
+           " on";
+  };
+  return CLI::Validator(check, "");
+}
+
+CLI::Validator Seconds() {
+  // Over 30 years; in milliseconds it fits where times are kept.
+  constexpr double kMax = 1e9;
+  const auto check = [](const std::string& text) -> std::string {
+    double number = -1;
+    const char* const all = text.data() + text.size();
+    const auto [end, error] = std::from_chars(text.data(), all, number);
+    if (error == std::errc() && end == all && number >= 0 && number <= kMax) {
+      return {};
+    }
+    return "'" + text + "' is no number of seconds from 0 to 1000000000";
+  };
+  return CLI::Validator(check, "");
+}
+
 absl::StatusOr<std::int64_t> ParseDuration(std::string_view text) {
   struct Unit {
     std::string_view name;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <functional>
 #include <memory>
@@ -51,6 +52,12 @@ std::unique_ptr<CLI::App> MakeApp(Invocation& in);
 CLI::App* AddCommand(CLI::App& parent, const std::string& name,
                      const std::string& description,
                      const std::string& examples);
+
+// For options that are whole numbers of 64 bits, from `least` on: CLI11 reads
+// "-1" as the largest of them, and what is too large too.
+CLI::Validator WholeNumber(std::uint64_t least = 0);
+// For options that are seconds: 0 or more, and a number.
+CLI::Validator Seconds();
 
 // "500ms", "15m", "2d", "90" (seconds) in milliseconds.
 //   kInvalidArgument  anything else

@@ -1,10 +1,11 @@
 #include "node/cli/json.h"
 
-#include <boost/json/parse.hpp>
+#include <boost/json/serialize.hpp>
 
 #include "base/bytes.h"
 #include "base/utf8.h"
 #include "node/cli/output.h"
+#include "replication/json_merge.h"
 
 namespace syncline::cli {
 namespace {
@@ -16,21 +17,20 @@ boost::json::value TimeOrNull(std::int64_t ms) {
   return boost::json::value(TimeText(ms));
 }
 
-// The JSON that it is, else text, else bytes.
-void SetPayload(object& out, std::string_view payload) {
-  boost::json::error_code error;
-  boost::json::value value =
-      boost::json::parse({payload.data(), payload.size()}, error);
-  if (!error) {
-    out["payload"] = std::move(value);
-  } else if (IsUtf8(payload)) {
-    out["payload_text"] = std::string(payload);
-  } else {
-    out["payload_hex"] = ToHex(payload);
+// With the JSON that the payload is, else text, else bytes.
+std::string WithPayload(object change, std::string payload) {
+  if (IsJson(payload)) {
+    return WithMember(change, "payload", std::move(payload));
   }
+  if (IsUtf8(payload)) {
+    change["payload_text"] = std::move(payload);
+  } else {
+    change["payload_hex"] = ToHex(payload);
+  }
+  return boost::json::serialize(change);
 }
 
-boost::json::object ChangeToJson(control::Change::Reader in) {
+std::string ChangeJson(control::Change::Reader in) {
   object out;
   SetText(out, "type", in.getType());
   SetText(out, "path", in.getPath());
@@ -45,11 +45,9 @@ boost::json::object ChangeToJson(control::Change::Reader in) {
   if (in.getHash().size() > 0) SetText(out, "hash", in.getHash());
   if (in.getVersion().size() > 0) SetText(out, "version", in.getVersion());
   if (in.getType() == "event") {
-    const auto payload = in.getPayload();
-    SetPayload(
-        out, {reinterpret_cast<const char*>(payload.begin()), payload.size()});
+    return WithPayload(std::move(out), FromKj(in.getPayload()));
   }
-  return out;
+  return boost::json::serialize(out);
 }
 
 object SiblingToJson(control::Sibling::Reader in) {
@@ -94,6 +92,22 @@ void SetText(object& out, std::string_view key, std::string_view text) {
   }
   out[key] = clean;
   if (!valid) out[std::string(key) + "_hex"] = ToHex(text);
+}
+
+std::string WithMember(const object& object, std::string_view key,
+                       std::string value) {
+  // Within JSON, line ends stand between its parts only.
+  for (char& c : value) {
+    if (c == '\n' || c == '\r') c = ' ';
+  }
+  std::string line = boost::json::serialize(object);
+  line.pop_back();
+  if (!object.empty()) line += ',';
+  line += boost::json::serialize(key);
+  line += ':';
+  line += value;
+  line += '}';
+  return line;
 }
 
 object ToJson(control::Mirror::Reader in) {
@@ -194,7 +208,7 @@ object ToJson(control::Written::Reader in) {
   return out;
 }
 
-object ToJson(control::Record::Reader in) {
+std::string RecordJson(control::Record::Reader in) {
   object out;
   out["seq"] = in.getSeq();
   out["time"] = TimeText(in.getTimeMs());
@@ -202,15 +216,16 @@ object ToJson(control::Record::Reader in) {
   SetText(out, "origin", in.getOrigin());
   out["counter"] = in.getCounter();
   SetText(out, "cause", in.getCause());
-  boost::json::array changes;
-  for (const auto change : in.getChanges()) {
-    changes.push_back(ChangeToJson(change));
-  }
-  out["changes"] = std::move(changes);
   if (in.getConflicts().size() > 0) {
     out["conflicts"] = ToJsonList(in.getConflicts());
   }
-  return out;
+  std::string changes = "[";
+  for (const auto change : in.getChanges()) {
+    if (changes.size() > 1) changes += ',';
+    changes += ChangeJson(change);
+  }
+  changes += ']';
+  return WithMember(out, "changes", std::move(changes));
 }
 
 object ToJson(control::Conflict::Reader in) {

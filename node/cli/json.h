@@ -26,15 +26,23 @@ inline void SetText(boost::json::object& out, std::string_view key,
   SetText(out, key, std::string_view(text.cStr(), text.size()));
 }
 
+// `object` on one line, and behind its members one more: `key`, whose value is
+// the JSON document `value` as it is written. Numbers keep their digits.
+std::string WithMember(const boost::json::object& object, std::string_view key,
+                       std::string value);
+
 boost::json::object ToJson(control::Mirror::Reader in);
 boost::json::object ToJson(control::Project::Reader in);
 boost::json::object ToJson(control::Peer::Reader in);
 boost::json::object ToJson(control::Status::Reader in);
 boost::json::object ToJson(control::FileInfo::Reader in);
 boost::json::object ToJson(control::Written::Reader in);
-boost::json::object ToJson(control::Record::Reader in);
 boost::json::object ToJson(control::Conflict::Reader in);
 boost::json::object ToJson(control::ConflictDetail::Reader in);
+
+// A record on one line. The payload of an event that is JSON stands there as it
+// is written.
+std::string RecordJson(control::Record::Reader in);
 
 template <typename List>
 boost::json::array ToJsonList(const List& list) {

@@ -2,8 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <boost/json/serialize.hpp>
-
 #include "base/status.h"
 #include "node/cli/invocation.h"
 #include "node/cli/json.h"
@@ -54,16 +52,18 @@ void PrintRecord(control::Record::Reader record) {
 
 class Printer final : public control::LogSink::Server {
  public:
-  explicit Printer(bool json) : json_(json) {}
+  // Counts in `shown`, which it borrows.
+  Printer(bool json, std::uint64_t& shown) : json_(json), shown_(shown) {}
 
  protected:
   kj::Promise<void> deliver(DeliverContext context) override {
     for (const auto record : context.getParams().getRecords()) {
       if (json_) {
-        PrintLine(boost::json::serialize(ToJson(record)));
+        PrintLine(RecordJson(record));
       } else {
         PrintRecord(record);
       }
+      ++shown_;
     }
     FlushOutput();
     return kj::READY_NOW;
@@ -71,15 +71,17 @@ class Printer final : public control::LogSink::Server {
 
  private:
   bool json_;
+  std::uint64_t& shown_;
 };
 
-void FillQuery(control::LogQuery::Builder query, const LogArgs& args) {
+void FillQuery(control::LogQuery::Builder query, const LogArgs& args,
+               bool follow) {
   query.setSince(args.since.value_or(0));
   query.setResume(args.since.has_value());
   query.setUntil(args.until);
   query.setLimit(args.limit);
   query.setReverse(args.reverse);
-  query.setFollow(args.follow);
+  query.setFollow(follow);
   query.setPath(ToKj(args.path));
   query.setLogId(ToKj(args.log_id));
   query.setDevice(ToKj(args.device));
@@ -105,22 +107,29 @@ absl::StatusOr<ExitCode> Refuse(const Invocation& in, const char* error,
 
 absl::StatusOr<ExitCode> Log(const Invocation& in, const LogArgs& args) {
   if (args.project.empty()) return InvalidArgument("PROJECT is required");
+  std::uint64_t shown = 0;
   SYNCLINE_ASSIGN_OR_RETURN(std::unique_ptr<Session> session, in.Open());
-  if (args.follow) session->CancelOnSignal();
+  // Without a node nothing comes, and who stayed would keep one from starting.
+  const bool live = args.follow && session->served();
+  if (live) session->CancelOnSignal();
   auto answer = session->Call([&](auto& client) {
     auto request = client.readLogRequest();
     request.setProject(ToKj(args.project));
-    FillQuery(request.initQuery(), args);
-    request.setSink(kj::heap<Printer>(in.json));
+    FillQuery(request.initQuery(), args, live);
+    request.setSink(kj::heap<Printer>(in.json, shown));
     return request.send();
   });
-  if (args.follow && absl::IsCancelled(answer.status())) {
+  if (live && absl::IsCancelled(answer.status())) {
     return ExitCode::kDone;  // As asked for, by SIGINT.
   }
   SYNCLINE_RETURN_IF_ERROR(answer.status());
   const auto end = (*answer)->getResult().getValue();
   if (!end.isLast()) return RefusePosition(in, end);
-  return ExitCode::kDone;
+  const bool complete = (args.limit > 0 && shown >= args.limit) ||
+                        (args.until > 0 && end.getLast() >= args.until);
+  if (live || !args.follow || complete) return ExitCode::kDone;
+  return absl::UnavailableError(
+      "no node serves this home, so nothing more comes (run 'syncline serve')");
 }
 
 }  // namespace
@@ -161,11 +170,14 @@ void AddLogCommand(CLI::App& app, Invocation& in) {
   log->add_option("PROJECT", args->project, "The project");
   CLI::Option* since =
       log->add_option("--since", args->since, "Behind this position")
-          ->type_name("SEQ");
+          ->type_name("SEQ")
+          ->check(WholeNumber());
   log->add_option("--until", args->until, "Up to this position")
-      ->type_name("SEQ");
+      ->type_name("SEQ")
+      ->check(WholeNumber());
   log->add_option("--limit", args->limit, "At most so many records")
-      ->type_name("N");
+      ->type_name("N")
+      ->check(WholeNumber());
   log->add_flag("--reverse", args->reverse, "Newest first");
   log->add_option("--path", args->path,
                   "Only changes at paths like this (*, ?, **)")

@@ -347,8 +347,11 @@ void AddTruncate(CLI::App& log, Invocation& in) {
   auto args = std::make_shared<TruncateArgs>();
   sub->add_option("PROJECT", args->project, "The project")->required();
   sub->add_option("--through", args->through, "Up to this position")
-      ->type_name("SEQ");
-  sub->add_option("--keep", args->keep, "All but the newest")->type_name("N");
+      ->type_name("SEQ")
+      ->check(WholeNumber());
+  sub->add_option("--keep", args->keep, "All but the newest")
+      ->type_name("N")
+      ->check(WholeNumber());
   sub->add_option("--older-than", args->older_than,
                   "Those made before that, by the clocks of their authors")
       ->type_name("AGE");
@@ -372,23 +375,23 @@ void AddRetention(CLI::App& log, Invocation& in) {
   sub->add_option("PROJECT", args->project, "The project")->required();
   sub->add_option("--keep", args->keep.entries, "The newest records")
       ->type_name("N")
-      ->check(CLI::PositiveNumber);
+      ->check(WholeNumber(1));
   sub->add_option("--older-than", args->keep.age, "Drop what is older")
       ->type_name("AGE");
   sub->add_option("--max-bytes", args->keep.bytes, "Stored bytes, about")
       ->type_name("N")
-      ->check(CLI::PositiveNumber);
+      ->check(WholeNumber(1));
   sub->add_option("--limit-entries", args->limit.entries,
                   "Records kept for devices and cursors that lag")
       ->type_name("N")
-      ->check(CLI::PositiveNumber);
+      ->check(WholeNumber(1));
   sub->add_option("--limit-age", args->limit.age,
                   "How long they are kept for those (90d without any limit)")
       ->type_name("AGE");
   sub->add_option("--limit-bytes", args->limit.bytes,
                   "Bytes kept for those, about")
       ->type_name("N")
-      ->check(CLI::PositiveNumber);
+      ->check(WholeNumber(1));
   sub->add_flag("--none", args->none, "Keep everything");
   sub->callback([&in, args] {
     in.what = "log retention " + args->project;
@@ -428,7 +431,8 @@ void AddCursors(CLI::App& log, Invocation& in) {
                             args, SetCursor);
   set->add_option("NAME", args->name, "Its name")->required();
   set->add_option("SEQ", args->seq,
-                  "The last record dealt with (default: the newest)");
+                  "The last record dealt with (default: the newest)")
+      ->check(WholeNumber());
   set->add_option("--log-id", args->log_id, "The log that SEQ is a position of")
       ->type_name("ID");
   set->add_flag("--back", args->back, "It may go back");

@@ -1,5 +1,7 @@
 // mirror.
 
+#include <set>
+
 #include <fmt/format.h>
 
 #include "base/status.h"
@@ -98,6 +100,22 @@ absl::StatusOr<ExitCode> Resume(const Invocation& in, const Where& where) {
   return SetPaused(in, where, false);
 }
 
+// A mirror's own error may be one of the problems.
+void PrintProblems(control::ScanResult::Reader result) {
+  std::set<std::string> told;
+  for (const auto problem : result.getProblems()) {
+    const std::string text =
+        FromKj(problem.getPath()) + ": " + FromKj(problem.getWhy());
+    PrintNote(Shown(text));
+    told.insert(text);
+  }
+  for (const auto mirror : result.getMirrors()) {
+    const std::string error = FromKj(mirror.getError());
+    if (error.empty() || told.contains(error)) continue;
+    PrintNote(Shown(FromKj(mirror.getDir()) + ": " + error));
+  }
+}
+
 absl::StatusOr<ExitCode> Scan(const Invocation& in, const Where& where) {
   SYNCLINE_ASSIGN_OR_RETURN(std::unique_ptr<Session> session, in.Open());
   SYNCLINE_ASSIGN_OR_RETURN(auto answer, session->Call([&](auto& client) {
@@ -117,10 +135,7 @@ absl::StatusOr<ExitCode> Scan(const Invocation& in, const Where& where) {
     out["errors"] = std::move(errors);
     PrintJson(out);
   } else {
-    for (const auto problem : result.getProblems()) {
-      PrintNote(fmt::format("{}: {}", Shown(FromKj(problem.getPath())),
-                            FromKj(problem.getWhy())));
-    }
+    PrintProblems(result);
   }
   bool failed = result.getProblems().size() > 0;
   for (const auto mirror : result.getMirrors()) {

@@ -194,7 +194,7 @@ void AddNodeCommands(CLI::App& app, Invocation& in) {
   auto projects = std::make_shared<std::vector<std::string>>();
   wait->add_option("--timeout", *timeout, "Give up after this long (exit 4)")
       ->type_name("SECONDS")
-      ->check(CLI::NonNegativeNumber);
+      ->check(Seconds());
   wait->add_option("PROJECT", *projects, "Only these");
   wait->callback([&in, timeout, projects] {
     in.what = "wait";

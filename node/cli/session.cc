@@ -116,6 +116,12 @@ void Session::CancelOnSignal() {
   });
 }
 
+absl::Status Session::FaultOf(absl::Status status) {
+  if (!absl::IsUnavailable(status)) return status;
+  return absl::UnavailableError(
+      "the node that serves this home has ended (start it again)");
+}
+
 absl::Status Session::RunUntil(absl::FunctionRef<bool()> done) {
   while (!done()) {
     if (impl_->cancelled) return absl::CancelledError("interrupted");

@@ -93,6 +93,9 @@ class Session {
   struct Impl;
   explicit Session(std::unique_ptr<Impl> impl);
 
+  // What the loss of the connection means to people.
+  static absl::Status FaultOf(absl::Status status);
+
   template <typename Results>
   static capnp::Response<Results> ResponseOf(capnp::RemotePromise<Results>);
 
@@ -116,7 +119,7 @@ class Session {
         RunUntil([&] { return response.has_value() || !fault.ok(); });
     loop().Enter([&] { waiting = nullptr; });
     SYNCLINE_RETURN_IF_ERROR(ran);
-    SYNCLINE_RETURN_IF_ERROR(fault);
+    SYNCLINE_RETURN_IF_ERROR(FaultOf(fault));
     InLoop<Response> answer(loop(), kj::mv(*response));
     loop().Enter([&] { response.reset(); });
     auto result = answer->getResult();

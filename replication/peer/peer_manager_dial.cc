@@ -30,9 +30,10 @@ absl::StatusOr<std::string> PeerManager::Impl::Listen(
   if (!error)
     acceptor.listen(boost::asio::socket_base::max_listen_connections, error);
   if (error)
-    return MakeStatus(
-        absl::StatusCode::kUnavailable,
-        "cannot listen at " + std::string(endpoint) + ": " + error.message());
+    return MakeStatus(absl::StatusCode::kUnavailable,
+                      "cannot listen at " + std::string(endpoint) + ": " +
+                          error.message() +
+                          " (choose another address or port)");
   listener->endpoint = EndpointText(acceptor.local_endpoint());
   listeners.push_back(std::move(listener));
   Accept(*listeners.back());

@@ -99,6 +99,23 @@ TEST_CASE("cli event: payloads that are no JSON are shown as what they are",
   CHECK(records[1].at("changes").at(0).at("payload_hex") == "ff01");
 }
 
+TEST_CASE("cli event: JSON is shown as it was written", "[node][cli]") {
+  const Home home;
+  home.Must({"project", "create", "notes"});
+  for (const std::string payload :
+       {"1e999", "[-1E400]", "12345678901234567890123456", "1.10",
+        R"({"b": 1, "a": 2, "b": 3})"}) {
+    home.Must({"event", "append", "notes", "c", payload});
+    const std::string line =
+        home.Must({"log", "notes", "--reverse", "--limit", "1", "--json"});
+    INFO(line);
+    CHECK(line.ends_with(",\"payload\":" + payload + "}]}\n"));
+  }
+  // Of several lines, one.
+  home.Must({"event", "append", "notes", "c", "{\n\"a\":\r\n[1]}"});
+  CHECK(JsonLines(home.Must({"log", "notes", "--json"})).size() == 6);
+}
+
 TEST_CASE("cli event: a peer gets events in order and its subscribers see them",
           "[node][cli]") {
   constexpr std::size_t kEvents = 3000;

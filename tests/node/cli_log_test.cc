@@ -100,5 +100,31 @@ TEST_CASE("cli log: following shows what comes and ends with SIGINT",
   CHECK(records[1].at("seq") == 2);
 }
 
+TEST_CASE("cli log: following ends with exit 7 when the node ends",
+          "[node][cli]") {
+  const Home home;
+  home.Must({"project", "create", "notes"});
+  home.Must({"put", "notes", "a"}, "1");
+  ServingNode node(home.path(), "127.0.0.1:0");
+  REQUIRE(node.ready());
+  // The shell ends the node once the first record was shown.
+  const CommandResult result = RunCommand(
+      {"bash", "-c",
+       std::string(SYNCLINE_BINARY) + " --home " + home.path().string() +
+           " log notes --follow --json | { read -r line; kill -KILL " +
+           std::to_string(node.pid()) +
+           "; cat > /dev/null; }; exit ${PIPESTATUS[0]}"});
+  CHECK(result.exit_code == 7);
+  CHECK(result.err ==
+        "syncline: log notes: the node that serves this home has ended "
+        "(start it again)\n");
+  // It shows what is there, and does not stay in a new one's way.
+  const CommandResult alone = home.Run({"log", "notes", "--follow", "--json"});
+  CHECK(alone.exit_code == 7);
+  CHECK(JsonLines(alone.out).size() == 1);
+  home.Must({"log", "notes", "--follow", "--limit", "1"});
+  home.Must({"log", "notes", "--follow", "--until", "1"});
+}
+
 }  // namespace
 }  // namespace syncline::testing

@@ -66,11 +66,26 @@ TEST_CASE("cli: usage errors are one line and exit 2", "[node][cli]") {
   home.Refused({"strategy", "notes", "nonsense"}, 2);
   home.Refused({"serve", "--listen", "nonsense"}, 2);
   home.Refused({"serve", "--http", "127.0.0.1:0"}, 2);
-  home.Refused({"wait", "--timeout", "-1"}, 2);
+  for (const char* seconds : {"-1", "nan", "inf", "1e300", "soon", ""}) {
+    home.Refused({"wait", "--timeout", seconds}, 2);
+  }
   home.Refused({"device", "join", "garbage"}, 2);
   home.Must({"project", "create", "notes"});
   home.Refused({"device", "invite", "notes", "--expires", "soon"}, 2);
+  home.Refused({"device", "invite", "notes", "--address", "nowhere"}, 2);
+  home.Refused({"device", "invite", "notes", "--address", "10.0.0.1:5"}, 5);
   home.Refused({"conflicts", "resolve", "notes"}, 2);
+  for (const char* number : {"-1", "18446744073709551616", "1.5", "x", ""}) {
+    INFO(number);
+    for (const char* flag : {"--since", "--until", "--limit"}) {
+      home.Refused({"log", "notes", flag, number}, 2);
+    }
+    home.Refused({"log", "truncate", "notes", "--keep", number}, 2);
+    home.Refused({"log", "truncate", "notes", "--through", number}, 2);
+    home.Refused({"log", "retention", "notes", "--keep", number}, 2);
+    home.Refused({"log", "cursor", "set", "notes", "c", "--", number}, 2);
+  }
+  home.Refused({"log", "retention", "notes", "--keep", "0"}, 2);
 }
 
 TEST_CASE("cli: every command has help with examples", "[node][cli]") {
@@ -185,6 +200,16 @@ TEST_CASE("cli: a folder is mirrored once and by its own name", "[node][cli]") {
   CHECK(home.Json({"mirror", "ls", "notes"}).as_array().empty());
   CHECK(ReadFile(home.temp() / "notes" / "a") == "1");
   home.Must({"mirror", "add", "notes", home.temp() / "new", "--create"});
+}
+
+TEST_CASE("cli: a scan says which folder is gone", "[node][cli]") {
+  const Home home;
+  std::filesystem::create_directory(home.temp() / "notes");
+  home.Must({"add", home.temp() / "notes"});
+  std::filesystem::rename(home.temp() / "notes", home.temp() / "elsewhere");
+  const CommandResult scan = home.Run({"mirror", "scan", "notes"});
+  CHECK(scan.exit_code == 1);
+  CHECK(scan.err.find((home.temp() / "notes").string()) != std::string::npos);
 }
 
 TEST_CASE("cli: verify finds a damaged chunk", "[node][cli][fault]") {

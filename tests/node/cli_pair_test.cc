@@ -107,6 +107,35 @@ TEST_CASE("cli pair: an invitation to nobody or too late is refused",
   CHECK(b.Json({"project", "ls"}).as_array().empty());
 }
 
+TEST_CASE("cli pair: who was removed pairs again, with its folder",
+          "[node][cli]") {
+  const Home a;
+  const Home b;
+  a.Must({"project", "create", "notes"});
+  a.Must({"project", "create", "other"});
+  ServingNode serve_a(a.path(), "127.0.0.1:0");
+  ServingNode serve_b(b.path(), "127.0.0.1:0");
+  REQUIRE(serve_a.ready());
+  REQUIRE(serve_b.ready());
+  const auto dir = b.temp() / "dir";
+  const auto invite = [&a](const char* project) {
+    return Line(a.Must({"device", "invite", project}));
+  };
+  b.Must({"device", "join", invite("notes"), "--dir", dir});
+  a.Must({"device", "rm", Line(b.Must({"device", "id"}))});
+  const auto joined =
+      b.Json({"device", "join", invite("notes"), "--dir", dir}).as_object();
+  CHECK(joined.at("projects").at(0).at("dir") ==
+        b.Json({"mirror", "ls", "notes"}).at(0).at("dir"));
+  CHECK(b.Json({"mirror", "ls"}).as_array().size() == 1);
+  a.Must({"put", "notes", "file"}, "from A");
+  WaitBoth(a, b);
+  CHECK(ReadFile(dir / "file") == "from A");
+  // Not for another project, nor the folder of none.
+  b.Refused({"device", "join", invite("other"), "--dir", dir}, 5);
+  b.Refused({"device", "join", invite("notes"), "--dir", dir / "in"}, 5);
+}
+
 TEST_CASE("cli pair: a manual conflict is settled by a person", "[node][cli]") {
   const Home a;
   const Home b;
