@@ -69,7 +69,8 @@ class Printer {
 
  private:
   void Print(const RecordSpan& span) {
-    for (RecordWalk walk(span); walk.Valid(); walk.Next()) {
+    RecordWalk walk(span);
+    for (; walk.Valid(); walk.Next()) {
       const auto events = reader_.Read(walk.record());
       if (!events.ok()) return Ended(events.status());
       for (const EventView& event : *events) {
@@ -79,12 +80,15 @@ class Printer {
                     event.payload.data());
       }
     }
+    if (!walk.status().ok()) return Ended(walk.status());
     // Only now: who dies before it is given them again.
     std::fflush(stdout);
     project_.cursors().AsyncSet(
         {kCursor, span.last, feed_->position(0).log},
         [this, seq = span.last](const absl::StatusOr<LogEnd>& set) {
           if (!set.ok()) return Ended(set.status());
+          if (set->state != CursorState::kValid)
+            return Ended(absl::InternalError("the cursor did not move"));
           const std::scoped_lock lock(mutex_);
           handled_ = seq;
           changed_.notify_all();

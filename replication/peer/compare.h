@@ -45,9 +45,10 @@ struct Contradiction {
 };
 
 // What stands between a node at `ours` and `peer` at `theirs`: histories that
-// contradict each other (kFence), or equal frontiers with unequal states
-// (kDiverged). Nothing if they may go on. `fence`: if kAgain, whose history
-// is contradicted, as far as who found the fork said so.
+// contradict each other (kFence), equal frontiers with unequal states
+// (kDiverged), or what would be a contradiction but comes without proof
+// (kFailed): compare again later. Nothing if they may go on. `fence`: if
+// kAgain, whose history is contradicted, as far as who found the fork said so.
 //   other  the log cannot be read
 absl::StatusOr<std::optional<Contradiction>> FindContradiction(
     Replica& replica, const Counterpart& peer, const Position& ours,

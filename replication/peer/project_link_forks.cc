@@ -70,6 +70,8 @@ void ProjectLink::AskWhatIsDisputed(const Position& theirs) {
 
 void ProjectLink::Contradict(const Contradiction& found) {
   if (search_) return;
+  // Who is fenced knows why; what has no proof does not change it.
+  if (fenced_ && found.stop.reason == Stop::Reason::kFailed) return;
   // If that cannot be written nothing can.
   if (found.disputed && !replica_.InDoubt(*found.disputed))
     replica_.Doubt(*found.disputed).IgnoreError();

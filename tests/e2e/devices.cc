@@ -106,6 +106,14 @@ boost::json::object Devices::Status(std::size_t device) const {
   return Json(device, {"status"}).at("projects").at(0).as_object();
 }
 
+std::size_t Devices::Automatic(std::size_t device) const {
+  std::size_t count = 0;
+  for (const auto& record : Log(device)) {
+    count += record.at("cause").as_string().starts_with("auto:") ? 1 : 0;
+  }
+  return count;
+}
+
 std::map<std::string, std::set<std::string>> Devices::Values(std::size_t device,
                                                              bool ended) const {
   std::vector<std::string> args = {"conflicts", "ls", "p", "--json"};

@@ -65,6 +65,8 @@ class Devices {
                           std::vector<std::string> args) const;
   // The records of the log, oldest first.
   boost::json::array Log(std::size_t device) const;
+  // Records of the log that no person made.
+  [[nodiscard]] std::size_t Automatic(std::size_t device) const;
   // What `status` says of the project.
   boost::json::object Status(std::size_t device) const;
 

@@ -95,15 +95,6 @@ TEST_CASE("links: a ring of one-way lines ends equal", "[e2e][fault]") {
   CHECK(bytes < 3 * entries * (kDevices - 1) * kBytesEach);
 }
 
-// Entries that no person made.
-std::uint64_t Automatic(const Devices& devices) {
-  std::uint64_t count = 0;
-  for (const auto& record : devices.Log(0)) {
-    count += record.at("cause").as_string().starts_with("auto:") ? 1 : 0;
-  }
-  return count;
-}
-
 TEST_CASE("links: all let their own edit win and yet come to rest",
           "[e2e][fault]") {
   const std::uint64_t seed = Setting("SYNCLINE_SEED", 1);
@@ -140,8 +131,8 @@ TEST_CASE("links: all let their own edit win and yet come to rest",
   for (std::uint64_t i = 0; i < files; ++i) {
     CHECK(ReadFile(devices.Dir(0) / name(i)).starts_with("of device "));
   }
-  CHECK(Automatic(devices) >= 1);
-  CHECK(Automatic(devices) <= 5 * files);
+  CHECK(devices.Automatic(0) >= 1);
+  CHECK(devices.Automatic(0) <= 5 * files);
 }
 
 }  // namespace

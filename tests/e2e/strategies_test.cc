@@ -58,14 +58,6 @@ std::set<std::string> Shown(const Devices& devices, std::size_t device) {
   return hashes;
 }
 
-std::size_t Automatic(const Devices& devices) {
-  std::size_t count = 0;
-  for (const auto& record : devices.Log(0)) {
-    count += record.at("cause").as_string().starts_with("auto:") ? 1 : 0;
-  }
-  return count;
-}
-
 TEST_CASE("strategies: each, and every two, end equal with nothing lost",
           "[e2e]") {
   Devices devices(kDevices, {.folders = true});
@@ -90,7 +82,7 @@ TEST_CASE("strategies: each, and every two, end equal with nothing lost",
     }
   }
   devices.Heal();
-  CHECK(Automatic(devices) <= kDevices * kDevices * Files().size());
+  CHECK(devices.Automatic(0) <= kDevices * kDevices * Files().size());
 
   const auto open = devices.Values(0, false);
   const auto ended = devices.Values(0, true);

@@ -2,8 +2,6 @@
 
 #include <boost/asio/use_future.hpp>
 #include <catch2/catch.hpp>
-#include <chrono>
-#include <thread>
 
 #include "node/project_files.h"
 #include "tests/node/running_node.h"
@@ -73,9 +71,8 @@ TEST_CASE("node devices: a removed device gets nothing more", "[node][pair]") {
   CHECK(a.node->devices().List()->empty());
   REQUIRE(a.node->project("notes").files().Put("later", "secret").ok());
   // Refused at once, or the next time that it dials.
-  while (b.node->devices().List()->front().state != "refused") {
-    std::this_thread::sleep_for(std::chrono::milliseconds(20));
-  }
+  CHECK(testing::Eventually(
+      [&] { return b.node->devices().List()->front().state == "refused"; }));
   CHECK(absl::IsNotFound(
       b.node->project("notes").files().Read("later").status()));
 }

@@ -26,6 +26,12 @@ struct Compared {
   static Counterpart Of(PeerNode& node) {
     return {node.self().origin, node.self().identity.public_key()};
   }
+  // Both have what `third` wrote.
+  void ShareWith(PeerNode& third) {
+    third.rig().Put("four", "4");
+    us.rig().PullFrom(third.rig());
+    them.rig().PullFrom(third.rig());
+  }
   // Of this side; gives the one that it had.
   Origin TakeAnotherOrigin() {
     const Origin old = us.self().origin;
@@ -271,9 +277,7 @@ TEST_CASE("compare: a history of a third origin that differs is a fence",
           "[peer][fault]") {
   Compared compared;
   PeerNode third(compared.world, "gamma");
-  third.rig().Put("four", "4");
-  compared.us.rig().PullFrom(third.rig());
-  compared.them.rig().PullFrom(third.rig());
+  compared.ShareWith(third);
   const Asked asked = GENERATE(Asked::kByUs, Asked::kByThem);
   Position theirs = compared.Theirs();
   CHECK_FALSE(compared.Judge(compared.Ours(), theirs, asked));
@@ -293,9 +297,7 @@ TEST_CASE("compare: what no device has signed is neither believed nor used",
           "[peer][fault]") {
   Compared compared;
   PeerNode third(compared.world, "gamma");
-  third.rig().Put("four", "4");
-  compared.us.rig().PullFrom(third.rig());
-  compared.them.rig().PullFrom(third.rig());
+  compared.ShareWith(third);
   const Asked asked = GENERATE(Asked::kByUs, Asked::kByThem);
   const bool ours = GENERATE(true, false);
   Position theirs = compared.Theirs();
@@ -326,9 +328,7 @@ TEST_CASE("compare: a peer gives up nothing in others' names",
           "[peer][fault]") {
   Compared compared;
   PeerNode third(compared.world, "gamma");
-  third.rig().Put("four", "4");
-  compared.us.rig().PullFrom(third.rig());
-  compared.them.rig().PullFrom(third.rig());
+  compared.ShareWith(third);
   Position theirs = compared.Theirs();
   for (const PeerNode* const node : {&compared.us, &third}) {
     const Origin origin = node->self().origin;
@@ -342,10 +342,8 @@ TEST_CASE("compare: a disputed history that nobody can compare is a fence",
           "[peer][fault]") {
   Compared compared;
   PeerNode third(compared.world, "gamma");
-  third.rig().Put("four", "4");
   third.rig().Put("five", "5");
-  compared.us.rig().PullFrom(third.rig());
-  compared.them.rig().PullFrom(third.rig());
+  compared.ShareWith(third);
   const Origin origin = third.self().origin;
   const Asked asked = GENERATE(Asked::kByUs, Asked::kByThem);
   const bool more = GENERATE(true, false);
