@@ -26,11 +26,13 @@ kj::Promise<void> ControlService::wait(WaitContext context) {
   const std::vector<std::string> names =
       Texts(context.getParams().getProjects());
   const std::int64_t timeout_ms = context.getParams().getTimeoutMs();
-  return AnswerLater(
-      context, bridge_.Await<WaitReport>([&](auto done) {
-        core_.Wait(names, timeout_ms, std::move(done));
-      }),
-      [](auto out, const WaitReport& in) { out.setConflicts(in.conflicts); });
+  return AnswerLater(context, bridge_.Await<WaitReport>([&](auto done) {
+    core_.Wait(names, timeout_ms, std::move(done));
+  }),
+                     [](auto out, const WaitReport& in) {
+                       out.setConflicts(in.conflicts);
+                       out.setFailed(in.failed);
+                     });
 }
 
 kj::Promise<void> ControlService::verify(VerifyContext context) {

@@ -126,8 +126,10 @@ MirrorReport NodeCore::ReportMirror(const ProjectRuntime& project,
     report.scanned_files = status.scanned_files;
     report.pending = status.pending;
     report.error = status.error;
-    if (report.error.empty() && !status.errors.empty()) {
-      const auto& [path, why] = *status.errors.begin();
+    const auto& trouble =
+        status.errors.empty() ? status.unsettled : status.errors;
+    if (report.error.empty() && !trouble.empty()) {
+      const auto& [path, why] = *trouble.begin();
       report.error = path + ": " + why;
     }
     return report;
@@ -258,9 +260,9 @@ void NodeCore::AddScan(const MirrorRow& row, const absl::Status& scanned,
   report.mirrors.push_back(std::move(mirror));
   const auto open = project->mirrors.find(row.id);
   if (open == project->mirrors.end()) return;
-  for (auto& problem : open->second->status().errors) {
-    report.problems.push_back(problem);
-  }
+  Mirror::Status status = open->second->status();
+  status.errors.merge(status.unsettled);
+  for (const auto& problem : status.errors) report.problems.push_back(problem);
 }
 
 }  // namespace syncline

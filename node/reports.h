@@ -77,6 +77,8 @@ struct ScanReport {
 
 struct WaitReport {
   std::uint64_t conflicts = 0;  // Open, in the projects waited for.
+  // Paths that their folders could not read or write: not in sync.
+  std::uint64_t failed = 0;
 };
 
 struct InvitationReport {

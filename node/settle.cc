@@ -28,8 +28,8 @@ class NodeCore::Settling : public std::enable_shared_from_this<Settling> {
 
  private:
   static constexpr std::chrono::milliseconds kPause{20};
-  // 20 seconds; 2 if there is something to be written to the folder, which is
-  // no reason to wait.
+  // 20 seconds; 2 if there is something to be written to the folder or a file
+  // does not come to rest, which is no reason to wait.
   static constexpr int kLooksMax = 1000;
   static constexpr int kLooksPendingMax = 100;
 
@@ -43,7 +43,8 @@ class NodeCore::Settling : public std::enable_shared_from_this<Settling> {
     return status.state == Mirror::State::kIdle ||
            status.state == Mirror::State::kPaused ||
            status.state == Mirror::State::kError ||
-           (status.pending > 0 && looks_ > kLooksPendingMax);
+           ((status.pending > 0 || !status.unsettled.empty()) &&
+            looks_ > kLooksPendingMax);
   }
 
   std::weak_ptr<NodeCore> core_;

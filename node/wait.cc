@@ -95,6 +95,10 @@ class NodeCore::Waiter : public std::enable_shared_from_this<Waiter> {
       const Mirror::Status status = mirror->status();
       if (status.state == Mirror::State::kPaused) continue;
       if (!status.error.empty()) return status.dir + ": " + status.error;
+      if (!status.unsettled.empty()) {
+        const auto& [path, why] = *status.unsettled.begin();
+        return status.dir + ": " + path + ": " + why;
+      }
       if (!mirror->idle()) return status.dir + " is being worked on";
     }
     return core.PeerLag(replica.identity().project,
@@ -109,6 +113,11 @@ class NodeCore::Waiter : public std::enable_shared_from_this<Waiter> {
       SYNCLINE_ASSIGN_OR_RETURN(std::vector<std::string> conflicts,
                                 project->replica->state().Conflicts());
       report.conflicts += conflicts.size();
+      for (const auto& [id, mirror] : project->mirrors) {
+        const Mirror::Status status = mirror->status();
+        if (status.state == Mirror::State::kPaused) continue;
+        report.failed += status.errors.size();
+      }
     }
     return report;
   }

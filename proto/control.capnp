@@ -102,6 +102,7 @@ struct Status {
 
 struct Settled {
   conflicts @0 :UInt64;          # Open, in the projects waited for.
+  failed @1 :UInt64;             # Paths that folders could not read or write.
 }
 
 struct Finding {
@@ -128,7 +129,8 @@ interface NodeControl {
   ) -> (result :Result(Status));
 
   # Answers when all mirrors have seen what is on the disk at the call and are
-  # idle, no content is missing and every connected peer is in sync.
+  # idle, no content is missing and every connected peer is in sync. A file that
+  # somebody keeps writing is waited for.
   # kDeadlineExceeded says what was still under way.
   wait @2 (
     projects :List(Text),   # Names to wait for; empty for all.

@@ -145,14 +145,21 @@ absl::StatusOr<ExitCode> Wait(const Invocation& in, double timeout_s,
     }
     return request.send();
   }));
-  const std::uint64_t conflicts = answer->getResult().getValue().getConflicts();
-  if (in.json) PrintJson({{"conflicts", conflicts}});
-  if (conflicts == 0) return ExitCode::kDone;
-  if (!in.json) {
+  const auto settled = answer->getResult().getValue();
+  const std::uint64_t conflicts = settled.getConflicts();
+  const std::uint64_t failed = settled.getFailed();
+  if (in.json) PrintJson({{"conflicts", conflicts}, {"failed", failed}});
+  if (failed > 0 && !in.json) {
+    PrintNote(
+        fmt::format("{} paths that could not be read or written (see "
+                    "'syncline mirror scan PROJECT')",
+                    failed));
+  }
+  if (conflicts > 0 && !in.json) {
     PrintNote(fmt::format("{} open conflicts (see 'syncline conflicts ls')",
                           conflicts));
   }
-  return ExitCode::kAttention;
+  return conflicts + failed == 0 ? ExitCode::kDone : ExitCode::kAttention;
 }
 
 absl::StatusOr<ExitCode> Version(const Invocation& in) {
@@ -187,7 +194,9 @@ void AddNodeCommands(CLI::App& app, Invocation& in) {
   });
 
   CLI::App* wait = AddCommand(
-      app, "wait", "Wait until folders and connected devices are in sync",
+      app, "wait",
+      "Wait until folders and connected devices are in sync (exit 1 if "
+      "conflicts or failed paths are left)",
       "syncline wait\n"
       "syncline wait --timeout 60 notes");
   auto timeout = std::make_shared<double>(-1);

@@ -322,6 +322,11 @@ Mirror::Status Mirror::Impl::MakeStatus() const {
   for (const auto& [path, why] : disk_errors) {
     status.errors[path] = FromAbsl(why.message());
   }
+  for (const auto& [path, at] : hot) {
+    if (at.why.ok()) continue;
+    status.unsettled[path] =
+        "keeps changing: " + std::string(FromAbsl(at.why.message()));
+  }
   const auto error = [&](std::string_view why) {
     status.state = State::kError;
     status.error = why;

@@ -80,6 +80,9 @@ class Mirror {
     std::uint64_t held_deletes = 0;
     // Paths that could not be read or written, and why. Retried at sweeps.
     std::map<std::string, std::string> errors;
+    // Files that somebody keeps writing, and how that was seen. They are looked
+    // at until they rest, and keep the mirror from being idle.
+    std::map<std::string, std::string> unsettled;
   };
 
   // Marks the directory as this mirror's (when it is new) and starts. Blocks

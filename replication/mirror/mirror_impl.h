@@ -49,6 +49,7 @@ struct Mirror::Impl {
   struct Hot {
     std::int64_t due_ms = 0;
     int attempts = 0;
+    absl::Status why;  // OK until it was looked at often.
   };
 
   // A path that was planned while the view was ahead of the records taken.

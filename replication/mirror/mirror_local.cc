@@ -10,9 +10,10 @@ namespace syncline {
 namespace {
 
 // How often a file that somebody keeps writing is looked at before its status
-// says so and waiters wait for it no longer.
+// says so.
 constexpr int kHotAttempts = 6;
 constexpr std::int64_t kHotMs = 250;
+constexpr int kHotShiftMax = 5;  // Up to 8 s.
 
 // Above what is watched, or where nothing is: sweeps replace hints.
 constexpr std::int64_t kUnwatchedSweepMs = 30'000;
@@ -186,10 +187,16 @@ void Mirror::Impl::LocalProblem(const std::string& path,
   }
   // Somebody is at it: look again, backing off.
   Hot& at = hot[path];
-  at.due_ms = Now() + (kHotMs << std::min(at.attempts, 7));
-  if (++at.attempts <= kHotAttempts) return;
-  scan_errors[path] = Annotate(problem, "keeps changing");
-  hot.erase(path);  // The next sweep tries again.
+  at.due_ms = Now() + (kHotMs << std::min(at.attempts, kHotShiftMax));
+  if (at.attempts < kHotAttempts) {
+    ++at.attempts;
+  } else if (absl::IsAborted(problem)) {
+    // What it holds is not told: until it is, nobody may call this in sync.
+    at.why = problem;
+  } else {
+    scan_errors[path] = problem;
+    hot.erase(path);  // The next sweep tries again.
+  }
 }
 
 // The home has no space for what was read. Nothing of it was told, so Base

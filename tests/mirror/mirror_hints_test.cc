@@ -138,6 +138,31 @@ TEST_CASE("mirror_hints: a file that goes before it was read is not awaited",
   CHECK(one->RunUntil([&] { return one->mirror().idle(); }));
 }
 
+TEST_CASE("mirror_hints: a file that is written all the time is waited for",
+          "[mirror][e2e]") {
+  Device::Options options;
+  options.mirror.settle_ms = kMinuteMs;
+  Watched one(options);
+  WriteFile(one.dir / "busy", "x");
+  int seen = 0;
+  bool idle = false;
+  REQUIRE(one->RunUntil([&] {
+    if (*one.reads == seen) return false;
+    seen = *one.reads;
+    idle = idle || one->mirror().idle();
+    one->mirror().Scan(nullptr);
+    return seen >= 20;
+  }));
+  CHECK_FALSE(idle);
+  const Mirror::Status status = one->mirror().status();
+  CHECK(status.unsettled.contains("busy"));
+  CHECK(status.errors.empty());
+  one->time().wall_ms += 2 * kMinuteMs;
+  CHECK(one.SoonShows("busy", "file x"));
+  CHECK(one->RunUntil([&] { return one->mirror().idle(); }));
+  CHECK(one->mirror().status().unsettled.empty());
+}
+
 TEST_CASE("mirror_hints: what a program has open is replaced once it is closed",
           "[mirror][e2e]") {
   Watched one;

@@ -1,5 +1,9 @@
 #include <sys/stat.h>
 
+#include <atomic>
+#include <chrono>
+#include <thread>
+
 #include "tests/node/cli.h"
 
 namespace syncline::testing {
@@ -200,6 +204,50 @@ TEST_CASE("cli: a folder is mirrored once and by its own name", "[node][cli]") {
   CHECK(home.Json({"mirror", "ls", "notes"}).as_array().empty());
   CHECK(ReadFile(home.temp() / "notes" / "a") == "1");
   home.Must({"mirror", "add", "notes", home.temp() / "new", "--create"});
+}
+
+TEST_CASE("cli: waiting tells of a path that could not be read",
+          "[node][cli][fault]") {
+  const Home home;
+  const std::filesystem::path notes = home.temp() / "notes";
+  std::filesystem::create_directories(notes / "d");
+  // Rules that are too long to be read: what is in there is left alone.
+  WriteFile(notes / "d" / ".gitignore", std::string(2 << 20, '#'));
+  home.Must({"add", notes});
+  const CommandResult wait = home.Run({"wait", "--timeout", "60"});
+  INFO(wait.err);
+  CHECK(wait.exit_code == 1);
+  CHECK(wait.err.find("1 paths") != std::string::npos);
+  const CommandResult json = home.Run({"wait", "--timeout", "60", "--json"});
+  CHECK(json.exit_code == 1);
+  CHECK(boost::json::parse(json.out).at("failed") == 1);
+  std::filesystem::remove(notes / "d" / ".gitignore");
+  home.Must({"wait", "--timeout", "60"});
+}
+
+TEST_CASE("cli: a file that is written all the time is not in sync",
+          "[node][cli]") {
+  const Home home;
+  const std::filesystem::path notes = home.temp() / "notes";
+  std::filesystem::create_directories(notes);
+  home.Must({"add", notes});
+  ServingNode node(home.path(), "127.0.0.1:0");
+  REQUIRE(node.ready());
+  std::atomic<bool> stop = false;
+  std::thread writer([&] {
+    for (int i = 0; !stop; ++i) {
+      WriteFile(notes / "busy", std::to_string(i));
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));  // Its pace.
+    }
+  });
+  const CommandResult busy = home.Run({"wait", "--timeout", "6"});
+  stop = true;
+  writer.join();
+  INFO(busy.err);
+  CHECK(busy.exit_code == 4);
+  CHECK(busy.err.find("busy") != std::string::npos);
+  home.Must({"wait", "--timeout", "60"});
+  CHECK(home.Must({"cat", "notes", "busy"}) == ReadFile(notes / "busy"));
 }
 
 TEST_CASE("cli: a scan says which folder is gone", "[node][cli]") {
