@@ -7,7 +7,9 @@
 #include "base/status.h"
 #include "node/node_core.h"
 #include "node/paths.h"
+#include "replication/inflow.h"
 #include "replication/mirror/paths.h"
+#include "replication/peer/loop_timer.h"
 
 namespace syncline {
 namespace {
@@ -113,6 +115,19 @@ void NodeCore::StartMirrors(ProjectRuntime& project) {
     // What keeps it from starting is kept for its report.
     StartMirror(project, row, false).IgnoreError();
   }
+  AwaitFirstLook(project);
+}
+
+// What was edited while no mirror looked is this device's own version. So it
+// is in the project before what peers have: the strategies local-wins and
+// remote-wins go by that.
+void NodeCore::AwaitFirstLook(ProjectRuntime& project) {
+  // For a folder that is huge, or on a disk that hangs.
+  constexpr std::int64_t kFirstLookMs = 60'000;
+  if (project.mirrors.empty()) return;
+  const Inflow::Hold hold = project.replica->inflow().Close(
+      LoopTimers(io_.get_executor())(), kFirstLookMs);
+  for (const auto& [id, mirror] : project.mirrors) mirror->KeepUntilTold(hold);
 }
 
 MirrorReport NodeCore::ReportMirror(const ProjectRuntime& project,

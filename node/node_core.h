@@ -222,6 +222,8 @@ class NodeCore final : public PeerHost,
                                 const std::string& dir) const;
   absl::Status StartMirror(ProjectRuntime& project, const MirrorRow& row,
                            bool create);
+  // Lets nothing come in from peers before the project's mirrors have looked.
+  void AwaitFirstLook(ProjectRuntime& project);
   // `done` once the mirror has nothing left that it wants to look at.
   void Settle(const MirrorRow& row, std::function<void()> done);
   void AddScan(const MirrorRow& row, const absl::Status& scanned,

@@ -18,6 +18,7 @@ namespace syncline {
 namespace {
 
 constexpr std::int64_t kReopenMs = 2'000;
+constexpr int kHoldLooks = 4;  // At a young file: for two seconds.
 
 }  // namespace
 
@@ -226,6 +227,7 @@ void Mirror::Impl::Step() {
   if (!busy && Awaits([] {})) return;
   while (!busy && !paused && broken.ok() && NextWork()) {
   }
+  if (!kept.empty() && Told()) kept.clear();
   NoteIdle();
   ArmTimer();
 }
@@ -264,6 +266,15 @@ bool Mirror::Impl::Working() const {
            owing.second.why == Owed::Why::kDisk;
   };
   return !hot.empty() || std::any_of(owed.begin(), owed.end(), waits);
+}
+
+// See KeepUntilTold().
+bool Mirror::Impl::Told() const {
+  if (paused || !broken.ok() || !root || !home_error.ok()) return true;
+  return scanned_once &&
+         std::all_of(hot.begin(), hot.end(), [](const auto& at) {
+           return at.second.attempts >= kHoldLooks;
+         });
 }
 
 void Mirror::Impl::NoteIdle() {
@@ -396,6 +407,11 @@ void Mirror::Scan(std::function<void(absl::Status)> done) {
   }
   if (done) impl_->asked.push_back(std::move(done));
   impl_->full_scan = true;
+  impl_->Post();
+}
+
+void Mirror::KeepUntilTold(std::shared_ptr<const void> hold) {
+  impl_->kept.push_back(std::move(hold));
   impl_->Post();
 }
 

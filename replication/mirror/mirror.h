@@ -114,6 +114,11 @@ class Mirror {
   // Sweeps the whole directory now. `done` once all that was found is durable
   // in the project, or with why it could not be looked at.
   void Scan(std::function<void(absl::Status)> done);
+  // Keeps `hold` until what was edited before the start is in the project: the
+  // first sweep, and files that were too young for it, but not for long if they
+  // do not come to rest. Lets go of it if the mirror cannot look (paused, in
+  // error), and with the mirror.
+  void KeepUntilTold(std::shared_ptr<const void> hold);
   // Lets the deletions that are held back be told. Sweeps again.
   void ConfirmDeletes();
 

@@ -81,6 +81,7 @@ struct Mirror::Impl {
   void NoteIdle();
   void At(std::string_view step) const;
   [[nodiscard]] bool Working() const;
+  [[nodiscard]] bool Told() const;
   [[nodiscard]] std::int64_t Now() const;
   Status MakeStatus() const;
 
@@ -182,6 +183,7 @@ struct Mirror::Impl {
   std::map<std::string, absl::Status> disk_errors;
 
   std::function<void()> on_idle;
+  std::vector<std::shared_ptr<const void>> kept;  // Until Told().
 };
 
 }  // namespace syncline

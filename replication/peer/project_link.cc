@@ -5,6 +5,7 @@
 #include <variant>
 
 #include "base/status.h"
+#include "replication/inflow.h"
 #include "replication/rebuild.h"
 #include "replication/state_intake.h"
 
@@ -117,7 +118,20 @@ void ProjectLink::CompareAnew() {
   Start();
 }
 
+// Nothing may come in yet. The peer may compare and pull meanwhile.
+void ProjectLink::AwaitInflow() {
+  state_ = State::kComparing;
+  if (std::exchange(awaits_inflow_, true)) return;
+  replica_.inflow().WhenOpen([loop = env_.loop, go_on = alive_.Guard([this] {
+    awaits_inflow_ = false;
+    if (state_ != State::kComparing) return;
+    state_ = State::kResting;
+    Start();
+  })]() mutable { boost::asio::post(loop, std::move(go_on)); });
+}
+
 void ProjectLink::Compare() {
+  if (replica_.inflow().closed()) return AwaitInflow();
   if (replica_.installing()) return AwaitState();
   states_ = replica_.intake().states();
   state_ = State::kComparing;

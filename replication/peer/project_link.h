@@ -36,6 +36,8 @@ namespace syncline {
 //
 //   Comparing -> Syncing -> Resting (with the reason; by itself or later again)
 //
+// While the replica's inflow is closed it asks for nothing, but serves.
+//
 // Contradicting histories fence the project: nothing moves in either direction
 // and nothing is applied until a new session finds them in harmony. If it is
 // for this node to give up its side, its owner hears what that is.
@@ -102,6 +104,7 @@ class ProjectLink {
 
  private:
   void Compare();
+  void AwaitInflow();
   void CompareAnew();
   void OnPosition(const Position& ours, const CompareAnswer& answer);
   void Pull();
@@ -140,6 +143,7 @@ class ProjectLink {
   // and when the peer did.
   std::uint64_t states_ = 0;
   std::uint64_t told_states_ = 0;
+  bool awaits_inflow_ = false;
   std::uint32_t stream_ = 0;
   std::unique_ptr<SegmentReceiver> receiver_;
   std::unique_ptr<StateReceiver> state_receiver_;

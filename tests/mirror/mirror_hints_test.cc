@@ -203,6 +203,47 @@ TEST_CASE("mirror_hints: edits arrive in files from before the clock was set",
   CHECK(ReadWhole(device.dir() / "f") == "two");
 }
 
+// Runs until the mirror, which has not run yet, lets go of what it was given.
+bool LetsGo(Device& device) {
+  auto hold = std::make_shared<const int>();
+  const std::weak_ptr<const int> held = hold;
+  device.mirror().KeepUntilTold(std::move(hold));
+  CHECK_FALSE(held.expired());
+  return device.RunUntil([&] { return held.expired(); });
+}
+
+TEST_CASE("mirror_hints: what was edited before the start is told first",
+          "[mirror]") {
+  TemporaryDirectory temp;
+  Device::Options options;
+  SECTION("long before") {}
+  SECTION("a moment before") { options.mirror.settle_ms = 400; }
+  Device device(temp.path(), "one", options);
+  device.StopMirror();
+  WriteFile(device.dir() / "f", "mine");
+  device.StartMirror();
+  CHECK(LetsGo(device));
+  CHECK(Plain(device.View()).contains("f"));
+}
+
+TEST_CASE("mirror_hints: who cannot look, or in vain, holds nothing up",
+          "[mirror][fault]") {
+  TemporaryDirectory temp;
+  Device::Options options;
+  options.mirror.settle_ms = kMinuteMs;
+  Device device(temp.path(), "one", options);
+  WriteFile(device.dir() / "f", "mine");
+  SECTION("a file does not come to rest") {}
+  SECTION("paused") { device.mirror().Pause(); }
+  SECTION("gone") {
+    device.StopMirror();
+    fs::rename(device.dir(), temp.path() / "away");
+    device.StartMirror();
+  }
+  CHECK(LetsGo(device));
+  CHECK_FALSE(Plain(device.View()).contains("f"));
+}
+
 TEST_CASE("mirror_hints: a home that was full takes what was written meanwhile",
           "[mirror][fault]") {
   if (::geteuid() != 0) return;  // Who may not mount has no full disk.

@@ -176,5 +176,37 @@ TEST_CASE("cli pair: a manual conflict is settled by a person", "[node][cli]") {
   CHECK(b.Json({"conflicts", "ls"}).as_array().empty());
 }
 
+TEST_CASE("cli pair: what was edited while a node was off is its own version",
+          "[node][cli]") {
+  const Home a;
+  const Home b;
+  const auto of_a = a.temp() / "dir" / "f";
+  const auto of_b = b.temp() / "dir" / "f";
+  std::filesystem::create_directory(of_a.parent_path());
+  WriteFile(of_a, "base");
+  a.Must({"add", of_a.parent_path(), "--project", "notes"});
+  a.Must({"strategy", "notes", "manual"});
+  ServingNode serve_a(a.path(), "127.0.0.1:0");
+  REQUIRE(serve_a.ready());
+  {
+    ServingNode serve_b(b.path(), "127.0.0.1:0");
+    REQUIRE(serve_b.ready());
+    b.Must({"device", "join", Line(a.Must({"device", "invite", "notes"})),
+            "--dir", of_b.parent_path()});
+    WaitBoth(a, b);
+    CHECK(serve_b.Stop() == 0);
+  }
+  WriteFile(of_a, "A");
+  a.Must({"wait", "--timeout", "60"});
+  WriteFile(of_b, "B");
+  ServingNode serve_b(b.path(), "127.0.0.1:0");
+  REQUIRE(serve_b.ready());
+  WaitBoth(a, b);
+  b.Must({"conflicts", "resolve", "notes", "f", "--take", "local"});
+  WaitBoth(a, b);
+  CHECK(ReadFile(of_a) == "B");
+  CHECK(ReadFile(of_b) == "B");
+}
+
 }  // namespace
 }  // namespace syncline::testing

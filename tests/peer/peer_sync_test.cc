@@ -2,7 +2,9 @@
 #include <catch2/catch.hpp>
 #include <string>
 
+#include "replication/inflow.h"
 #include "tests/peer/peer_rig.h"
+#include "tests/testing/manual_timers.h"
 
 namespace syncline::testing {
 namespace {
@@ -49,6 +51,26 @@ TEST_CASE("peer_sync: changes follow live in both directions", "[peer][sync]") {
   two.RunUntilEqual();
   CHECK(two.a.rig().Show("moved") == "(none)");
   CHECK(two.a.rig().Names("").size() == 39);
+}
+
+TEST_CASE("peer_sync: a closed inflow takes nothing in but serves",
+          "[peer][sync]") {
+  Two two;
+  ManualTimers timers;
+  two.a.rig().Put("from-a", "alpha's words");
+  two.b.rig().Put("from-b", "beta's words");
+  Inflow::Hold hold = two.b.rig()->inflow().Close(timers.Maker()(), 60'000);
+  two.Connect();
+  two.world.RunUntil(
+      [&] { return two.a.rig().Show("from-b") == "beta's words"; });
+  two.world.RunAWhile();
+  CHECK(two.b.rig().Show("from-a") == "(none)");
+  CHECK_FALSE(two.b.LinkTo(two.a).in_sync);
+  CHECK_FALSE(two.a.LinkTo(two.b).in_sync);
+  SECTION("until it is let go of") { hold.reset(); }
+  SECTION("for a time") { timers.Fire(); }
+  two.RunUntilEqual();
+  CHECK(two.b.rig().Show("from-a") == "alpha's words");
 }
 
 TEST_CASE("peer_sync: content of every size comes across", "[peer][sync]") {

@@ -2,6 +2,8 @@
 
 #include <catch2/catch.hpp>
 
+#include "tests/testing/manual_timers.h"
+
 namespace syncline {
 namespace {
 
@@ -37,6 +39,27 @@ TEST_CASE("inflow: the lead goes on from who is silent or gone", "[peer]") {
   SECTION("gone") { inflow.Leave(kOne); }
   CHECK(inflow.Leads(kOther, true, now));
   CHECK_FALSE(inflow.Leads(kOne, true, now));
+}
+
+TEST_CASE("inflow: closed until the last hold is gone, or for a time",
+          "[peer]") {
+  Inflow inflow;
+  testing::ManualTimers timers;
+  int opened = 0;
+  inflow.WhenOpen([&] { ++opened; });
+  CHECK(opened == 1);
+  Inflow::Hold first = inflow.Close(timers.Maker()(), 1);
+  Inflow::Hold second = first;
+  inflow.WhenOpen([&] { opened += inflow.closed() ? 100 : 1; });
+  first.reset();
+  CHECK(inflow.closed());
+  CHECK(opened == 1);
+  SECTION("gone") { second.reset(); }
+  SECTION("for a time") { timers.Fire(); }
+  CHECK(opened == 2);
+  CHECK_FALSE(inflow.closed());
+  second.reset();
+  CHECK(opened == 2);
 }
 
 }  // namespace
