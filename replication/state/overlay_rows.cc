@@ -13,8 +13,6 @@
 namespace syncline {
 namespace {
 
-// Rows of a directory that is read as a whole.
-constexpr std::size_t kScanMax = 256;
 // What a remembered row takes beyond its bytes: two strings in a table that is
 // half full.
 constexpr std::size_t kRememberedOverhead = 150;
@@ -227,11 +225,12 @@ absl::Status OverlayRows::ScanDirectory(const std::string& directory) const {
   std::string group;
   PackedRows rows;
   std::size_t count = 0;
-  for (; cursor.Valid() && count < kScanMax; cursor.Next(), ++count) {
+  for (; cursor.Valid() && count < GroupCache::kScanMax;
+       cursor.Next(), ++count) {
     const std::string_view key = cursor.key();
     const std::string_view next = RowKeys::GroupOf(key);
     if (next != group) {
-      if (!group.empty()) groups_.Set(group, std::exchange(rows, {}));
+      if (!group.empty()) groups_.SetAhead(group, std::exchange(rows, {}));
       group = next;
     }
     AppendSized(rows, key.substr(next.size()));
@@ -239,8 +238,10 @@ absl::Status OverlayRows::ScanDirectory(const std::string& directory) const {
   }
   SYNCLINE_RETURN_IF_ERROR(cursor.status());
   // The last group that was read may go on where the reading stopped.
-  if (!group.empty() && !cursor.Valid()) groups_.Set(group, std::move(rows));
-  groups_.Scanned(directory, !cursor.Valid());
+  if (!group.empty() && !cursor.Valid()) {
+    groups_.SetAhead(group, std::move(rows));
+  }
+  groups_.Scanned(directory, count, !cursor.Valid());
   return absl::OkStatus();
 }
 

@@ -242,7 +242,7 @@ void StateChange::Commit(const PathDiff& diff) {
   // Nothing can be in a directory before it is created: whoever puts something
   // there has seen it.
   for (const ItemId& directory : created_) {
-    core_.rows.groups().Scanned(core_.keys.ChildrenOf(directory), true);
+    core_.rows.groups().Scanned(core_.keys.ChildrenOf(directory), 0, true);
   }
   rows_.Commit();
   core_.chains.Committed();

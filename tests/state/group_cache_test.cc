@@ -83,13 +83,13 @@ TEST_CASE("group cache: a name's rows are those of a scan whatever changes",
   }
 }
 
-// A store with `count` files in directory 1.
-void FillTree(MemoryStore& store, int count) {
+// Puts `count` files into a directory.
+void FillTree(MemoryStore& store, int count,
+              const ItemId& directory = Directory(1)) {
   WriteBatch batch;
   for (int i = 0; i < count; ++i) {
     batch.Put(Column::kTree,
-              kKeys.Child(Directory(1), "name" + std::to_string(i), Item(1)),
-              "x");
+              kKeys.Child(directory, "name" + std::to_string(i), Item(1)), "x");
   }
   REQUIRE(store.Write(batch, false).ok());
 }
@@ -121,6 +121,34 @@ TEST_CASE("group cache: a large directory is tried once", "[state]") {
   const std::uint64_t iterators = IteratorsFor(1000, 1000);
   REQUIRE(iterators > 700);
   REQUIRE(iterators < 1000);
+}
+
+// How many rows the store gives while `reads` names are asked for, each in any
+// of many directories of 100 names.
+std::uint64_t RowsForAny(int directories, int reads) {
+  MemoryStore memory;
+  for (int directory = 1; directory <= directories; ++directory) {
+    FillTree(memory, 100, Directory(directory));
+  }
+  ProbeStore probe(memory);
+  OverlayRows overlay(probe);
+  RowReader rows(overlay);
+  SeededRandom random(1);
+  for (int i = 0; i < reads; ++i) {
+    const ItemId parent =
+        Directory(1 + random.Below(static_cast<std::uint64_t>(directories)));
+    const std::string name = "name" + std::to_string(random.Below(100));
+    REQUIRE(ReadGroup(rows, parent, name).size() == 1);
+  }
+  return probe.reads().rows;
+}
+
+TEST_CASE("group cache: what is read ahead is what will be asked for",
+          "[state]") {
+  // They all fit: each is read about once.
+  REQUIRE(RowsForAny(50, 20'000) < 6'000);
+  // They do not.
+  REQUIRE(RowsForAny(500, 20'000) < 40'000);
 }
 
 TEST_CASE("group cache: packed rows are put in order and replaced", "[state]") {
