@@ -2,9 +2,9 @@
 
 #include <catch2/catch.hpp>
 
-#include "replication/peer/loop_timer.h"
 #include "tests/peer/fake_peer.h"
 #include "tests/peer/peer_rig.h"
+#include "tests/testing/manual_timers.h"
 
 namespace syncline::testing {
 namespace {
@@ -16,6 +16,7 @@ struct Alone {
   FakePeer peer;
   SystemRandom random;
   ManualTime time;
+  ManualTimers timers;
   std::uint64_t received = 0;
   std::vector<absl::Status> ended;
   PeerSession session;
@@ -24,8 +25,7 @@ struct Alone {
       : session(
             PeerSession::Environment{
                 node, peer, world.io.get_executor(),
-                world.worker.get_executor(), random, time,
-                LoopTimers(world.io.get_executor()),
+                world.worker.get_executor(), random, time, timers.Maker(),
                 [this] { return received; },
                 [] { return std::vector<std::string>{"127.0.0.1:1"}; },
                 [](const PeerRecord&) {},
@@ -109,23 +109,45 @@ TEST_CASE("peer_session: a project authorised later is taken up", "[peer]") {
   CHECK(alone.session.projects().empty());
 }
 
+TEST_CASE("peer_session: a device that is no longer authorised is let go of",
+          "[peer]") {
+  Alone alone;
+  alone.node.authorised[alone.other.id()].insert(PeerNode::TheProject());
+  alone.session.Start();
+  alone.Name(PeerNode::TheProject());
+  alone.session.ProjectsChanged();
+  CHECK(alone.ended.empty());
+  alone.node.authorised.clear();
+  alone.session.ProjectsChanged();
+  alone.world.RunAWhile();
+  REQUIRE(alone.ended.size() == 1);
+  CHECK(absl::IsPermissionDenied(alone.ended[0]));
+}
+
 TEST_CASE("peer_session: a silent peer is given up", "[peer][fault]") {
   PeerSession::Options options;
-  options.ping_ms = 1;
+  options.ping_ms = 100;
   options.dead_ms = 1'000;
   Alone alone(options);
   alone.node.authorised[alone.other.id()];
   alone.session.Start();
-  alone.world.RunUntil([&] { return alone.peer.pings == 1; });
-  alone.time.now_ms += 900;
+  // Lets time pass until the session has looked.
+  const auto pass = [&alone] {
+    REQUIRE(alone.timers.waiting());
+    REQUIRE(alone.timers.wait_ms() == 100);
+    alone.time.now_ms += 100;
+    alone.timers.Fire();
+  };
+  for (int i = 0; i < 9; ++i) pass();
+  CHECK(alone.peer.pings == 1);
   alone.received += 10;  // Anything will do.
-  alone.world.RunAWhile();
-  alone.time.now_ms += 900;
-  alone.world.RunAWhile();
+  for (int i = 0; i < 10; ++i) pass();
   CHECK(alone.ended.empty());
-  alone.time.now_ms += 200;
-  alone.world.RunUntil([&] { return !alone.ended.empty(); });
+  pass();
+  alone.world.RunAWhile();
+  REQUIRE(alone.ended.size() == 1);
   CHECK(absl::IsDeadlineExceeded(alone.ended[0]));
+  CHECK_FALSE(alone.timers.waiting());
 }
 
 TEST_CASE("peer_session: a position without frontier is the peer's fault",

@@ -72,6 +72,25 @@ TEST_CASE("state_transfer: a new replica gets all that a truncated one has",
   RequireSame(a, b);
 }
 
+TEST_CASE("state_transfer: what content it names is wanted, also later",
+          "[replication]") {
+  boost::asio::io_context io;
+  MemoryStore stores[2];
+  ReplicaRig a(io, stores[0], "a");
+  Fill(a, 20);
+  TruncateAll(a);
+  std::size_t wanted = 0;
+  {
+    ReplicaRig b(io, stores[1], "b");
+    Join(b, a);
+    wanted = b->wants().size();
+    CHECK(wanted > 0);
+    b.Settle();
+  }
+  ReplicaRig b(io, stores[1], "b");
+  CHECK(b->wants().size() == wanted);
+}
+
 TEST_CASE("state_transfer: the feed leads to the view", "[replication]") {
   boost::asio::io_context io;
   MemoryStore stores[2];
