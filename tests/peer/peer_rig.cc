@@ -13,7 +13,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr int kPatienceTurns = 6000;  // Of at most 10 ms.
+constexpr int kPatienceTurns = 3000;  // Of at most 10 ms.
 
 PeerHost::Self MakeSelf(std::string_view name) {
   // The device key follows from the name, and so do ids and their order.
