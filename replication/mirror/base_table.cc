@@ -5,6 +5,7 @@
 #include "base/bytes.h"
 #include "base/check.h"
 #include "base/status.h"
+#include "replication/mirror/base_intents.h"
 #include "replication/mirror/paths.h"
 
 namespace syncline {
@@ -113,7 +114,8 @@ absl::Status BaseTable::MapTokens(const Store& store, ProjectNumber project,
     entry.token = std::move(mapped);
     rows.Put(Column::kMirror, stored->key(), EncodeBaseEntry(entry));
   }
-  return stored->status();
+  SYNCLINE_RETURN_IF_ERROR(stored->status());
+  return BaseIntents::MapTokens(store, project, id, map, rows);
 }
 
 absl::Status BaseTable::Load() {
@@ -140,7 +142,7 @@ absl::Status BaseTable::Load() {
       cursor.log.bytes = reader.Sized();
       if (!reader.AtEnd()) return BadRow(rows->key());
       cursor_ = std::move(cursor);
-    } else {
+    } else if (rest[0] != kIntentTag) {
       return BadRow(rows->key());
     }
   }

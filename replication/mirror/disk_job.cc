@@ -59,7 +59,8 @@ class Runner {
          const std::vector<DiskOp>& ops, const std::atomic<bool>& stop)
       : root_(root), chunks_(chunks), ops_(ops), stop_(stop) {}
 
-  absl::StatusOr<std::vector<DiskResult>> Run() {
+  absl::StatusOr<std::vector<DiskResult>> Run(
+      const std::function<absl::Status()>& ready) {
     results_.resize(ops_.size());
     staged_.resize(ops_.size());
     bool any = false;
@@ -71,6 +72,7 @@ class Runner {
       if (absl::IsUnavailable(results_[i].status)) return results_[i].status;
     }
     if (any) SYNCLINE_RETURN_IF_ERROR(root_.SyncAll());
+    SYNCLINE_RETURN_IF_ERROR(ready());
     for (std::size_t i = 0; i < ops_.size(); ++i) {
       if (stop_) return absl::CancelledError("stopped");
       DiskResult& result = results_[i];
@@ -268,8 +270,8 @@ absl::StatusOr<std::size_t> ReadLocal(const RootDir& root, ChunkStore& chunks,
 
 absl::StatusOr<std::vector<DiskResult>> RunDiskOps(
     RootDir& root, const ChunkStore& chunks, const std::vector<DiskOp>& ops,
-    const std::atomic<bool>& stop) {
-  return Runner(root, chunks, ops, stop).Run();
+    const std::function<absl::Status()>& ready, const std::atomic<bool>& stop) {
+  return Runner(root, chunks, ops, stop).Run(ready);
 }
 
 }  // namespace syncline

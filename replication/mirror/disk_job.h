@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <vector>
 
@@ -44,8 +45,11 @@ struct DiskResult {
 // those that rely on it do, with kAborted. The status is not OK if the root is
 // gone, nothing can be synced, or it was stopped; then no result may be
 // believed.
+//
+// `ready` is called when everything is staged and before anything is changed;
+// if it fails nothing is, and that is the status.
 absl::StatusOr<std::vector<DiskResult>> RunDiskOps(
     RootDir& root, const ChunkStore& chunks, const std::vector<DiskOp>& ops,
-    const std::atomic<bool>& stop);
+    const std::function<absl::Status()>& ready, const std::atomic<bool>& stop);
 
 }  // namespace syncline

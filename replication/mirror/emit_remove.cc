@@ -86,7 +86,7 @@ absl::Status Emitter::RemoveGroup(const std::vector<std::string>& paths) {
   for (const std::string& path : paths) {
     SYNCLINE_ASSIGN_OR_RETURN(const std::optional<BaseEntry> base,
                               base_.Get(path));
-    if (!base) continue;
+    if (!base || TakeIntendedRemoval(path)) continue;
     SYNCLINE_ASSIGN_OR_RETURN(const Token seen, ReadToken(base->token));
     SYNCLINE_ASSIGN_OR_RETURN(std::vector<Effect> more,
                               RemoveEffects(replica_.state(), seen));

@@ -36,8 +36,12 @@ bool IsRefusal(const absl::Status& status) {
 
 }  // namespace
 
-Emitter::Emitter(Replica& replica, BaseTable& base, Hooks hooks)
-    : replica_(replica), base_(base), hooks_(std::move(hooks)) {}
+Emitter::Emitter(Replica& replica, BaseTable& base, const BaseIntents& intents,
+                 Hooks hooks)
+    : replica_(replica),
+      base_(base),
+      intents_(intents),
+      hooks_(std::move(hooks)) {}
 
 absl::Status Emitter::Emit(const std::vector<LocalOp>& ops) {
   for (std::size_t i = 0; i < ops.size();) {
@@ -68,6 +72,8 @@ absl::Status Emitter::One(const LocalOp& op) {
     hooks_.problem(op.step.path, op.problem);
     return absl::OkStatus();
   }
+  SYNCLINE_ASSIGN_OR_RETURN(const bool intended, TakeIntended(op));
+  if (intended) return absl::OkStatus();
   switch (op.step.type) {
     case TreeStep::Type::kMkdir:
     case TreeStep::Type::kCreate:

@@ -9,6 +9,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "replication/mirror/base_intents.h"
 #include "replication/mirror/base_table.h"
 #include "replication/mirror/local_plan.h"
 #include "replication/replica.h"
@@ -18,7 +19,8 @@ namespace syncline {
 // Tells the project what a user did on the disk: one entry for each op, which
 // supersedes what Base says the disk showed, and Base's new row in the same
 // batch. Where the project shows already what the disk shows, Base accepts it
-// and nothing is written.
+// and nothing is written; so where the disk shows what this mirror was about to
+// make of it.
 //
 // Base may lag the view (a directory that was renamed elsewhere still has its
 // old name here): places are found through the items of Base.
@@ -38,8 +40,9 @@ class Emitter {
     std::function<void(const absl::Status&)> written;
   };
 
-  // Borrows both; they must outlive it.
-  Emitter(Replica& replica, BaseTable& base, Hooks hooks);
+  // Borrows all; they must outlive it.
+  Emitter(Replica& replica, BaseTable& base, const BaseIntents& intents,
+          Hooks hooks);
 
   // Emits in order. The state shows everything when this returns; it is
   // durable once in_flight() is 0 again.
@@ -57,6 +60,12 @@ class Emitter {
   using Rows = std::function<void(const Replica::Committed&, WriteBatch&)>;
 
   absl::Status One(const LocalOp& op);
+  // ---- emit_intended.cc: false if the disk does not show an intent.
+  absl::StatusOr<bool> TakeIntended(const LocalOp& op);
+  absl::StatusOr<bool> TakeIntendedMoves(
+      const std::vector<std::pair<std::string, std::string>>& moves);
+  bool TakeIntendedRemoval(const std::string& path);
+
   absl::Status Create(const LocalOp& op);
   absl::Status Update(const LocalOp& op);
   absl::Status Edit(const LocalOp& op, const BaseEntry& base);
@@ -94,6 +103,7 @@ class Emitter {
 
   Replica& replica_;
   BaseTable& base_;
+  const BaseIntents& intents_;
   Hooks hooks_;
   WriteBatch rows_;  // To go with the next batch.
   std::uint64_t in_flight_ = 0;

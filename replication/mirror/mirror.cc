@@ -53,6 +53,9 @@ absl::Status Mirror::Impl::Start() {
   SYNCLINE_ASSIGN_OR_RETURN(
       base,
       BaseTable::Open(env.store, env.replica.identity().number, options.id));
+  SYNCLINE_ASSIGN_OR_RETURN(
+      intents,
+      BaseIntents::Open(env.store, env.replica.identity().number, options.id));
   if (!base->attached()) {
     SYNCLINE_RETURN_IF_ERROR(Attach());
   }
@@ -69,7 +72,8 @@ absl::Status Mirror::Impl::Start() {
   };
   hooks.accounted = [this](Seq seq) { own.insert(seq.value); };
   hooks.written = [this](const absl::Status& status) { Written(status); };
-  emitter = std::make_unique<Emitter>(env.replica, *base, std::move(hooks));
+  emitter =
+      std::make_unique<Emitter>(env.replica, *base, *intents, std::move(hooks));
   sweep_ms = Now() + options.sweep_ms;
   LoadPending();
   waiter = env.replica.log().Wait([this] { Post(); });

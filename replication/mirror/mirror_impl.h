@@ -14,6 +14,7 @@
 
 #include "absl/status/status.h"
 #include "replication/content_wants.h"
+#include "replication/mirror/base_intents.h"
 #include "replication/mirror/base_table.h"
 #include "replication/mirror/disk_job.h"
 #include "replication/mirror/emitter.h"
@@ -98,6 +99,7 @@ struct Mirror::Impl {
   void ForgetTrouble(const std::vector<ScanScope>& list,
                      const std::vector<LocalOp>& ops);
   void FinishScan();
+  void ForgetIntents();
   void HomeFull(const absl::Status& why);
 
   // ---- mirror_target.cc: from the project to the disk
@@ -114,8 +116,11 @@ struct Mirror::Impl {
   void ContentChanged();
   bool PlanSlice();
   bool StartDisk();
+  std::vector<DiskOp> TakeBatch();
+  void RunBatch(std::vector<DiskOp> batch);
   void DiskDone(std::vector<DiskOp> ops,
-                const absl::StatusOr<std::vector<DiskResult>>& results);
+                const absl::StatusOr<std::vector<DiskResult>>& results,
+                WriteBatch rows);
   void PlanAnew();
   void Succeeded(const DiskOp& op, const DiskResult& result, WriteBatch& rows);
   void Failed(const DiskOp& op, const DiskResult& result, WriteBatch& rows);
@@ -129,6 +134,7 @@ struct Mirror::Impl {
   std::shared_ptr<Life> life;
   std::atomic<bool> stop{false};
   std::unique_ptr<BaseTable> base;
+  std::unique_ptr<BaseIntents> intents;
   std::unique_ptr<RootDir> root;  // Null while it is lost.
   std::unique_ptr<Watcher> watcher;
   std::unique_ptr<Emitter> emitter;

@@ -219,7 +219,17 @@ void Mirror::Impl::FinishScan() {
   base->Settle();
   scanned_once = scanned_once || scanning_full;
   scanning_full = false;
+  if (scanned_once && !intents->empty()) ForgetIntents();
   for (auto& done : std::exchange(waiting, {})) done(absl::OkStatus());
+}
+
+// What was done of them is in Base now; what was not is planned anew. What a
+// user makes of those paths from now on is a user's, whatever it looks like.
+void Mirror::Impl::ForgetIntents() {
+  WriteBatch rows;
+  intents->Forget(
+      [this](const std::string& path) { return hot.contains(path); }, rows);
+  if (!rows.empty()) emitter->WriteRows(std::move(rows), Durability::kBuffered);
 }
 
 }  // namespace syncline

@@ -19,6 +19,21 @@ constexpr int kRetryShiftMax = 7;  // Up to 25 s.
 constexpr std::int64_t kDiskFullMs = 5'000;
 constexpr std::int64_t kStirredMs = 1'000;
 
+// What the disk is to show after `ops`.
+BaseIntents::Paths IntentsOf(const std::vector<DiskOp>& ops) {
+  BaseIntents::Paths paths;
+  for (const DiskOp& op : ops) {
+    if (op.type == DiskOp::Type::kAccept) continue;
+    if (op.type == DiskOp::Type::kRemove || op.type == DiskOp::Type::kRetype) {
+      paths.emplace(op.path, std::nullopt);
+    }
+    if (op.type == DiskOp::Type::kRemove) continue;
+    paths.emplace(op.path, op.next);
+    if (op.type == DiskOp::Type::kExchange) paths.emplace(op.from, op.other);
+  }
+  return paths;
+}
+
 }  // namespace
 
 void Mirror::Impl::LoadPending() {
@@ -257,8 +272,7 @@ bool Mirror::Impl::PlanSlice() {
   return broken.ok();
 }
 
-bool Mirror::Impl::StartDisk() {
-  At("materialize");
+std::vector<DiskOp> Mirror::Impl::TakeBatch() {
   std::vector<DiskOp> batch;
   std::uint64_t bytes = 0;
   while (disk_done < disk_ops.size() && batch.size() < options.batch_files &&
@@ -270,34 +284,63 @@ bool Mirror::Impl::StartDisk() {
     }
     batch.push_back(std::move(op));
   }
+  return batch;
+}
+
+bool Mirror::Impl::StartDisk() {
+  At("materialize");
+  std::vector<DiskOp> batch = TakeBatch();
   const bool disk_needed = std::any_of(
       batch.begin(), batch.end(),
       [](const DiskOp& op) { return op.type != DiskOp::Type::kAccept; });
+  if (disk_needed) {
+    RunBatch(std::move(batch));
+    return false;
+  }
+  std::vector<DiskResult> results;
+  for (const DiskOp& op : batch) {
+    results.push_back({absl::OkStatus(), op.next.fingerprint, {}, {}});
+  }
+  DiskDone(std::move(batch), std::move(results), {});
+  return broken.ok();
+}
+
+// The order that makes a crash harmless: what is intended is written to the
+// store (not synced yet); contents are staged and synced; the store is synced;
+// only then is the disk changed; the rows that end the intents are written once
+// that is synced. Where the store is on the disk of the folder, or others had
+// it synced meanwhile, its sync finds nothing left to do.
+void Mirror::Impl::RunBatch(std::vector<DiskOp> batch) {
+  WriteBatch begun;
+  const std::uint64_t number = intents->Begin(IntentsOf(batch), begun);
+  if (const absl::Status status = env.store.Write(begun, false); !status.ok()) {
+    return Fail(status);
+  }
+  At("intended");
   auto ops = std::make_shared<std::vector<DiskOp>>(std::move(batch));
+  auto unsynced = std::make_shared<absl::Status>();
   using Results = absl::StatusOr<std::vector<DiskResult>>;
   auto results = std::make_shared<Results>(std::vector<DiskResult>());
-  if (!disk_needed) {
-    for (const DiskOp& op : *ops) {
-      (*results)->push_back({absl::OkStatus(), op.next.fingerprint, {}, {}});
-    }
-    DiskDone(std::move(*ops), *results);
-    return broken.ok();
-  }
   Run(
-      [this, ops, results] {
-        *results = RunDiskOps(*root, env.replica.chunks(), *ops, stop);
+      [this, ops, unsynced, results] {
+        *results = RunDiskOps(
+            *root, env.replica.chunks(), *ops,
+            [this, unsynced] { return *unsynced = env.store.Sync(); }, stop);
       },
-      [this, ops, results] { DiskDone(std::move(*ops), *results); });
-  return false;
+      [this, number, ops, unsynced, results] {
+        if (!unsynced->ok()) return Fail(*unsynced);
+        WriteBatch rows;
+        if (results->ok()) intents->End(number, rows);
+        DiskDone(std::move(*ops), *results, std::move(rows));
+      });
 }
 
 void Mirror::Impl::DiskDone(
     std::vector<DiskOp> ops,
-    const absl::StatusOr<std::vector<DiskResult>>& results) {
+    const absl::StatusOr<std::vector<DiskResult>>& results, WriteBatch rows) {
   if (absl::IsCancelled(results.status())) return;
   if (!results.ok()) return RootLost(results.status());
   At("accept");
-  WriteBatch rows;
   bool moved_all = true;
   for (std::size_t i = 0; i < ops.size(); ++i) {
     const DiskResult& result = (*results)[i];

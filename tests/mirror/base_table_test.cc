@@ -1,13 +1,17 @@
 #include "replication/mirror/base_table.h"
 
 #include <functional>
+#include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include <catch2/catch.hpp>
 
+#include "base/bytes.h"
 #include "base/random.h"
 #include "kv/memory_store.h"
+#include "replication/mirror/base_intents.h"
 #include "replication/mirror/paths.h"
 
 namespace syncline {
@@ -260,6 +264,104 @@ TEST_CASE("base table: a token that cannot be read is not mapped",
   table.Write(rows);
   CHECK(absl::IsDataLoss(
       table.MapTokens([](const Token& token) { return token; }, rows)));
+}
+
+bool FitsAny(const BaseEntry&) { return true; }
+
+// The intents of the mirror of Fixture.
+std::unique_ptr<BaseIntents> IntentsIn(const Store& store) {
+  auto opened = BaseIntents::Open(store, ProjectNumber{7}, 3);
+  REQUIRE(opened.ok());
+  return *std::move(opened);
+}
+
+TEST_CASE("base intents: they are there until their batch is over",
+          "[mirror]") {
+  Fixture table;
+  auto intents = IntentsIn(table.store_);
+  CHECK(intents->empty());
+  const BaseEntry a = Entry(kFile, 1, "a");
+  WriteBatch rows;
+  const auto first = intents->Begin({{"a", std::nullopt}, {"a", a}}, rows);
+  intents->Begin({{"d", Entry(kDir, 2)}, {"e", std::nullopt}}, rows);
+  table.Write(rows);
+  for (int opened = 0; opened < 2; ++opened) {
+    REQUIRE(intents->Find("a", FitsAny) != nullptr);
+    CHECK(*intents->Find("a", FitsAny) == a);
+    CHECK(intents->Find("a", [](const BaseEntry& each) {
+      return each.kind == kDir;
+    }) == nullptr);
+    CHECK(intents->Find("e", FitsAny) == nullptr);
+    CHECK(intents->Removes("a"));
+    CHECK(intents->Removes("e"));
+    CHECK_FALSE(intents->Removes("d"));
+    intents = IntentsIn(table.store_);
+  }
+  table.Reopen();  // They are not of Base itself.
+  CHECK(table->size() == 0);
+  intents->End(first, rows);
+  table.Write(rows);
+  CHECK(intents->Find("a", FitsAny) == nullptr);
+  SECTION("all is forgotten but what is kept") {
+    intents->Forget([](const std::string& path) { return path == "d"; }, rows);
+    CHECK(rows.empty());
+    CHECK(intents->Find("d", FitsAny) != nullptr);
+    CHECK_FALSE(intents->Removes("e"));
+    intents->Forget([](const std::string&) { return false; }, rows);
+    CHECK(intents->empty());
+  }
+  SECTION("the mirror is forgotten") {
+    BaseTable::Erase(ProjectNumber{7}, 3, rows);
+  }
+  table.Write(rows);
+  CHECK(IntentsIn(table.store_)->empty());
+}
+
+TEST_CASE("base intents: their tokens follow those of Base", "[mirror]") {
+  Fixture table;
+  SeededRandom random(1);
+  const ItemId item{Origin::Random(random), 3, 0, ItemKind::kFile};
+  Token token;
+  token.item = item;
+  token.items = {item};
+  token.locations.resize(1);
+  BaseEntry entry = Entry(kFile, 1, "a");
+  entry.token = EncodeToken(token);
+  WriteBatch rows;
+  IntentsIn(table.store_)->Begin({{"a", entry}, {"b", std::nullopt}}, rows);
+  table.Write(rows);
+  const auto map = [](Token named) {
+    named.item.counter = named.items[0].counter = 9;
+    return named;
+  };
+  REQUIRE(table.MapTokens(map, rows).ok());
+  table.Write(rows);
+  const auto intents = IntentsIn(table.store_);
+  REQUIRE(intents->Find("a", FitsAny) != nullptr);
+  const auto mapped = DecodeToken(intents->Find("a", FitsAny)->token);
+  REQUIRE(mapped.ok());
+  CHECK(mapped->item.counter == 9);
+  CHECK(intents->Removes("b"));
+}
+
+TEST_CASE("base intents: a damaged row is told", "[mirror][fault]") {
+  Fixture table;
+  WriteBatch rows;
+  IntentsIn(table.store_)->Begin({{"a", Entry(kFile, 1)}}, rows);
+  table.Write(rows);
+  std::string key = ProjectPrefix(ProjectNumber{7});
+  AppendU32(key, 3);
+  key += kIntentTag;
+  AppendU64(key, 1);
+  std::string row = table.store_.Get(Column::kMirror, key).value();
+  SECTION("cut") { row.pop_back(); }
+  SECTION("longer") { row += 'x'; }
+  SECTION("another format") { row[0] = 9; }
+  SECTION("more than there is") { row[1] = 2; }
+  rows.Put(Column::kMirror, key, row);
+  table.Write(rows);
+  CHECK(absl::IsDataLoss(
+      BaseIntents::Open(table.store_, ProjectNumber{7}, 3).status()));
 }
 
 }  // namespace
