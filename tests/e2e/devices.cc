@@ -124,8 +124,12 @@ std::map<std::string, std::set<std::string>> Devices::Values(std::size_t device,
   std::map<std::string, std::set<std::string>> values;
   for (const auto& conflict : conflicts.as_array()) {
     for (const auto& sibling : conflict.at("siblings").as_array()) {
-      values[conflict.at("path").as_string().c_str()].insert(
-          sibling.at("hash").as_string().c_str());
+      std::string value = sibling.at("hash").as_string().c_str();
+      if (value.empty()) {
+        value = sibling.at("kind").as_string().c_str();
+        value += " " + boost::json::serialize(sibling.at("size"));
+      }
+      values[conflict.at("path").as_string().c_str()].insert(value);
     }
   }
   return values;

@@ -71,7 +71,7 @@ class Devices {
   boost::json::object Status(std::size_t device) const;
 
   // Path -> the hashes of the values that are in conflict there; or that were,
-  // if it `ended`.
+  // if it `ended`. Of what has none, like "symlink 14": kind and size.
   std::map<std::string, std::set<std::string>> Values(std::size_t device,
                                                       bool ended) const;
 
