@@ -15,6 +15,7 @@ constexpr char kPathTag = 'p';
 constexpr char kPendingTag = 'w';
 constexpr char kCursorTag = 'c';
 constexpr char kNameTag = 'n';
+constexpr char kRulesTag = 'r';
 constexpr std::uint8_t kRowFormat = 1;
 
 std::string MirrorPrefix(ProjectNumber project, std::uint32_t id) {
@@ -135,6 +136,8 @@ absl::Status BaseTable::Load() {
       ByteReader reader(rows->value());
       attached_ = reader.U8() != 0;
       name_ = reader.rest();
+    } else if (rest[0] == kRulesTag) {
+      rules_ = rows->value();
     } else if (rest[0] == kCursorTag) {
       ByteReader reader(rows->value());
       Cursor cursor;
@@ -274,6 +277,11 @@ void BaseTable::SetCursor(const Cursor& cursor, WriteBatch& rows) {
   AppendSized(value, cursor.log.bytes);
   rows.Put(Column::kMirror, prefix_ + kCursorTag, std::move(value));
   cursor_ = cursor;
+}
+
+void BaseTable::SetRules(const std::string& digest, WriteBatch& rows) {
+  rules_ = digest;
+  rows.Put(Column::kMirror, prefix_ + kRulesTag, digest);
 }
 
 void BaseTable::AddPending(const std::string& path, bool whole,

@@ -104,6 +104,11 @@ class BaseTable {
   [[nodiscard]] const std::optional<Cursor>& cursor() const { return cursor_; }
   void SetCursor(const Cursor& cursor, WriteBatch& rows);
 
+  // The digest of the rules under which all of it was compared with the project
+  // (IgnoreMap::Digest()); no digest if it has to be.
+  [[nodiscard]] const std::string& rules() const { return rules_; }
+  void SetRules(const std::string& digest, WriteBatch& rows);
+
   // Paths whose Target could not be put on the disk yet.
   [[nodiscard]] const std::map<std::string, bool>& pending() const {
     return pending_;
@@ -137,6 +142,7 @@ class BaseTable {
   std::string name_;
   bool attached_ = false;
   std::optional<Cursor> cursor_;
+  std::string rules_;
   std::map<std::string, bool> pending_;
   std::map<std::string, std::optional<std::string>> overlay_;  // By key.
 };

@@ -1,5 +1,7 @@
 #include "replication/mirror/disk_diff.h"
 
+#include <algorithm>
+#include <set>
 #include <utility>
 
 #include "base/status.h"
@@ -21,8 +23,11 @@ bool IsDirectory(const DiskDifference& difference) {
 
 class Differ {
  public:
-  Differ(const RootDir& root, const BaseTable& base, const ScanOptions& options)
-      : root_(root), base_(base), options_(options) {}
+  Differ(const RootDir& root, const BaseTable& base, const IgnoreMap& rules,
+         const ScanOptions& options)
+      : root_(root), base_(base), options_(options), rules_(rules) {
+    diff_.rules = rules;
+  }
 
   absl::Status Add(const ScanScope& scope) {
     const bool whole = scope.depth != ScanDepth::kChildren;
@@ -36,7 +41,13 @@ class Differ {
         }));
     ScanOptions options = options_;
     options.depth = scope.depth;
+    options.on_rules = [&](std::string_view directory,
+                           const IgnoreScope::Files& files) {
+      OnRules(scope, directory, files);
+    };
     unlooked_.clear();
+    entered_.clear();
+    frozen_.clear();
     SYNCLINE_ASSIGN_OR_RETURN(
         const ScanCounts counts,
         Scan(root_, scope.path, options, [&](const ScanItem& item) {
@@ -45,6 +56,7 @@ class Differ {
         }));
     while (next_ < rows_.size()) Gone(rows_[next_++]);
     if (scope.depth == ScanDepth::kTree) {
+      PruneRules(scope.path);
       diff_.scanned += counts.files + counts.directories + counts.symlinks;
     }
     // What a shallow look cannot settle.
@@ -78,10 +90,40 @@ class Differ {
     Note(std::move(difference));
   }
 
+  void OnRules(const ScanScope& scope, std::string_view directory,
+               const IgnoreScope::Files& files) {
+    rules_.Set(directory, files);
+    if (scope.depth == ScanDepth::kTree && IsAtOrBelow(directory, scope.path)) {
+      entered_.emplace(directory);
+      diff_.rules.Set(directory, files);
+    } else if (!diff_.rules.Has(directory, files)) {
+      diff_.other_rules.emplace_back(directory);
+    }
+  }
+
+  // Rules of directories that are gone; not those that could not be read.
+  void PruneRules(const std::string& top) {
+    const auto keep = [this](const std::string& directory) {
+      return entered_.contains(directory) ||
+             std::any_of(frozen_.begin(), frozen_.end(),
+                         [&](const std::string& frozen) {
+                           return IsAtOrBelow(directory, frozen);
+                         });
+    };
+    diff_.rules.Prune(top, keep);
+    rules_.Prune(top, keep);
+  }
+
   void Freeze(const ScanItem& item) {
+    const std::size_t first = next_;
     while (next_ < rows_.size() && IsAtOrBelow(rows_[next_].first, item.path)) {
       ++next_;
     }
+    if (item.state == ScanState::kIgnored) {
+      if (next_ > first) diff_.ignored.emplace_back(item.path);
+      return;
+    }
+    frozen_.emplace_back(item.path);
     if (item.state == ScanState::kUnreadable) {
       diff_.unreadable.emplace(std::string(item.path), item.why);
     } else if (item.state == ScanState::kVanished) {
@@ -89,7 +131,17 @@ class Differ {
     }
   }
 
-  void Gone(const BaseRow& row) { Note({row.first, row.second, std::nullopt}); }
+  void Gone(const BaseRow& row) {
+    const auto& [path, stat] = row;
+    if (rules_.Ignores(path, stat.kind == ItemKind::kDirectory)) {
+      // Parents come first, and stand for what is below them.
+      if (diff_.ignored.empty() || !IsAtOrBelow(path, diff_.ignored.back())) {
+        diff_.ignored.push_back(path);
+      }
+      return;
+    }
+    Note({path, stat, std::nullopt});
+  }
 
   void Note(DiskDifference difference) {
     if (depth_ != ScanDepth::kTree && IsDirectory(difference)) {
@@ -106,6 +158,9 @@ class Differ {
   std::vector<BaseRow> rows_;
   std::size_t next_ = 0;
   std::vector<std::string> unlooked_;
+  IgnoreMap rules_;                // As far as they were read by now.
+  std::set<std::string> entered_;  // Directories of this scope,
+  std::vector<std::string> frozen_;
   DiskDiff diff_;
 };
 
@@ -127,9 +182,10 @@ std::optional<ItemKind> ItemKindOf(DiskKind kind) {
 }
 
 absl::StatusOr<DiskDiff> DiffDisk(const RootDir& root, const BaseTable& base,
+                                  const IgnoreMap& rules,
                                   const std::vector<ScanScope>& scopes,
                                   const ScanOptions& options) {
-  Differ differ(root, base, options);
+  Differ differ(root, base, rules, options);
   for (const ScanScope& scope : scopes) {
     SYNCLINE_RETURN_IF_ERROR(differ.Add(scope));
   }

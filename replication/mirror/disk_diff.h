@@ -9,6 +9,7 @@
 #include "absl/status/statusor.h"
 #include "replication/mirror/base_table.h"
 #include "replication/mirror/disk_entry.h"
+#include "replication/mirror/ignore_map.h"
 #include "replication/mirror/root_dir.h"
 #include "replication/mirror/scanner.h"
 
@@ -34,6 +35,14 @@ struct DiskDiff {
   // Directories that changed while they were listed: scan them again.
   std::vector<std::string> again;
   std::uint64_t scanned = 0;  // Items seen on disk.
+  // What Base has rows for, at or below, and rules say to leave alone; there or
+  // not. No difference.
+  std::vector<std::string> ignored;
+  // The rules of the tree as known before, and as seen where all of a directory
+  // was looked at; ...
+  IgnoreMap rules;
+  // ... directories that have others and were not: scan them whole.
+  std::vector<std::string> other_rules;
 };
 
 // The kind of item that something on disk is; nothing if it is none.
@@ -41,11 +50,12 @@ std::optional<ItemKind> ItemKindOf(DiskKind kind);
 
 // Scans `scopes` and compares with Base. A directory that is new, gone or
 // another inode is compared with all that is below it, whatever the depth
-// says. `base` must be settled and stay unchanged meanwhile. Blocks: for a
-// worker thread.
+// says. `rules` are those of the last such look. `base` must be settled and
+// stay unchanged meanwhile. Blocks: for a worker thread.
 //   kUnavailable  the root is gone: nothing was learnt
 //   kCancelled    stopped
 absl::StatusOr<DiskDiff> DiffDisk(const RootDir& root, const BaseTable& base,
+                                  const IgnoreMap& rules,
                                   const std::vector<ScanScope>& scopes,
                                   const ScanOptions& options);
 

@@ -51,7 +51,7 @@ bool IsIgnoreFileName(std::string_view name) {
   return name == kGitIgnoreName || name == kSynclineIgnoreName;
 }
 
-IgnoreFile::IgnoreFile(std::string_view text) {
+IgnoreFile::IgnoreFile(std::string_view text) : hash_(Sha256(text)) {
   if (text.starts_with("\xEF\xBB\xBF")) text.remove_prefix(3);
   for (std::size_t number = 1; !text.empty(); ++number) {
     const std::size_t newline = text.find('\n');

@@ -6,6 +6,8 @@
 #include <string_view>
 #include <vector>
 
+#include "base/hash.h"
+
 namespace syncline {
 
 // Files whose rules hold for the directory they stand in and all below it.
@@ -36,8 +38,10 @@ class IgnoreFile {
   [[nodiscard]] const Rule* Match(std::string_view path,
                                   bool is_directory) const;
   [[nodiscard]] bool empty() const { return rules_.empty(); }
+  [[nodiscard]] const Hash& hash() const { return hash_; }  // Of the text.
 
  private:
+  Hash hash_;
   std::vector<Rule> rules_;
 };
 

@@ -36,6 +36,7 @@ Mirror::Impl::Impl(const Environment& environment, const Options& opts)
       timer(environment.executor) {
   scan_options.honour_gitignore = options.honour_gitignore;
   scan_options.stop = &stop;
+  rules = IgnoreMap(scan_options.local_rules);
   scan_options.before_list = [this](std::string_view directory) {
     // A refusal shows in the watcher's health: sweeps come more often then.
     if (watcher) watcher->AddDir(directory).IgnoreError();
@@ -64,9 +65,7 @@ absl::Status Mirror::Impl::Start() {
     RootLost(opened);
   }
   Emitter::Hooks hooks;
-  hooks.differs = [this](const std::string& path) {
-    dirty.try_emplace(path, false);
-  };
+  hooks.differs = [this](const std::string& path) { MakeDirty(path, false); };
   hooks.problem = [this](const std::string& path, const absl::Status& why) {
     LocalProblem(path, why);
   };

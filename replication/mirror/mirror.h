@@ -28,6 +28,8 @@ namespace syncline {
 // shows in the project. A quiet system writes no entries, and a crash at any
 // point leaves the same result as none (README.md says why).
 //
+// What ignore rules exclude is neither told nor written.
+//
 // Nothing on the disk counts as deleted unless its directory could be read; a
 // missing or foreign root, a full disk and a mass delete are states in which
 // the mirror waits, see Status. It recovers by itself but for the last.

@@ -18,6 +18,7 @@
 #include "replication/mirror/base_table.h"
 #include "replication/mirror/disk_job.h"
 #include "replication/mirror/emitter.h"
+#include "replication/mirror/ignore_map.h"
 #include "replication/mirror/mirror.h"
 #include "replication/mirror/root_dir.h"
 #include "replication/mirror/target_plan.h"
@@ -102,6 +103,12 @@ struct Mirror::Impl {
   void ForgetIntents();
   void HomeFull(const absl::Status& why);
 
+  // ---- mirror_rules.cc: what is ignored
+  void TakeRules(DiskDiff& diff);
+  void ForgetIgnored(const std::vector<std::string>& ignored);
+  [[nodiscard]] bool IsRuleFile(std::string_view path) const;
+  void LookAtRules(const DiskOp& op);
+
   // ---- mirror_target.cc: from the project to the disk
   void LoadPending();
   bool TakeRecords();
@@ -168,6 +175,9 @@ struct Mirror::Impl {
   // else is to be done or the time has come.
   std::set<std::string> fresh;
   std::int64_t fresh_ms = 0;
+  IgnoreMap rules;  // As of the last look at each directory.
+  std::string rules_digest;
+  bool scanned_rules = false;
   std::map<std::string, Hot> hot;
   std::vector<LocalOp> local;
   std::size_t local_done = 0;
@@ -178,6 +188,7 @@ struct Mirror::Impl {
 
   // From the project.
   std::map<std::string, bool> dirty;  // Path -> with all below it.
+  std::set<std::string> dirty_rules;  // Those of rule files: they come first.
   std::vector<std::string> moved;     // Ends of renames: planned together.
   std::map<std::string, Recent> recent;
   std::vector<std::string> unfold;  // Once Base has what was planned.

@@ -82,7 +82,7 @@ bool Mirror::Impl::StartScan() {
   At("scan");
   auto diff = std::make_shared<absl::StatusOr<DiskDiff>>(DiskDiff());
   Run([this, diff,
-       list] { *diff = DiffDisk(*root, *base, list, scan_options); },
+       list] { *diff = DiffDisk(*root, *base, rules, list, scan_options); },
       [this, diff, full, list] { Scanned(full, list, *std::move(diff)); });
   return false;
 }
@@ -100,6 +100,8 @@ void Mirror::Impl::Scanned(bool full, const std::vector<ScanScope>& list,
         Now() + (watched ? options.sweep_ms
                          : std::min(options.sweep_ms, kUnwatchedSweepMs));
   }
+  TakeRules(*diff);
+  ForgetIgnored(diff->ignored);
   LocalPlan plan = PlanLocal(*diff, base->size(), confirmed);
   ForgetTrouble(list, plan.ops);
   for (auto& [path, why] : diff->unreadable) scan_errors[path] = why;

@@ -104,7 +104,7 @@ void Mirror::Impl::TakeChanges(const std::vector<PathChange>& changes) {
       case PathChange::Type::kEvent:
         continue;
       case PathChange::Type::kSubtree:
-        dirty[change.path] = true;
+        MakeDirty(change.path, true);
         continue;
       case PathChange::Type::kRename: {
         Follow(change.from, change.path);
@@ -119,7 +119,7 @@ void Mirror::Impl::TakeChanges(const std::vector<PathChange>& changes) {
       default:
         break;
     }
-    dirty.try_emplace(change.path, false);
+    MakeDirty(change.path, false);
   }
 }
 
@@ -156,6 +156,7 @@ void Mirror::Impl::Follow(const std::string& from, const std::string& to) {
 void Mirror::Impl::MakeDirty(const std::string& path, bool whole) {
   bool& known = dirty[path];
   known = known || whole;
+  if (IsRuleFile(path)) dirty_rules.insert(path);
 }
 
 // What is directly below `path`, in Base or in the view, is to be compared
@@ -163,7 +164,7 @@ void Mirror::Impl::MakeDirty(const std::string& path, bool whole) {
 void Mirror::Impl::Unfold(const std::string& path) {
   const absl::Status status =
       base->Walk(path, [&](const std::string& below, const BaseEntry&) {
-        if (below != path && ParentPath(below) == path) dirty[below] = true;
+        if (below != path && ParentPath(below) == path) MakeDirty(below, true);
         return true;
       });
   if (!status.ok()) return Fail(status);
@@ -172,7 +173,7 @@ void Mirror::Impl::Unfold(const std::string& path) {
     const auto children = env.replica.state().List(path, after, kListMax);
     if (!children.ok()) return;  // No directory in the view.
     for (const auto& [name, row] : *children) {
-      dirty[ChildPath(path, name)] = true;
+      MakeDirty(ChildPath(path, name), true);
     }
     if (children->size() < kListMax) return;
     after = children->back().first;
@@ -230,19 +231,28 @@ void Mirror::Impl::ContentChanged() {
 }
 
 bool Mirror::Impl::PlanSlice() {
+  At("plan");
   std::map<std::string, bool> slice;
   const auto take = [&](const std::string& path) {
     const auto found = dirty.find(path);
     slice[path] = found != dirty.end() && found->second;
     if (found != dirty.end()) dirty.erase(found);
   };
-  for (const std::string& path : std::exchange(moved, {})) take(path);
-  while (slice.size() < kSliceMax && !dirty.empty()) {
-    take(std::string(dirty.begin()->first));
+  if (!dirty_rules.empty()) {
+    for (const std::string& path : std::exchange(dirty_rules, {})) take(path);
+  } else {
+    for (const std::string& path : std::exchange(moved, {})) take(path);
+    while (slice.size() < kSliceMax && !dirty.empty()) {
+      take(std::string(dirty.begin()->first));
+    }
   }
   auto plan = PlanTarget(
-      env.replica.state(), *base, slice, [this](std::string_view path) {
+      env.replica.state(), *base, slice,
+      [this](std::string_view path) {
         return env.replica.StrategyFor(path) == Strategy::kSkip;
+      },
+      [this](std::string_view path, bool is_directory) {
+        return rules.Ignores(path, is_directory);
       });
   if (!plan.ok()) {
     Fail(plan.status());
@@ -397,6 +407,7 @@ void Mirror::Impl::Succeeded(const DiskOp& op, const DiskResult& result,
       base->Put(op.path, next, rows);
   }
   if (!status.ok()) return Fail(status);
+  LookAtRules(op);
   Settled(op.path, rows);
   if (op.type != DiskOp::Type::kAccept) disk_error = absl::OkStatus();
 }
@@ -460,9 +471,10 @@ void Mirror::Impl::Settled(const std::string& path, WriteBatch& rows) {
 bool Mirror::Impl::SaveCursor() {
   if (!taken) return false;
   const BaseTable::Cursor cursor{env.replica.log().id(), *taken};
-  if (base->cursor() == cursor) return false;
+  if (base->cursor() == cursor && base->rules() == rules_digest) return false;
   WriteBatch rows;
   base->SetCursor(cursor, rows);
+  if (base->rules() != rules_digest) base->SetRules(rules_digest, rows);
   emitter->WriteRows(std::move(rows), Durability::kBuffered);
   return false;
 }

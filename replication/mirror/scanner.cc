@@ -191,6 +191,7 @@ absl::StatusOr<Walk::Entered> Walk::Enter(const std::string& path,
     if (EndsScan(files.status())) return files.status();
     return fail(files.status());
   }
+  if (options_.on_rules) options_.on_rules(path, *files);
   counts_.reserved += listing->reserved;
   result.frame.path = path;
   result.frame.scope =
@@ -243,6 +244,7 @@ absl::StatusOr<Scope> Walk::ScopeOf(std::string_view directory,
       found.why = files.status();
       return Scope();
     }
+    if (options_.on_rules) options_.on_rules(path, *files);
     scope = scope ? IgnoreScope::Enter(scope, LastName(path), *std::move(files))
                   : IgnoreScope::Root(*std::move(files), options_.local_rules);
     if (path.size() == directory.size()) return scope;

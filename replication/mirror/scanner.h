@@ -16,7 +16,7 @@ namespace syncline {
 
 // What a scan can say of a path. For all but kPresent the rule is the same:
 // the path and everything below it is FROZEN. What is recorded there stays as
-// it was; it must never be taken for absent.
+// it was, or is forgotten (kIgnored); it must never be taken for absent.
 enum class ScanState : std::uint8_t {
   kPresent,      // A file, directory or symlink to be synced.
   kIgnored,      // By a rule. Was it synced before, it now is no longer.
@@ -52,6 +52,11 @@ struct ScanOptions {
   std::shared_ptr<const IgnoreFile> local_rules;
   // Called before a directory is listed: add its watch here.
   std::function<void(std::string_view directory)> before_list;
+  // Called with the rules of each directory that is entered and of each that is
+  // above the path, none among them, before anything they hold for.
+  std::function<void(std::string_view directory,
+                     const IgnoreScope::Files& files)>
+      on_rules;
   // Ends the scan with kCancelled when it becomes true. May be null.
   const std::atomic<bool>* stop = nullptr;
 };

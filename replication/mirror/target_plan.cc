@@ -9,11 +9,15 @@
 namespace syncline {
 namespace {
 
-// Gathers the nodes of both trees around the dirty paths.
+using Ignored = absl::FunctionRef<bool(std::string_view, bool)>;
+
+// Gathers the nodes of both trees around the dirty paths. Neither tree has
+// anything at a path that is ignored.
 class Gatherer {
  public:
-  Gatherer(const CausalState& state, const BaseTable& base, TargetPlan& plan)
-      : state_(state), base_(base), plan_(plan) {}
+  Gatherer(const CausalState& state, const BaseTable& base, Ignored ignored,
+           TargetPlan& plan)
+      : state_(state), base_(base), ignored_(ignored), plan_(plan) {}
 
   absl::Status Add(const std::map<std::string, bool>& dirty) {
     // Parents before children, as a child may have come along with its parent.
@@ -35,6 +39,10 @@ class Gatherer {
 
   std::vector<TreeNode> before() const { return Values(before_); }
   std::vector<TreeNode> after() const { return Values(after_); }
+  // The view has something at `path`, and it is ignored.
+  bool LeavesOut(const std::string& path) const {
+    return left_out_.contains(path);
+  }
 
  private:
   using Nodes = std::map<std::string, TreeNode>;  // By path.
@@ -69,7 +77,9 @@ class Gatherer {
     if (before_.contains(path)) return absl::OkStatus();
     SYNCLINE_ASSIGN_OR_RETURN(const std::optional<BaseEntry> entry,
                               base_.Get(path));
-    if (!entry) return absl::OkStatus();
+    if (!entry || ignored_(path, entry->kind == ItemKind::kDirectory)) {
+      return absl::OkStatus();
+    }
     std::string identity;
     SYNCLINE_ASSIGN_OR_RETURN(std::optional<std::string> where,
                               WhereIs(*entry, identity));
@@ -81,7 +91,7 @@ class Gatherer {
     }
     std::optional<Row> row;
     if (where) {
-      SYNCLINE_ASSIGN_OR_RETURN(row, state_.Lookup(*where));
+      SYNCLINE_ASSIGN_OR_RETURN(row, ShownRow(*where));
     }
     if (row) {
       after_[*where] = {*where, *row->kind, identity};
@@ -136,10 +146,18 @@ class Gatherer {
     return AddRow(path);
   }
 
+  absl::StatusOr<std::optional<Row>> ShownRow(const std::string& path) {
+    SYNCLINE_ASSIGN_OR_RETURN(std::optional<Row> row, state_.Lookup(path));
+    if (row && ignored_(path, row->IsDirectory())) {
+      left_out_.insert(path);
+      row.reset();
+    }
+    return row;
+  }
+
   absl::Status AddRow(const std::string& path) {
     if (path.empty() || after_.contains(path)) return absl::OkStatus();
-    SYNCLINE_ASSIGN_OR_RETURN(const std::optional<Row> row,
-                              state_.Lookup(path));
+    SYNCLINE_ASSIGN_OR_RETURN(const std::optional<Row> row, ShownRow(path));
     if (!row) return absl::OkStatus();
     after_[path] = {path, *row->kind, row->item().ToText()};
     const std::string origin = Follow(origins_, path);
@@ -153,10 +171,12 @@ class Gatherer {
 
   const CausalState& state_;
   const BaseTable& base_;
+  const Ignored ignored_;
   TargetPlan& plan_;
   Nodes before_;
   Nodes after_;
   std::set<std::string> shown_;
+  std::set<std::string> left_out_;
   std::map<std::string, std::string> moves_;    // Base's path -> the view's.
   std::map<std::string, std::string> origins_;  // The other way.
 };
@@ -337,9 +357,9 @@ class OpMaker {
 absl::StatusOr<TargetPlan> PlanTarget(
     const CausalState& state, const BaseTable& base,
     const std::map<std::string, bool>& dirty,
-    absl::FunctionRef<bool(std::string_view path)> skip) {
+    absl::FunctionRef<bool(std::string_view path)> skip, Ignored ignored) {
   TargetPlan plan;
-  Gatherer gatherer(state, base, plan);
+  Gatherer gatherer(state, base, ignored, plan);
   SYNCLINE_RETURN_IF_ERROR(gatherer.Add(dirty));
   TreePlanOptions options;
   options.sure = true;
@@ -349,7 +369,7 @@ absl::StatusOr<TargetPlan> PlanTarget(
     SYNCLINE_RETURN_IF_ERROR(maker.Add(step));
   }
   for (const auto& [path, whole] : dirty) {
-    if (whole) plan.unfold.push_back(path);
+    if (whole && !gatherer.LeavesOut(path)) plan.unfold.push_back(path);
   }
   return plan;
 }

@@ -54,10 +54,13 @@ struct TargetPlan {
 // ops are those of now.
 //
 // `skip`: whether an open conflict at a path is left as it is on the disk.
+// `ignored`: whether nothing is done at a path, nor below it. What moves there
+// in the view is removed where it was, what comes from there is made.
 //   kDataLoss  Base or state cannot be read
 absl::StatusOr<TargetPlan> PlanTarget(
     const CausalState& state, const BaseTable& base,
     const std::map<std::string, bool>& dirty,
-    absl::FunctionRef<bool(std::string_view path)> skip);
+    absl::FunctionRef<bool(std::string_view path)> skip,
+    absl::FunctionRef<bool(std::string_view path, bool is_directory)> ignored);
 
 }  // namespace syncline

@@ -1,4 +1,5 @@
 #include "replication/mirror/ignore_rules.h"
+#include "replication/mirror/ignore_map.h"
 
 #include <sys/stat.h>
 
@@ -316,6 +317,56 @@ TEST_CASE("ignore_rules: decides every path as git check-ignore does",
     ignored += oracle.Compare();
   }
   CHECK(ignored > 1000);
+}
+
+IgnoreScope::Files GitRules(std::string_view text) {
+  return {std::make_shared<const IgnoreFile>(text), nullptr};
+}
+
+TEST_CASE("ignore_map: a path is ignored by the rules above it",
+          "[mirror][ignore]") {
+  IgnoreMap map;
+  CHECK(map.empty());
+  CHECK_FALSE(map.Ignores("a/b", false));
+  map.Set("", GitRules("build/\n*.o\n"));
+  map.Set("src", GitRules("!keep.o\n/here\n"));
+  CHECK(map.Ignores("build", true));
+  CHECK_FALSE(map.Ignores("build", false));
+  CHECK(map.Ignores("build/deep/file", false));
+  CHECK(map.Ignores("src/build/x", false));
+  CHECK(map.Ignores("src/x.o", false));
+  CHECK_FALSE(map.Ignores("src/keep.o", false));
+  CHECK(map.Ignores("keep.o", false));
+  CHECK(map.Ignores("src/here", false));
+  CHECK_FALSE(map.Ignores("src/in/here", false));
+  map.Set("src", {});
+  CHECK(map.Ignores("src/keep.o", false));
+  CHECK_FALSE(map.Ignores("src/here", false));
+}
+
+TEST_CASE("ignore_map: differences are found and parts forgotten",
+          "[mirror][ignore]") {
+  IgnoreMap map;
+  CHECK(map.Digest().empty());
+  map.Set("", GitRules("a\n"));
+  map.Set("d", GitRules("b\n"));
+  map.Set("d/e", GitRules("c\n"));
+  IgnoreMap other = map;
+  CHECK(map.DifferFrom(other).empty());
+  CHECK(map.Digest() == other.Digest());
+  other.Set("d", GitRules("other\n"));
+  other.Set("new", GitRules("n\n"));
+  CHECK(map.DifferFrom(other) == std::vector<std::string>{"d", "new"});
+  CHECK(map.Digest() != other.Digest());
+  CHECK(map.Has("d", GitRules("b\n")));
+  CHECK_FALSE(map.Has("d", {}));
+  CHECK(map.Has("none", {}));
+  CHECK(map.AnyBelow("d"));
+  CHECK_FALSE(map.AnyBelow("de"));
+  map.Prune("d", [](const std::string& path) { return path == "d/e"; });
+  CHECK(map.Has("d", {}));
+  CHECK_FALSE(map.Has("d/e", {}));
+  CHECK_FALSE(map.Has("", {}));
 }
 
 }  // namespace

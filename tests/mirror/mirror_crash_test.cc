@@ -318,5 +318,21 @@ TEST_CASE("mirror_crash: a user's edit after a crash is told",
   CHECK(steps >= 5);
 }
 
+TEST_CASE("mirror_crash: a rule that came and went leaves nothing out",
+          "[mirror][fault]") {
+  TemporaryDirectory temp;
+  const int steps = ForEachStep(
+      temp.path() / "run",
+      [](const fs::path& dir) {
+        WriteFile(dir / ".synclineignore", "d/\n");
+        fs::remove_all(dir / "d");
+      },
+      [](Device& device) { device.Sweep().IgnoreError(); },
+      // Told as removed if the rule was not seen, else back again.
+      [](Device& device) { Expect(device.View() == device.Folder(), 3); },
+      [](Device& device) { fs::remove(device.dir() / ".synclineignore"); });
+  CHECK(steps >= 4);
+}
+
 }  // namespace
 }  // namespace syncline::testing
