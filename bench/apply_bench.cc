@@ -15,6 +15,7 @@
 #include "bench/raw_log.h"
 #include "bench/rigs.h"
 #include "kv/file_content.h"
+#include "replication/peer/peer_messages.h"
 #include "replication/segment_check.h"
 #include "replication/state/edits.h"
 
@@ -24,8 +25,8 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::size_t kEntries = 50'000;
-constexpr std::size_t kSegmentEntries = 256;
-constexpr std::size_t kSegmentsInFlight = 8;
+// As a peer sends them, when much is to be sent.
+constexpr std::size_t kSegmentsInFlight = kWindowBytesMax / kSegmentBytes;
 
 // A part of a log as a peer sends it.
 struct Segment {
@@ -119,7 +120,7 @@ std::vector<Segment> Author::Segments(Seq since, Seq until) {
   const auto reader = log.Read(range);
   for (; reader->Valid(); reader->Next()) {
     const RecordView& record = reader->record();
-    if (segments.empty() || segments.back().entries.size() == kSegmentEntries) {
+    if (segments.empty() || segments.back().frames.size() >= kSegmentBytes) {
       segments.emplace_back();
     }
     Segment& segment = segments.back();
@@ -199,6 +200,7 @@ std::size_t TakeIn(ReplicaRig& rig, const std::vector<Segment>& segments) {
   std::size_t in_flight = 0;
   rig.io().restart();
   for (const Segment& segment : segments) {
+    rig.io().poll();  // Between two messages a loop does what else there is.
     while (in_flight == kSegmentsInFlight) rig.io().run_one();
     ++in_flight;
     rig.replica().Ingest(segment.frames, segment.heads,

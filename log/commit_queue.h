@@ -39,6 +39,9 @@ class CommitQueue final {
     // A batch is full beyond either; one append is never split.
     std::size_t batch_drafts_max = 4096;
     std::size_t batch_bytes_max = 8u << 20;
+    // One of so many bytes that somebody wants to be durable is written by the
+    // sync queue: the executor has other work meanwhile.
+    std::size_t away_bytes = 64u << 10;
   };
 
   // A log as the queue knows it, and what it is told.

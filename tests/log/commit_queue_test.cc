@@ -6,6 +6,7 @@
 #include <memory>
 #include <stdexcept>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include <boost/asio/io_context.hpp>
@@ -46,7 +47,10 @@ struct Logs {
   std::array<std::unique_ptr<AppendLog>, 3> logs;
   std::string outcome;  // The log's letter, large if it failed.
 
-  explicit Logs(CommitQueue::Options options = {})
+  // By default also with everything written away that may be.
+  Logs()
+      : Logs({.away_bytes = GENERATE(std::size_t{0}, std::size_t{64} << 10)}) {}
+  explicit Logs(CommitQueue::Options options)
       : commits(gate, sync_thread, io.get_executor(), options) {
     for (int i = 0; i < 3; ++i) Open(i);
   }
@@ -124,9 +128,78 @@ TEMPLATE_TEST_CASE("commit_queue: what waits for the disk gathers of all logs",
   CHECK(logs[2].durable() == Seq{1});
 }
 
+TEMPLATE_TEST_CASE("commit_queue: what is much is written away", "[log]",
+                   OnMemory, OnRocks) {
+  Logs<TestType> logs(CommitQueue::Options{});
+  const auto here = std::this_thread::get_id();
+  constexpr std::uint64_t kMany = 4'000;
+  logs.Append(0, Durability::kDurable);
+  logs.Run();
+  CHECK(logs.tally.writer == here);
+  logs.Append(0, Durability::kBuffered, kMany);
+  logs.Run();
+  CHECK(logs.tally.writer == here);
+  logs.Append(0, Durability::kDurable, kMany);
+  logs.Run();
+  CHECK(logs.tally.writer != here);
+  CHECK(logs.outcome == "aaa");
+  CHECK(logs[0].durable() == Seq{1 + 2 * kMany});
+}
+
+TEMPLATE_TEST_CASE("commit_queue: nothing passes what is written away",
+                   "[log][fault]", OnMemory, OnRocks) {
+  Logs<TestType> logs({.away_bytes = 0});
+  const std::size_t batches = logs.tally.batches;
+  const bool fails = GENERATE(false, true);
+  if (fails) logs.faulty.Fail(FaultyStore::Call::kWrite, 1, Internal("gone"));
+  logs.gate.ShutForWrite();
+  logs.Append(0, Durability::kDurable);
+  logs.Append(1, Durability::kBuffered);
+  logs.Poll();  // The executor is not held up.
+  logs.gate.AwaitHeld();
+  for (const int log : {2, 0, 1}) logs.Append(log, Durability::kBuffered);
+  logs.Append(2, Durability::kDurable);
+  logs.Poll();
+  CHECK(logs.outcome.empty());
+  CHECK(logs.tally.batches == batches);
+  logs.gate.Open();
+  logs.Run();
+  std::string sorted = logs.outcome;
+  std::sort(sorted.begin(), sorted.end());
+  CHECK(sorted == (fails ? "AABBcc" : "aabbcc"));
+  CHECK(logs[0].health().ok() == !fails);
+  CHECK(logs[1].health().ok() == !fails);
+  CHECK(logs[2].durable() == Seq{2});
+  for (const int log : {0, 1}) logs.Open(log);
+  CHECK(logs[0].head() == Seq{fails ? 0u : 2u});
+  CHECK(logs[1].head() == Seq{fails ? 0u : 2u});
+}
+
+TEMPLATE_TEST_CASE("commit_queue: a log leaves while it is written away",
+                   "[log][fault]", OnMemory, OnRocks) {
+  Logs<TestType> logs({.away_bytes = 0});
+  const bool fails = GENERATE(false, true);
+  if (fails) logs.faulty.Fail(FaultyStore::Call::kWrite, 1, Internal("gone"));
+  logs.gate.ShutForWrite();
+  for (const int log : {0, 1}) logs.Append(log, Durability::kDurable);
+  logs.Poll();
+  logs.gate.AwaitHeld();
+  logs.Append(0, Durability::kDurable);
+  logs.gate.Open();
+  logs.logs[0].reset();  // Waits for the disk.
+  logs.Run();
+  CHECK(logs.outcome == (fails ? "B" : "b"));
+  logs.Open(0);
+  CHECK(logs[0].head() == Seq{fails ? 0u : 1u});
+  logs.Append(0, Durability::kDurable);
+  logs.Run();
+  CHECK(logs.outcome.back() == 'a');
+}
+
 TEMPLATE_TEST_CASE("commit_queue: a failed write stops the logs of its batch",
                    "[log][fault]", OnMemory, OnRocks) {
-  Logs<TestType> logs({.batch_drafts_max = 2});
+  const auto away = GENERATE(std::size_t{0}, std::size_t{1} << 20);
+  Logs<TestType> logs({.batch_drafts_max = 2, .away_bytes = away});
   const auto durability = GENERATE(Durability::kDurable, Durability::kBuffered);
   logs.faulty.Fail(FaultyStore::Call::kWrite, 2, Internal("gone"));
   for (const int log : {0, 1, 1, 1, 2, 1, 0}) logs.Append(log, durability);

@@ -6,6 +6,7 @@
 #include <mutex>
 #include <string>
 #include <string_view>
+#include <thread>
 
 #include "kv/store.h"
 
@@ -46,6 +47,7 @@ class TallyStore final : public ForwardingStore {
   using ForwardingStore::ForwardingStore;
   absl::Status Write(const WriteBatch& batch, bool sync) override {
     ++batches;
+    writer = std::this_thread::get_id();
     for (const WriteBatch::Op op : batch) {
       ++ops[static_cast<std::size_t>(op.column)];
     }
@@ -56,10 +58,11 @@ class TallyStore final : public ForwardingStore {
   }
 
   std::size_t batches = 0;
+  std::thread::id writer;  // Of the newest.
   std::array<std::size_t, kColumnCount> ops{};
 };
 
-// A disk whose Sync() can be held up. Thread-safe.
+// A disk whose Sync() can be held up, and whose next Write(). Thread-safe.
 class GateStore final : public ForwardingStore {
  public:
   using ForwardingStore::ForwardingStore;
@@ -68,12 +71,18 @@ class GateStore final : public ForwardingStore {
     const std::scoped_lock lock(mutex_);
     open_ = false;
   }
+  void ShutForWrite() {
+    const std::scoped_lock lock(mutex_);
+    open_ = false;
+    holds_write_ = true;
+  }
   void Open() {
     const std::scoped_lock lock(mutex_);
     open_ = true;
+    holds_write_ = false;
     changed_.notify_all();
   }
-  // Until a Sync() stands at the gate.
+  // Until a Sync(), or the Write(), stands at the gate.
   void AwaitHeld() {
     std::unique_lock lock(mutex_);
     changed_.wait(lock, [this] { return held_; });
@@ -83,22 +92,34 @@ class GateStore final : public ForwardingStore {
     return syncs_;
   }
 
+  absl::Status Write(const WriteBatch& batch, bool sync) override {
+    {
+      std::unique_lock lock(mutex_);
+      if (holds_write_) Stand(lock);
+    }
+    return ForwardingStore::Write(batch, sync);
+  }
   absl::Status Sync() override {
     {
       std::unique_lock lock(mutex_);
       ++syncs_;
-      held_ = true;
-      changed_.notify_all();
-      changed_.wait(lock, [this] { return open_; });
-      held_ = false;
+      Stand(lock);
     }
     return ForwardingStore::Sync();
   }
 
  private:
+  void Stand(std::unique_lock<std::mutex>& lock) {
+    held_ = true;
+    changed_.notify_all();
+    changed_.wait(lock, [this] { return open_; });
+    held_ = false;
+  }
+
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   bool open_ = true;
+  bool holds_write_ = false;
   bool held_ = false;
   int syncs_ = 0;
 };

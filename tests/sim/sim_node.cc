@@ -51,8 +51,10 @@ std::string SimNode::Boot() {
       ChunkStore::Open(faulty_, directory_ / "chunks");
   if (!chunks.ok()) return chunks.status().ToString();
   chunks_ = *std::move(chunks);
-  commits_ =
-      std::make_unique<CommitQueue>(faulty_, sync_, clock_.io().get_executor());
+  CommitQueue::Options queue_options;
+  queue_options.away_bytes = 1024;  // There is little data: both ways are gone.
+  commits_ = std::make_unique<CommitQueue>(
+      faulty_, sync_, clock_.io().get_executor(), queue_options);
   if (const absl::Status rebuilt = RebuildFirst(); !rebuilt.ok()) {
     commits_.reset();
     chunks_.reset();
