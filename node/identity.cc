@@ -136,7 +136,7 @@ void NodeCore::GiveUp(const ProjectId& project, const Fork& fork) {
   if (stuck && fork.origin != self_->origin) {
     // Unless they have: then it holds what it was given, and the others know
     // by this device's word who of them is to give way.
-    if (replica.IsOwn(fork.origin) && !replica.InDoubt(fork.origin) &&
+    if (replica.IsOwn(fork.origin) && !replica.FoundForked(fork.origin) &&
         replica.SettleAsIs(fork).ok()) {
       peers_->StartOver("the node has settled a fork");
     }

@@ -15,7 +15,7 @@ enum class ProjectRow : char {
                    // to which both sides were the same, chain hash (32) behind
                    // the first entry of what was given up, if anything.
   kDoubt = 'q',    // Origin that others may hold another history of
-                   // (Replica::Doubt()) -> nothing.
+                   // (Replica::Doubt()) -> nothing; "t": a state told.
   kGivenUp = 'u',  // Origin and counter (u64) of an entry of such a fork that
                    // was given up -> the chain hash behind it.
   kCut = 'k',      // Seq -> signatures (replication/chain_cuts.h).

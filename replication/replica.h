@@ -213,6 +213,8 @@ class Replica {
   //   other  the store cannot be written: as after any such failure
   absl::Status Doubt(const Origin& origin);
   [[nodiscard]] bool InDoubt(const Origin& origin) const;
+  // Whether that was found here, rather than told by the state of a peer.
+  [[nodiscard]] bool FoundForked(const Origin& origin) const;
   // Settles `fork`, of an origin of this device's, in favour of what is here:
   // where nothing was made under that name here, as all came from others after
   // the project was removed. Durable when it returns; sessions must begin anew.

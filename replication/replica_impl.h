@@ -57,6 +57,8 @@ struct Replica::Impl final : StateIntake::Host {
   // ---- replica_proofs.cc
   absl::StatusOr<bool> GaveUp(const ChainHead& head) const;
   bool IsOwn(const Origin& origin) const;
+  // Of a state's sender. What is settled here is not in doubt for others' sake.
+  void NoteDoubts(const std::vector<Origin>& origins, WriteBatch& rows);
   std::string DeviceOf(const Origin& origin) const;
   // Keeps what proves the entries to others.
   void KeepSignatures(const CheckedSegment& segment, WriteBatch& rows);
@@ -123,7 +125,7 @@ struct Replica::Impl final : StateIntake::Host {
   std::string own_device;  // As the setting "authority" may name it.
   std::map<Origin, std::string> devices;
   std::vector<SettledFork> settled;
-  std::map<Origin, std::string> doubted;  // Values say nothing.
+  std::map<Origin, std::string> doubted;  // Values say who found out.
   ChainCuts cuts;
   // For the frontier as it is; nothing once others' entries came in.
   std::optional<EventWriter> event_writer;

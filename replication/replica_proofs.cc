@@ -12,9 +12,14 @@
 namespace syncline {
 namespace {
 
-void PutDoubt(ProjectNumber project, const Origin& origin, WriteBatch& rows) {
+// Values of rows kDoubt.
+constexpr std::string_view kFound;
+constexpr std::string_view kTold = "t";
+
+void PutDoubt(ProjectNumber project, const Origin& origin,
+              std::string_view value, WriteBatch& rows) {
   rows.Put(Column::kProjects,
-           ProjectRowKey(project, ProjectRow::kDoubt, origin.view()), "");
+           ProjectRowKey(project, ProjectRow::kDoubt, origin.view()), value);
 }
 
 }  // namespace
@@ -123,14 +128,33 @@ absl::StatusOr<bool> Replica::GaveUp(const ChainHead& head) const {
 
 absl::Status Replica::Doubt(const Origin& origin) {
   WriteBatch rows;
-  PutDoubt(impl_->identity.number, origin, rows);
+  PutDoubt(impl_->identity.number, origin, kFound, rows);
   SYNCLINE_RETURN_IF_ERROR(impl_->env.store.Write(rows, false));
-  impl_->doubted[origin];
+  impl_->doubted[origin] = kFound;
   return absl::OkStatus();
+}
+
+void Replica::Impl::NoteDoubts(const std::vector<Origin>& origins,
+                               WriteBatch& rows) {
+  for (const Origin& origin : origins) {
+    const bool known =
+        doubted.contains(origin) ||
+        std::any_of(settled.begin(), settled.end(), [&](const auto& fork) {
+          return fork.fork.origin == origin;
+        });
+    if (known) continue;
+    PutDoubt(identity.number, origin, kTold, rows);
+    doubted[origin] = kTold;
+  }
 }
 
 bool Replica::InDoubt(const Origin& origin) const {
   return impl_->doubted.contains(origin);
+}
+
+bool Replica::FoundForked(const Origin& origin) const {
+  const auto at = impl_->doubted.find(origin);
+  return at != impl_->doubted.end() && at->second == kFound;
 }
 
 absl::Status Replica::SettleAsIs(const Fork& fork) {
@@ -141,10 +165,10 @@ absl::Status Replica::SettleAsIs(const Fork& fork) {
   WriteBatch rows;
   Settle(impl_->identity.number, settled, rows);
   // It stays in doubt: others may hold the other history still.
-  PutDoubt(impl_->identity.number, fork.origin, rows);
+  PutDoubt(impl_->identity.number, fork.origin, kFound, rows);
   SYNCLINE_RETURN_IF_ERROR(impl_->env.store.Write(rows, true));
   impl_->settled.push_back(settled);
-  impl_->doubted[fork.origin];
+  impl_->doubted[fork.origin] = kFound;
   return absl::OkStatus();
 }
 

@@ -103,6 +103,7 @@ absl::StatusOr<StateHeader> Replica::Impl::HeaderNow() {
     header.chains.push_back(*proof);
     const auto device = devices.find(slot.origin);
     if (device != devices.end()) header.devices.push_back(*device);
+    if (doubted.contains(slot.origin)) header.doubted.push_back(slot.origin);
   }
   header.digest = state->Digest();
   header.items = state->item_count();
@@ -161,6 +162,7 @@ void Replica::Impl::WriteJoinEnd(const StateHeader& header, WriteBatch rows,
   for (const auto& [origin, key] : header.devices) {
     if (!devices.contains(origin)) NoteDevice(origin, key, rows);
   }
+  NoteDoubts(header.doubted, rows);
   cuts.Adopt(OthersOf(header.chains), rows);
   flushing = true;
   const Seq through = log->head().next();

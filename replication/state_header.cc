@@ -10,6 +10,7 @@ namespace syncline {
 namespace {
 
 constexpr std::uint8_t kHeaderFormat = 2;
+constexpr std::uint8_t kDoubtedFormat = 3;  // Where something is in doubt.
 
 }  // namespace
 
@@ -32,11 +33,18 @@ absl::Status StateHeader::Check() const {
       return InvalidArgument("state: malformed device of an origin");
     }
   }
+  for (const Origin& origin : doubted) {
+    if (frontier.CounterOf(origin) == 0) {
+      return InvalidArgument("state: doubts about an unknown origin");
+    }
+  }
   return absl::OkStatus();
 }
 
 std::string EncodeStateHeader(const StateHeader& header) {
-  std::string out(1, static_cast<char>(kHeaderFormat));
+  const bool doubted = !header.doubted.empty();
+  std::string out(1,
+                  static_cast<char>(doubted ? kDoubtedFormat : kHeaderFormat));
   out += header.id;
   AppendSized(out, header.frontier.Encode());
   for (const ChainHead& head : header.chains) {
@@ -45,6 +53,10 @@ std::string EncodeStateHeader(const StateHeader& header) {
   }
   out += header.digest.view();
   AppendVarint(out, header.items);
+  if (doubted) {
+    AppendVarint(out, header.doubted.size());
+    for (const Origin& origin : header.doubted) out += origin.view();
+  }
   for (const auto& [origin, key] : header.devices) {
     out += origin.view();
     AppendSized(out, key);
@@ -55,7 +67,8 @@ std::string EncodeStateHeader(const StateHeader& header) {
 absl::StatusOr<StateHeader> DecodeStateHeader(std::string_view bytes) {
   const absl::Status malformed = DataLoss("staged state: malformed header");
   ByteReader reader(bytes);
-  if (reader.U8() != kHeaderFormat) return malformed;
+  const std::uint8_t format = reader.U8();
+  if (format != kHeaderFormat && format != kDoubtedFormat) return malformed;
   StateHeader header;
   header.id = reader.Bytes(StateHeader::kIdBytes);
   auto frontier = VersionVector::Decode(reader.Sized());
@@ -72,6 +85,12 @@ absl::StatusOr<StateHeader> DecodeStateHeader(std::string_view bytes) {
   header.items = reader.Varint();
   if (!digest) return malformed;
   header.digest = *digest;
+  std::uint64_t doubted = format == kDoubtedFormat ? reader.Varint() : 0;
+  for (; reader.ok() && doubted > 0; --doubted) {
+    const auto origin = Origin::FromBytes(reader.Bytes(Origin::kBytes));
+    if (!origin) return malformed;
+    header.doubted.push_back(*origin);
+  }
   while (reader.ok() && !reader.AtEnd()) {
     const auto origin = Origin::FromBytes(reader.Bytes(Origin::kBytes));
     const std::string_view key = reader.Sized();

@@ -25,6 +25,8 @@ struct StateHeader {
   std::uint64_t items = 0;        // Visible ones, for people.
   // Ed25519 public keys of the devices of origins, as far as they are known.
   std::vector<std::pair<Origin, std::string>> devices;
+  // Origins that others may hold another history of: see Replica::Doubt().
+  std::vector<Origin> doubted;
 
   // Chains fit the frontier, and sizes are right.
   //   kInvalidArgument  they do not

@@ -98,7 +98,7 @@ std::optional<Contradiction> FindOwnSetBack(Replica& replica,
   const Origin& self = replica.identity().self;
   for (const ChainHead& head : theirs.chains) {
     const Origin& origin = head.dot.origin;
-    const bool doubted = replica.IsOwn(origin) && replica.InDoubt(origin) &&
+    const bool doubted = replica.IsOwn(origin) && replica.FoundForked(origin) &&
                          !Has(replica.settled(), origin);
     if (origin != self && !doubted) continue;
     const std::uint64_t own = replica.log().frontier().CounterOf(origin);

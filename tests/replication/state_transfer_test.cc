@@ -3,14 +3,17 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/random.h"
 #include "kv/memory_store.h"
 #include "replication/replica.h"
 #include "replication/state/edits.h"
+#include "replication/state_header.h"
 #include "replication/state_intake.h"
 #include "tests/state/feed_fold.h"
 #include "tests/testing/faulty_store.h"
+#include "tests/testing/origins.h"
 #include "tests/testing/replica_rig.h"
 #include "tests/testing/state_steps.h"
 
@@ -89,6 +92,44 @@ TEST_CASE("state_transfer: what content it names is wanted, also later",
   }
   ReplicaRig b(io, stores[1], "b");
   CHECK(b->wants().size() == wanted);
+}
+
+TEST_CASE("state_transfer: what is in doubt there is in doubt here",
+          "[replication]") {
+  boost::asio::io_context io;
+  MemoryStore stores[3];
+  ReplicaRig a(io, stores[0], "a");
+  ReplicaRig c(io, stores[2], "c");
+  Fill(a, 4);
+  c.Put("of c", "x");
+  a.PullFrom(c);
+  const Origin doubted = c->identity().self;
+  REQUIRE(a->Doubt(doubted).ok());
+  CHECK(a->FoundForked(doubted));
+  const auto pin = PinOf(a);
+  REQUIRE(pin.ok());
+  const StateHeader& header = (*pin)->header();
+  CHECK(header.doubted == std::vector<Origin>{doubted});
+  const auto decoded = DecodeStateHeader(EncodeStateHeader(header));
+  REQUIRE(decoded.ok());
+  CHECK(decoded->doubted == header.doubted);
+  CHECK(decoded->devices == header.devices);
+  StateHeader bad = header;
+  bad.doubted = {testing::kA};
+  CHECK_FALSE(bad.Check().ok());
+  CHECK_FALSE(DecodeStateHeader(EncodeStateHeader(bad)).ok());
+  TruncateAll(a);
+  {
+    ReplicaRig b(io, stores[1], "b");
+    Join(b, a);
+    CHECK(b->InDoubt(doubted));
+    CHECK_FALSE(b->InDoubt(a->identity().self));
+    b.Settle();
+  }
+  ReplicaRig b(io, stores[1], "b");
+  CHECK(b->InDoubt(doubted));
+  // Whose it is settles that as if it did not know.
+  CHECK_FALSE(b->FoundForked(doubted));
 }
 
 TEST_CASE("state_transfer: the feed leads to the view", "[replication]") {

@@ -135,7 +135,7 @@ void SimNode::GiveUp(const ProjectId& project, const Fork& fork) {
     return on_give_up_();
   }
   if (fork.origin != self_.origin && replica_->IsOwn(fork.origin) &&
-      !replica_->InDoubt(fork.origin)) {
+      !replica_->FoundForked(fork.origin)) {
     replica_->SettleAsIs(fork).IgnoreError();
     return on_give_up_();
   }
