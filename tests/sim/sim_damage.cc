@@ -308,7 +308,11 @@ bool SimDamage::Change(
     std::tuple<ProjectId, Origin, std::vector<std::uint64_t>>& history) {
   auto& [project, origin, counters] = history;
   if (Chance(3)) origin = Origin::Random(random_);
-  for (std::uint64_t& counter : counters) counter = Counter(counter);
+  // More of them, not others: who asks is no liar to itself, and would take
+  // what is said of one number for another's.
+  for (std::size_t i = counters.size(); i-- > 0;) {
+    counters.push_back(Counter(counters[i]));
+  }
   if (Chance(3)) counters.clear();
   return true;
 }
