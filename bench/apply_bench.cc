@@ -9,13 +9,15 @@
 #include <vector>
 
 #include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/thread_pool.hpp>
 
 #include "base/random.h"
+#include "base/status.h"
 #include "bench/harness.h"
 #include "bench/raw_log.h"
 #include "bench/rigs.h"
 #include "kv/file_content.h"
-#include "replication/peer/peer_messages.h"
+#include "replication/peer/segment_receiver.h"
 #include "replication/segment_check.h"
 #include "replication/state/edits.h"
 
@@ -25,8 +27,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::size_t kEntries = 50'000;
-// As a peer sends them, when much is to be sent.
-constexpr std::size_t kSegmentsInFlight = kWindowBytesMax / kSegmentBytes;
 
 // A part of a log as a peer sends it.
 struct Segment {
@@ -193,32 +193,66 @@ Outcome RunRaw(const fs::path& dir, const History& history) {
   return PerSecond(seq, start, NowNs());
 }
 
-// Ingests all, several segments at a time; gives how many entries.
-std::size_t TakeIn(ReplicaRig& rig, const std::vector<Segment>& segments) {
-  const auto work = boost::asio::make_work_guard(rig.io());
-  std::size_t count = 0;
-  std::size_t in_flight = 0;
-  rig.io().restart();
-  for (const Segment& segment : segments) {
-    rig.io().poll();  // Between two messages a loop does what else there is.
-    while (in_flight == kSegmentsInFlight) rig.io().run_one();
-    ++in_flight;
-    rig.replica().Ingest(segment.frames, segment.heads,
-                         [&](const absl::StatusOr<Replica::Ingested>& taken) {
-                           count += Must(taken).applied;
-                           --in_flight;
-                         });
+// Takes in all as from a peer that sends as much as the window allows.
+class Taker {
+ public:
+  explicit Taker(ReplicaRig& rig)
+      : rig_(rig),
+        receiver_(rig.replica(), rig.io().get_executor(),
+                  worker_.get_executor(), 1, theirs_, time_,
+                  {[](const absl::Status& why) { Must(why); },
+                   [](const Stop& why) { Must(Internal(why.detail)); }}) {}
+
+  // Gives how many entries it was.
+  std::size_t TakeIn(const std::vector<Segment>& segments) {
+    const auto work = boost::asio::make_work_guard(rig_.io());
+    std::size_t count = 0;
+    rig_.io().restart();
+    for (const Segment& segment : segments) {
+      const std::size_t bytes = segment.frames.size();
+      while (under_way_ > 0 && under_way_ + bytes > window_) {
+        rig_.io().run_one();
+      }
+      count += segment.entries.size();
+      Push(segment);
+      rig_.io().poll();  // Between two messages a loop does what else there is.
+    }
+    while (under_way_ > 0) rig_.io().run_one();
+    return count;
   }
-  while (in_flight > 0) rig.io().run_one();
-  return count;
-}
+
+ private:
+  void Push(const Segment& segment) {
+    syncline::Segment pushed;
+    pushed.project = rig_.replica().identity().project;
+    pushed.frames = segment.frames;
+    pushed.chains = segment.heads;
+    pushed.head = 1;  // There is more.
+    const std::size_t bytes = pushed.bytes();
+    under_way_ += bytes;
+    receiver_.OnPush(std::move(pushed),
+                     [this, bytes](const absl::StatusOr<PushAnswer>& answer) {
+                       window_ =
+                           std::get<PushDurable>(Must(answer)).window_bytes;
+                       under_way_ -= bytes;
+                     });
+  }
+
+  ReplicaRig& rig_;
+  boost::asio::thread_pool worker_{1};
+  SystemTime time_;
+  VersionVector theirs_;
+  SegmentReceiver receiver_;
+  std::size_t window_ = kWindowBytesStart;
+  std::size_t under_way_ = 0;
+};
 
 // A function of its own for profilers.
-[[gnu::noinline]] Outcome TimeTakeIn(ReplicaRig& rig,
+[[gnu::noinline]] Outcome TimeTakeIn(Taker& taker,
                                      const std::vector<Segment>& segments) {
   const double cpu = CpuSeconds();
   const std::uint64_t start = NowNs();
-  const std::size_t count = TakeIn(rig, segments);
+  const std::size_t count = taker.TakeIn(segments);
   Outcome outcome = PerSecond(count, start, NowNs());
   outcome.more["cpu_us"] =
       (CpuSeconds() - cpu) * 1e6 / static_cast<double>(count);
@@ -227,9 +261,10 @@ std::size_t TakeIn(ReplicaRig& rig, const std::vector<Segment>& segments) {
 
 Outcome RunSyncline(const fs::path& dir, const History& history) {
   ReplicaRig rig(dir, "taker");
-  TakeIn(rig, history.known);
+  Taker taker(rig);
+  taker.TakeIn(history.known);
   rig.Flush();
-  return TimeTakeIn(rig, history.fresh);
+  return TimeTakeIn(taker, history.fresh);
 }
 
 void Compare(const BenchOptions& options, std::string_view what,
