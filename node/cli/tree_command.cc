@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <boost/json/serialize.hpp>
+#include <utility>
 
 #include "base/status.h"
 #include "node/cli/invocation.h"
@@ -18,8 +19,12 @@ namespace {
 // but its depth and the directory at hand.
 class Walk {
  public:
-  Walk(Session& session, std::string project, bool json)
-      : session_(session), project_(std::move(project)), json_(json) {}
+  // `heading` stands above it, if it is anywhere.
+  Walk(Session& session, std::string project, bool json, std::string heading)
+      : session_(session),
+        project_(std::move(project)),
+        json_(json),
+        heading_(std::move(heading)) {}
 
   absl::Status Below(const std::string& path, const std::string& indent) {
     struct Child {
@@ -36,6 +41,7 @@ class Walk {
                   children.push_back({child, Line(info, child), dir});
                   return absl::OkStatus();
                 }));
+    if (!heading_.empty()) PrintLine(std::exchange(heading_, {}));
     for (std::size_t i = 0; i < children.size(); ++i) {
       const bool last = i + 1 == children.size();
       const Child& child = children[i];
@@ -72,6 +78,7 @@ class Walk {
   Session& session_;
   std::string project_;
   bool json_;
+  std::string heading_;  // Printed once it is known that there is something.
   std::uint64_t dirs_ = 0;
   std::uint64_t files_ = 0;
 };
@@ -79,8 +86,8 @@ class Walk {
 absl::StatusOr<ExitCode> Tree(const Invocation& in, const std::string& project,
                               const std::string& path) {
   SYNCLINE_ASSIGN_OR_RETURN(std::unique_ptr<Session> session, in.Open());
-  Walk walk(*session, project, in.json);
-  if (!in.json) PrintLine(path.empty() ? Shown(project) : Shown(path));
+  const std::string heading = Shown(path.empty() ? project : path);
+  Walk walk(*session, project, in.json, in.json ? "" : heading);
   SYNCLINE_RETURN_IF_ERROR(walk.Below(path, ""));
   if (!in.json) PrintLine(walk.Summary());
   return ExitCode::kDone;

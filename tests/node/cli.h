@@ -33,7 +33,7 @@ class Home {
     args.emplace_back("--json");
     return boost::json::parse(Must(args));
   }
-  // A refusal is one line and one exit code.
+  // A refusal is one line, nothing else, and one exit code.
   void Refused(const std::vector<std::string>& args, int exit_code,
                std::string_view input = {}) const {
     const CommandResult result = Run(args, input);
@@ -41,6 +41,7 @@ class Home {
     CHECK(result.exit_code == exit_code);
     CHECK(result.err.starts_with("syncline: "));
     CHECK(result.err.find('\n') + 1 == result.err.size());
+    CHECK(result.out.empty());
   }
 
  private:

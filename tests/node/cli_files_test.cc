@@ -29,6 +29,7 @@ TEST_CASE("cli files: put and cat and ls and stat agree", "[node][cli]") {
   CHECK(list[0].at("path") == "a.txt");
   CHECK(list[1].at("kind") == "dir");
   CHECK(home.Must({"tree", "notes"}).find("tool") != std::string::npos);
+  home.Refused({"tree", "notes", "nope"}, 3);
 }
 
 TEST_CASE("cli files: mv and rm and mkdir change the tree", "[node][cli]") {
