@@ -5,6 +5,7 @@
 #include <tuple>
 #include <utility>
 
+#include "absl/container/flat_hash_map.h"
 #include "base/status.h"
 #include "replication/project_rows.h"
 
@@ -37,8 +38,8 @@ struct ContentWants::Impl {
 
   const ChunkStore& chunks;
   ProjectNumber project;
-  std::map<Hash, Payload> payloads;  // By SHA-256 of the payload.
-  std::map<Hash, Chunk> wanted;
+  absl::flat_hash_map<Hash, Payload> payloads;  // By SHA-256 of the payload.
+  absl::flat_hash_map<Hash, Chunk> wanted;
   std::set<Order> offered;  // Those of `wanted` that are not taken.
   std::uint64_t bytes = 0;  // Of `wanted`.
   std::vector<Handle*> handles;
@@ -117,10 +118,10 @@ absl::StatusOr<std::unique_ptr<ContentWants>> ContentWants::Open(
 
 absl::Status ContentWants::AddPayload(std::string_view payload,
                                       WriteBatch& rows) {
-  const absl::StatusOr<FileContent> content = FileContent::Decode(payload);
-  if (!content.ok()) return absl::OkStatus();
   const Hash key = Sha256(payload);
   if (impl_->payloads.contains(key)) return absl::OkStatus();
+  const absl::StatusOr<FileContent> content = FileContent::Decode(payload);
+  if (!content.ok()) return absl::OkStatus();
   SYNCLINE_ASSIGN_OR_RETURN(const bool lacks, impl_->Note(key, *content));
   if (!lacks) return absl::OkStatus();
   rows.Put(Column::kProjects,
