@@ -175,6 +175,29 @@ TEMPLATE_TEST_CASE("commit_queue: nothing passes what is written away",
   CHECK(logs[1].head() == Seq{fails ? 0u : 2u});
 }
 
+TEMPLATE_TEST_CASE("commit_queue: a turn does not pass what is written away",
+                   "[log][fault]", OnMemory, OnRocks) {
+  Logs<TestType> logs({.away_bytes = 0});
+  logs.Append(2, Durability::kDurable, 3);
+  logs.Run();
+  const std::size_t batches = logs.tally.batches;
+  logs.gate.ShutForWrite();
+  logs.Append(0, Durability::kDurable);
+  logs.Poll();
+  logs.gate.AwaitHeld();
+  logs.Append(1, Durability::kBuffered);
+  logs.faulty.Fail(FaultyStore::Call::kWrite, 1, Internal("gone"));
+  CHECK(logs[2].TruncateThrough({2}) == Internal("gone"));
+  logs.Poll();  // The turn in which others would hear of it.
+  CHECK(logs.outcome == "c");
+  CHECK(logs.tally.batches == batches);
+  logs.gate.Open();
+  logs.Run();
+  CHECK(logs.outcome.size() == 3);
+  CHECK(logs[0].durable() == Seq{1});
+  CHECK(logs[1].durable() == Seq{1});
+}
+
 TEMPLATE_TEST_CASE("commit_queue: a log leaves while it is written away",
                    "[log][fault]", OnMemory, OnRocks) {
   Logs<TestType> logs({.away_bytes = 0});

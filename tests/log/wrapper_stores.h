@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 #include <thread>
+#include <utility>
 
 #include "kv/store.h"
 
@@ -95,7 +96,7 @@ class GateStore final : public ForwardingStore {
   absl::Status Write(const WriteBatch& batch, bool sync) override {
     {
       std::unique_lock lock(mutex_);
-      if (holds_write_) Stand(lock);
+      if (std::exchange(holds_write_, false)) Stand(lock);
     }
     return ForwardingStore::Write(batch, sync);
   }
