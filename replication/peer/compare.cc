@@ -106,8 +106,9 @@ std::optional<Contradiction> FindOwnSetBack(Replica& replica,
     if (!IsProven(replica, peer, head)) return Unproven(origin);
     return Contradiction{
         Fence("this node was set back: its peer has " +
-              std::to_string(head.dot.counter) + " of its entries, it has " +
-              std::to_string(own)),
+                  std::to_string(head.dot.counter) +
+                  " of its entries, it has " + std::to_string(own),
+              origin),
         Dot{origin, own + 1}};
   }
   return std::nullopt;

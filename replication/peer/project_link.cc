@@ -258,6 +258,7 @@ void ProjectLink::StartFetcher() {
 
 void ProjectLink::Rest(const Stop& stop, bool by_peer) {
   if (IsFence(stop)) Fence(stop);
+  if (by_peer) NoteDoubtOf(stop);
   state_ = State::kResting;
   error_ = StatusOf(stop, by_peer);
   if (receiver_) receiver_->Refuse(stop);

@@ -125,6 +125,7 @@ class ProjectLink {
   void Rest(const Stop& stop, bool by_peer);
   void Fence(const Stop& stop);
   void AskWhoGivesWay();
+  void NoteDoubtOf(const Stop& stop);
   void AskWhatIsDisputed(const Position& theirs);
   // Stops, and finds out what to give up if that is this node's turn.
   void Contradict(const Contradiction& found);

@@ -24,6 +24,18 @@ void ProjectLink::Fence(const Stop& stop) {
   state_sender_.reset();
 }
 
+// Of its own history a device is believed that there are two: it may be gone
+// when somebody meets them.
+void ProjectLink::NoteDoubtOf(const Stop& stop) {
+  if (stop.reason != Stop::Reason::kFence || !stop.origin) return;
+  const Origin& origin = *stop.origin;
+  if (replica_.DeviceOf(origin) != env_.counterpart.device_key ||
+      replica_.IsOwn(origin) || replica_.InDoubt(origin)) {
+    return;
+  }
+  replica_.Doubt(origin).IgnoreError();
+}
+
 // Once, as a fork may be found by what was streamed: where the two stand now
 // may tell which of them is to give way.
 void ProjectLink::AskWhoGivesWay() {

@@ -150,6 +150,35 @@ TEST_CASE("peer_session: a silent peer is given up", "[peer][fault]") {
   CHECK_FALSE(alone.timers.waiting());
 }
 
+TEST_CASE("peer_session: a device is believed that its history is in doubt",
+          "[peer][fault]") {
+  Alone alone;
+  PeerNode third(alone.world, "gamma");
+  third.rig().Put("third", "x");
+  alone.other.rig().PullFrom(third.rig());
+  alone.other.rig().Put("file", "x");
+  alone.node.rig().PullFrom(alone.other.rig());
+  alone.node.authorised[alone.other.id()].insert(PeerNode::TheProject());
+  alone.session.Start();
+  alone.Name(PeerNode::TheProject());
+  REQUIRE(alone.peer.compares.size() == 1);
+  const Origin theirs = alone.other.rig()->identity().self;
+  const Origin thirds = third.rig()->identity().self;
+  const auto stop = [&](const Origin& origin) {
+    alone.peer.compares[0].done(
+        CompareAnswer(Stop{Stop::Reason::kFence, "", origin}));
+    alone.world.RunAWhile();
+  };
+  SECTION("its own") {
+    stop(theirs);
+    CHECK(alone.node.rig()->InDoubt(theirs));
+  }
+  SECTION("another's") {
+    stop(thirds);
+    CHECK_FALSE(alone.node.rig()->InDoubt(thirds));
+  }
+}
+
 TEST_CASE("peer_session: a position without frontier is the peer's fault",
           "[peer][fault]") {
   Alone alone;
