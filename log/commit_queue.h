@@ -21,7 +21,8 @@ namespace syncline {
 //            one Store::Write(), and one sync for all who wait for the disk.
 //            While it works for somebody, the appends that would wait for it
 //            anyway gather into the next batch: those that are to be durable,
-//            and all of a log behind them. Other buffered ones do not wait.
+//            and all of a log behind them. Other buffered ones wait for no
+//            sync; where a large batch is being written (away_bytes), for that.
 // Order      Each log is answered in the order of its appends: buffered ones
 //            behind a durable one wait with it.
 // Fail-stop  A failed write stops every log that has something in the batch,
