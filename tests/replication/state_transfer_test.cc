@@ -1,7 +1,6 @@
 #include <boost/asio/io_context.hpp>
 #include <catch2/catch.hpp>
 #include <memory>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -11,9 +10,9 @@
 #include "replication/state/edits.h"
 #include "replication/state_header.h"
 #include "replication/state_intake.h"
+#include "tests/replication/state_replicas.h"
 #include "tests/state/feed_fold.h"
 #include "tests/testing/faulty_store.h"
-#include "tests/testing/origins.h"
 #include "tests/testing/replica_rig.h"
 #include "tests/testing/state_steps.h"
 
@@ -25,32 +24,13 @@ namespace {
 using testing::Await;
 using testing::FaultyStore;
 using testing::FeedFold;
+using testing::Fill;
 using testing::Join;
 using testing::PinOf;
 using testing::ReplicaRig;
+using testing::RequireSame;
 using testing::Stage;
 using testing::TruncateAll;
-
-void RequireSame(ReplicaRig& one, ReplicaRig& two) {
-  CHECK(one->log().frontier() == two->log().frontier());
-  CHECK(one->state().frontier() == two->log().frontier());
-  CHECK(one->state().Digest() == two->state().Digest());
-  for (const VersionVector::Slot& slot : one->log().frontier().slots()) {
-    CHECK(one->log().ChainOf(slot.origin) == two->log().ChainOf(slot.origin));
-  }
-}
-
-// Files in directories, some removed and renamed, a document.
-void Fill(ReplicaRig& rig, int count) {
-  rig.Mkdir("d");
-  rig.Mkdir("d/e");
-  for (int i = 0; i < count; ++i) {
-    rig.Put((i % 2 == 0 ? "d/e/f" : "f") + std::to_string(i), "x");
-  }
-  rig.Remove("f1");
-  rig.Rename("f3", "d/moved");
-  rig.Commit({DocEffect{"app", "key", "value", {}, {}}});
-}
 
 TEST_CASE("state_transfer: a new replica gets all that a truncated one has",
           "[replication]") {
@@ -92,44 +72,6 @@ TEST_CASE("state_transfer: what content it names is wanted, also later",
   }
   ReplicaRig b(io, stores[1], "b");
   CHECK(b->wants().size() == wanted);
-}
-
-TEST_CASE("state_transfer: what is in doubt there is in doubt here",
-          "[replication]") {
-  boost::asio::io_context io;
-  MemoryStore stores[3];
-  ReplicaRig a(io, stores[0], "a");
-  ReplicaRig c(io, stores[2], "c");
-  Fill(a, 4);
-  c.Put("of c", "x");
-  a.PullFrom(c);
-  const Origin doubted = c->identity().self;
-  REQUIRE(a->Doubt(doubted).ok());
-  CHECK(a->FoundForked(doubted));
-  const auto pin = PinOf(a);
-  REQUIRE(pin.ok());
-  const StateHeader& header = (*pin)->header();
-  CHECK(header.doubted == std::vector<Origin>{doubted});
-  const auto decoded = DecodeStateHeader(EncodeStateHeader(header));
-  REQUIRE(decoded.ok());
-  CHECK(decoded->doubted == header.doubted);
-  CHECK(decoded->devices == header.devices);
-  StateHeader bad = header;
-  bad.doubted = {testing::kA};
-  CHECK_FALSE(bad.Check().ok());
-  CHECK_FALSE(DecodeStateHeader(EncodeStateHeader(bad)).ok());
-  TruncateAll(a);
-  {
-    ReplicaRig b(io, stores[1], "b");
-    Join(b, a);
-    CHECK(b->InDoubt(doubted));
-    CHECK_FALSE(b->InDoubt(a->identity().self));
-    b.Settle();
-  }
-  ReplicaRig b(io, stores[1], "b");
-  CHECK(b->InDoubt(doubted));
-  // Whose it is settles that as if it did not know.
-  CHECK_FALSE(b->FoundForked(doubted));
 }
 
 TEST_CASE("state_transfer: the feed leads to the view", "[replication]") {
@@ -323,94 +265,6 @@ TEST_CASE("state_transfer: pieces that are no state are refused",
   REQUIRE(Await(b).ok());
   Join(b, a);
   RequireSame(a, b);
-}
-
-TEST_CASE("state_transfer: a state of another history is refused",
-          "[replication]") {
-  boost::asio::io_context io;
-  MemoryStore stores[3];
-  ReplicaRig a(io, stores[0], "a");
-  ReplicaRig b(io, stores[1], "b");
-  Fill(a, 10);
-  b.PullFrom(a);
-  StateHeader fork = (*PinOf(b))->header();
-  fork.chains[0].hash = Sha256("another");
-  const absl::Status refused = b->intake().Offer(fork, "", "peer");
-  CHECK(absl::IsAborted(refused));
-  CHECK(ForkedOrigin(refused) == fork.chains[0].dot.origin);
-  // More of a node's own entries than it has: it was set back.
-  b.Put("own", "x");
-  a.PullFrom(b);
-  ReplicaRig lost(io, stores[2], "b");
-  const absl::Status set_back =
-      lost->intake().Offer((*PinOf(a))->header(), "", "peer");
-  CHECK(absl::IsAborted(set_back));
-  CHECK_FALSE(ForkedOrigin(set_back));
-}
-
-// `a` wrote, `b` relays: to one who gets a state of it.
-struct Relayed {
-  boost::asio::io_context io;
-  MemoryStore stores[4];
-  ReplicaRig a{io, stores[0], "a"};
-  ReplicaRig b{io, stores[1], "b"};
-  ReplicaRig c{io, stores[2], "c"};
-  Relayed() {
-    Fill(a, 10);
-    b.PullFrom(a);
-    b.Put("of b", "b");
-    TruncateAll(b);
-  }
-};
-
-TEST_CASE("state_transfer: a state proves what it passes on", "[replication]") {
-  Relayed relayed;
-  Join(relayed.c, relayed.b);
-  const Origin a = relayed.a->identity().self;
-  const auto proof = relayed.c->NewestHead(a);
-  REQUIRE(proof.ok());
-  CHECK(*proof == *relayed.a->NewestHead(a));
-  // And so does whoever joined it, also after a restart.
-  relayed.c.Reopen(relayed.c->identity().self,
-                   [](const Replica::Environment&) {});
-  ReplicaRig d(relayed.io, relayed.stores[3], "d");
-  Join(d, relayed.c);
-  RequireSame(d, relayed.b);
-  // What comes behind a state is proven as ever.
-  relayed.a.Put("later", "1");
-  REQUIRE(d.Ingest(relayed.a.Missing(d->log().frontier())).ok());
-  REQUIRE(relayed.c.Ingest(d.Missing(relayed.c->log().frontier())).ok());
-  RequireSame(relayed.c, d);
-  CHECK(*d->NewestHead(a) == *relayed.a->NewestHead(a));
-}
-
-TEST_CASE("state_transfer: a state that proves nothing is refused",
-          "[replication][fault]") {
-  Relayed relayed;
-  StateHeader bad = (*PinOf(relayed.b))->header();
-  const Origin a = relayed.a->identity().self;
-  const std::size_t at = bad.chains[0].dot.origin == a ? 0 : 1;
-  ChainHead& head = bad.chains[at];
-  const DeviceIdentity& thief = *relayed.b->identity().device;
-  SECTION("no signature") { head.signature.clear(); }
-  SECTION("another signature") { head.signature[7] ^= 1; }
-  SECTION("another history") { head.hash = Sha256("another"); }
-  SECTION("no device") { bad.devices.clear(); }
-  SECTION("a stolen origin") {
-    // Known from before as that of `a`.
-    relayed.c.PullFrom(relayed.a);
-    relayed.a.Put("later", "1");
-    head =
-        *relayed.a->SignedHead({a, relayed.a->log().frontier().CounterOf(a)});
-    bad.frontier.Raise(a, head.dot.counter);
-    for (auto& [origin, key] : bad.devices) {
-      if (origin == a) key = thief.public_key();
-    }
-    head.signature = *SignChain(thief, relayed.a->identity().project, head);
-  }
-  CHECK(absl::IsInvalidArgument(relayed.c->intake().Offer(bad, "", "peer")));
-  CHECK_FALSE(relayed.c->intake().resumption());
-  CHECK(relayed.c->health().ok());
 }
 
 TEST_CASE("state_transfer: while it is installed nothing else is taken",
