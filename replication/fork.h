@@ -41,6 +41,12 @@ absl::Status ForkStatus(const Origin& origin, std::string_view what);
 // Of a ForkStatus(); nothing of others.
 std::optional<Origin> ForkedOrigin(const absl::Status& status);
 
+// What people read where nobody can say whether two hold the same entries.
+inline std::string CannotTellText(const Origin& origin) {
+  return "fork: it cannot be told whether the history of origin " +
+         origin.ToHex() + " is the same, as logs were truncated";
+}
+
 // What people read where somebody still holds the entries up to `dot`.
 inline std::string GivenUpText(const Dot& dot) {
   return "fork: the entries of origin " + dot.origin.ToHex() + " up to " +

@@ -374,7 +374,8 @@ void Replica::Ingest(std::string_view frames,
   const absl::StatusOr<CheckedSegment> segment =
       CheckSegment(frames, heads, *impl_->log);
   if (!segment.ok()) return done(segment.status());
-  const absl::Status wanted = impl_->CheckNotGivenUp(*segment);
+  absl::Status wanted = impl_->CheckDoubts(heads);
+  if (wanted.ok()) wanted = impl_->CheckNotGivenUp(*segment);
   if (!wanted.ok()) return done(wanted);
   if (impl_->options.check_signatures) {
     const absl::Status signed_by_all = CheckSignatures(

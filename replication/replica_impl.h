@@ -49,6 +49,10 @@ struct Replica::Impl final : StateIntake::Host {
   // The changes of each entry of `segment`, encoded.
   absl::StatusOr<std::vector<std::string>> ApplyAll(
       const CheckedSegment& segment, WriteBatch& rows);
+  // Whether what `heads` speak for can be compared with what is here, where
+  // others may hold something else.
+  //   kAborted  it cannot, as it was truncated here
+  absl::Status CheckDoubts(const std::vector<ChainHead>& heads) const;
   // Whether `segment` has entries that were given up here.
   absl::Status CheckNotGivenUp(const CheckedSegment& segment) const;
   void NoteDevice(const Origin& origin, const std::string& key,
@@ -111,6 +115,9 @@ struct Replica::Impl final : StateIntake::Host {
   absl::Status NoteJoined(const CausalState::Applied& joined,
                           WriteBatch& rows) override;
   absl::Status CheckProofs(const StateHeader& header) override;
+  bool InDoubt(const Origin& origin) const override {
+    return doubted.contains(origin);
+  }
   void Failed(const absl::Status& why) override;
 
   Environment env;

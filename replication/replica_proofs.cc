@@ -148,8 +148,24 @@ void Replica::Impl::NoteDoubts(const std::vector<Origin>& origins,
   }
 }
 
+absl::Status Replica::Impl::CheckDoubts(
+    const std::vector<ChainHead>& heads) const {
+  if (doubted.empty()) return absl::OkStatus();
+  for (const ChainHead& head : heads) {
+    if (!InDoubt(head.dot.origin) || !log->frontier().Covers(head.dot)) {
+      continue;
+    }
+    const absl::StatusOr<Hash> here = log->ChainAt(head.dot);
+    if (absl::IsNotFound(here.status())) {
+      return ForkStatus(head.dot.origin, CannotTellText(head.dot.origin));
+    }
+    SYNCLINE_RETURN_IF_ERROR(here.status());
+  }
+  return absl::OkStatus();
+}
+
 bool Replica::InDoubt(const Origin& origin) const {
-  return impl_->doubted.contains(origin);
+  return impl_->InDoubt(origin);
 }
 
 bool Replica::FoundForked(const Origin& origin) const {

@@ -123,7 +123,15 @@ absl::Status StateIntake::HeldBack() const {
       "('syncline device accept-state PROJECT')");
 }
 
-absl::Status StateIntake::CheckHistory(const StateHeader& header) const {
+bool StateIntake::InDoubt(const StateHeader& header,
+                          const Origin& origin) const {
+  return host_.InDoubt(origin) ||
+         std::find(header.doubted.begin(), header.doubted.end(), origin) !=
+             header.doubted.end();
+}
+
+absl::Status StateIntake::CheckHistory(const StateHeader& header,
+                                       const VersionVector& compared) const {
   const Origin& self = env_.state.self();
   if (header.frontier.CounterOf(self) > env_.log.frontier().CounterOf(self)) {
     return MakeStatus(
@@ -133,7 +141,14 @@ absl::Status StateIntake::CheckHistory(const StateHeader& header) const {
   std::size_t looked_up = 0;
   for (const auto& [dot, hash, signature] : header.chains) {
     const std::uint64_t known = env_.log.frontier().CounterOf(dot.origin);
-    if (known < dot.counter) continue;
+    if (known < dot.counter) {
+      // Its sender could tell, of what was here when the two compared.
+      if (known == 0 || known == compared.CounterOf(dot.origin) ||
+          !InDoubt(header, dot.origin)) {
+        continue;
+      }
+      return ForkStatus(dot.origin, CannotTellText(dot.origin));
+    }
     // One that is not the newest takes reading.
     if (known != dot.counter && ++looked_up > kHistoryMax) continue;
     const absl::StatusOr<Hash> mine = env_.log.ChainAt(dot);
@@ -151,9 +166,10 @@ absl::Status StateIntake::CheckHistory(const StateHeader& header) const {
 
 absl::Status StateIntake::Offer(const StateHeader& header,
                                 const std::string& from,
-                                const std::string& device) {
+                                const std::string& device,
+                                const VersionVector& compared) {
   SYNCLINE_RETURN_IF_ERROR(header.Check());
-  SYNCLINE_RETURN_IF_ERROR(CheckHistory(header));
+  SYNCLINE_RETURN_IF_ERROR(CheckHistory(header, compared));
   const absl::Status here =
       MakeStatus(absl::StatusCode::kAlreadyExists, "the state is here");
   // Nothing takes its place while it is looked at, or installed.
@@ -174,6 +190,7 @@ absl::Status StateIntake::Offer(const StateHeader& header,
   touched_ms_ = now_ms;
   if (phase_ == Phase::kStaging && header.id == header_.id) {
     device_ = device;
+    compared_ = compared;
     return from == progress_.last_key
                ? absl::OkStatus()
                : InvalidArgument("state: pieces from another place");
@@ -185,6 +202,7 @@ absl::Status StateIntake::Offer(const StateHeader& header,
   Drop(rows);
   header_ = header;
   device_ = device;
+  compared_ = compared;
   phase_ = Phase::kStaging;
   rows.Put(Column::kProjects,
            ProjectRowKey(env_.project, ProjectRow::kState, kHeaderKey),
@@ -286,9 +304,22 @@ void StateIntake::Fail(const absl::Status& why) {
   Settle(why);
 }
 
+// It is no longer what may come in.
+void StateIntake::Refuse(const absl::Status& why) {
+  WriteBatch rows;
+  Drop(rows);
+  Append(rows, Durability::kBuffered, {});
+  host_.EndInstall();
+  Settle(why);
+}
+
 // ---- installing
 
+// Entries came in while it was staged.
 void StateIntake::Install() {
+  const absl::Status known = CheckHistory(header_, compared_);
+  if (absl::IsAborted(known)) return Refuse(known);
+  if (!known.ok()) return Fail(known);
   ++states_;
   phase_ = Phase::kInstalling;
   arrival_ = env_.log.head().next().value;

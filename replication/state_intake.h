@@ -62,6 +62,8 @@ class StateIntake {
     // Whether its chain hashes are signed by the devices of their origins.
     //   kAborted  one is of a history that was given up
     virtual absl::Status CheckProofs(const StateHeader& header) = 0;
+    // Whether others may hold another history of `origin`.
+    [[nodiscard]] virtual bool InDoubt(const Origin& origin) const = 0;
     // Nothing can go on.
     virtual void Failed(const absl::Status& why) = 0;
   };
@@ -92,7 +94,8 @@ class StateIntake {
   };
   [[nodiscard]] std::optional<Resumption> resumption() const;
   // `device` (any text that names it) offers that state, its pieces from
-  // behind `from` on. What else was staged is dropped.
+  // behind `from` on. What else was staged is dropped. `compared`: what this
+  // node held when it compared itself with the device.
   //   kAlreadyExists       all of it is here: no pieces are wanted, the
   //                        installation begins or is under way
   //   kFailedPrecondition  it is held back by the guard
@@ -102,7 +105,8 @@ class StateIntake {
   //   kInvalidArgument     `from` is not where staging stopped: ask anew; or
   //                        a chain hash is not signed by its origin's device
   absl::Status Offer(const StateHeader& header, const std::string& from,
-                     const std::string& device);
+                     const std::string& device,
+                     const VersionVector& compared = {});
   // The next piece of state `id`; `end` if it is the last. `done` when it is
   // written; the installation then begins by itself.
   //   kAborted          another state took its place: ask anew
@@ -127,13 +131,17 @@ class StateIntake {
   // How many states were installed, or begun to be, since this was opened.
   [[nodiscard]] std::uint64_t states() const { return states_; }
   // Calls `done` once nothing is being looked through or installed: at once,
-  // or later. kFailedPrecondition: the state is held back.
+  // or later. kFailedPrecondition: the state is held back. kAborted: what came
+  // in from others meanwhile contradicts it; it is gone, compare anew.
   void Await(Done done);
 
  private:
   enum class Phase : std::uint8_t { kNone, kStaging, kWhole, kInstalling };
 
-  [[nodiscard]] absl::Status CheckHistory(const StateHeader& header) const;
+  [[nodiscard]] absl::Status CheckHistory(const StateHeader& header,
+                                          const VersionVector& compared) const;
+  [[nodiscard]] bool InDoubt(const StateHeader& header,
+                             const Origin& origin) const;
   void Begin(void (StateIntake::*next)());
   void Look();
   void Decide();
@@ -144,6 +152,7 @@ class StateIntake {
   void Finish();
   void Settle(const absl::Status& outcome);
   void Fail(const absl::Status& why);
+  void Refuse(const absl::Status& why);
   void Post(void (StateIntake::*next)());
   void PutProgress(WriteBatch& rows) const;
   void Drop(WriteBatch& rows);
@@ -153,7 +162,8 @@ class StateIntake {
   Host& host_;
   Phase phase_ = Phase::kNone;
   StateHeader header_;
-  std::string device_;  // Who offered it.
+  std::string device_;      // Who offered it.
+  VersionVector compared_;  // See Offer(); nothing after a restart.
   StageProgress progress_;
   std::int64_t touched_ms_ = 0;  // When a piece came; steady clock.
   std::uint64_t arrival_ = 0;    // Of what is being installed.

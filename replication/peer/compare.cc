@@ -222,11 +222,7 @@ absl::StatusOr<std::optional<Contradiction>> FindUnproven(
     SYNCLINE_ASSIGN_OR_RETURN(const bool unproven,
                               IsUnproven(replica.log(), head, theirs, again));
     if (!unproven) continue;
-    Contradiction found{
-        Fence("fork: it cannot be told whether the history of origin " +
-                  origin.ToHex() + " is the same, as logs were truncated",
-              origin),
-        std::nullopt};
+    Contradiction found{Fence(CannotTellText(origin), origin), std::nullopt};
     const std::uint64_t ours = replica.log().frontier().CounterOf(origin);
     if (GivesWay(replica, peer, origin, theirs.settled)) {
       if (!IsProven(replica, peer, head)) return Unproven(origin);

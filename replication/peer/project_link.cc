@@ -162,6 +162,7 @@ void ProjectLink::OnPosition(const Position& ours,
   if (*contradiction) return Contradict(**contradiction);
   theirs_.Join(theirs.frontier ? *theirs.frontier : *ours.frontier);
   heard_ = true;
+  compared_ = *ours.frontier;
   Pull();
 }
 
@@ -201,8 +202,8 @@ void ProjectLink::OnPullAnswer(const PullAnswer& answer) {
 
 void ProjectLink::OnState(const PullState& state) {
   receiver_.reset();
-  const absl::Status taken =
-      replica_.intake().Offer(state.header, state.from, env_.peer_device);
+  const absl::Status taken = replica_.intake().Offer(
+      state.header, state.from, env_.peer_device, compared_);
   if (absl::IsAlreadyExists(taken)) return AwaitState();
   if (absl::IsInvalidArgument(taken))
     return env_.broken(Annotate(taken, "the peer is broken"));

@@ -144,6 +144,7 @@ class ProjectLink {
   // and when the peer did.
   std::uint64_t states_ = 0;
   std::uint64_t told_states_ = 0;
+  VersionVector compared_;  // What this node held then.
   bool awaits_inflow_ = false;
   std::uint32_t stream_ = 0;
   std::unique_ptr<SegmentReceiver> receiver_;

@@ -10,6 +10,9 @@
 namespace syncline {
 namespace {
 
+// Chain hashes that a segment has besides those of its own entries.
+constexpr std::size_t kLeftOutMax = kSegmentEntriesMax;
+
 absl::Status Truncated() {
   return MakeStatus(absl::StatusCode::kOutOfRange,
                     "the log was truncated past what the peer has");
@@ -226,6 +229,7 @@ absl::StatusOr<SegmentReader::Cut> SegmentReader::Next(
       gathered.Add(record, over ? std::vector<FileContent::Ref>() : refs);
     } else {
       AdvanceIfKnown(record);
+      if (left_out_.size() < kLeftOutMax) left_out_.insert(record.dot.origin);
     }
     gathered.Reach(record.seq);
     ++scanned;
@@ -241,11 +245,26 @@ absl::StatusOr<SegmentReader::Cut> SegmentReader::Next(
   }
   gathered.TakeBack();
   position_ = gathered.end();
-  SYNCLINE_RETURN_IF_ERROR(Fill(gathered, cut));
+  SYNCLINE_RETURN_IF_ERROR(Fill(gathered, covered, cut));
   return cut;
 }
 
-absl::Status SegmentReader::Fill(Gathering& gathered, Cut& cut) const {
+// Of each the newest that both have: what is older the peer may have truncated.
+absl::Status SegmentReader::AddLeftOut(const VersionVector& covered,
+                                       std::vector<ChainHead>& chains) {
+  for (const ChainHead& head : chains) left_out_.erase(head.dot.origin);
+  for (const Origin& origin : std::exchange(left_out_, {})) {
+    const Dot newest{origin,
+                     std::min(covered.CounterOf(origin),
+                              log_.durable_frontier().CounterOf(origin))};
+    SYNCLINE_ASSIGN_OR_RETURN(ChainHead head, HeadOf(newest));
+    chains.push_back(std::move(head));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status SegmentReader::Fill(Gathering& gathered,
+                                 const VersionVector& covered, Cut& cut) {
   for (const ChainHead& proven : gathered.Heads()) {
     SYNCLINE_ASSIGN_OR_RETURN(ChainHead head, HeadOf(proven.dot));
     head.signature = proven.signature;
@@ -258,6 +277,9 @@ absl::Status SegmentReader::Fill(Gathering& gathered, Cut& cut) const {
     cut.segment.chains.push_back(std::move(head));
   }
   cut.segment.frames = gathered.TakeFrames();
+  if (!cut.segment.frames.empty()) {
+    SYNCLINE_RETURN_IF_ERROR(AddLeftOut(covered, cut.segment.chains));
+  }
   cut.small = gathered.TakeSmall();
   if (!cut.segment.frames.empty()) cut.blocked = false;
   cut.segment.last = position_.value;

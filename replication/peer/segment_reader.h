@@ -18,8 +18,9 @@ namespace syncline {
 // Cuts a project's log into segments for one peer, in the log's own order and
 // only of what is durable, each ending where all that it holds is proven: own
 // entries are signed here, others' come with the signatures that they came
-// with, so that a segment cannot end just anywhere. Bound to the log's
-// executor.
+// with, so that a segment cannot end just anywhere. What the peer has from
+// others is left out, but for its chain hash: entries that build on it mean
+// something else where it is not the same. Bound to the log's executor.
 class SegmentReader {
  public:
   // What one turn may look at, so that the loop is never blocked for long.
@@ -62,13 +63,18 @@ class SegmentReader {
   absl::StatusOr<std::vector<FileContent::Ref>> SmallOf(
       const RecordView& record, const std::set<Hash>& known) const;
   absl::StatusOr<ChainHead> HeadOf(const Dot& dot) const;
-  absl::Status Fill(Gathering& gathered, Cut& cut) const;
+  absl::Status Fill(Gathering& gathered, const VersionVector& covered,
+                    Cut& cut);
+  absl::Status AddLeftOut(const VersionVector& covered,
+                          std::vector<ChainHead>& chains);
 
   Replica& replica_;
   const AppendLog& log_;
   std::size_t inline_bytes_max_;
   Seq position_;
   std::map<Origin, Reached> chains_;
+  // Whose entries were left out since the last segment.
+  std::set<Origin> left_out_;
 };
 
 }  // namespace syncline

@@ -6,6 +6,7 @@
 
 #include "base/status.h"
 #include "replication/inflow.h"
+#include "replication/state_intake.h"
 
 namespace syncline {
 namespace {
@@ -43,7 +44,8 @@ SegmentReceiver::SegmentReceiver(Replica& replica,
       stream_(stream),
       theirs_(theirs),
       time_(time),
-      hooks_(std::move(hooks)) {}
+      hooks_(std::move(hooks)),
+      states_(replica.intake().states()) {}
 
 SegmentReceiver::~SegmentReceiver() { replica_.inflow().Leave(this); }
 
@@ -88,6 +90,9 @@ void SegmentReceiver::StoreContent(std::shared_ptr<Item> item) {
 
 void SegmentReceiver::Drain() {
   while (!refusing_ && !queue_.empty() && queue_.front()->ready) {
+    // What the two had compared is not what is here any more.
+    if (replica_.intake().states() != states_)
+      return StopWith({Stop::Reason::kFailed, "a state has come in meanwhile"});
     const std::shared_ptr<Item> item = std::move(queue_.front());
     queue_.pop_front();
     ingesting_.push_back(item);

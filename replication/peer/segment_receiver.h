@@ -76,6 +76,7 @@ class SegmentReceiver {
   VersionVector& theirs_;
   const TimeSource& time_;
   Hooks hooks_;
+  const std::uint64_t states_;  // That had come in when it was made.
   std::deque<std::shared_ptr<Item>> queue_;      // Not taken in yet.
   std::deque<std::shared_ptr<Item>> ingesting_;  // Not durable yet.
   std::optional<Stop> refusing_;

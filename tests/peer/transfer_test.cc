@@ -1,4 +1,6 @@
+#include <boost/asio/post.hpp>
 #include <catch2/catch.hpp>
+#include <future>
 #include <string>
 
 #include "replication/peer/chunk_fetcher.h"
@@ -8,6 +10,7 @@
 #include "replication/peer/segment_sender.h"
 #include "tests/peer/fake_peer.h"
 #include "tests/peer/peer_rig.h"
+#include "tests/testing/state_steps.h"
 
 // The parts of a session against a peer that does as the test likes.
 
@@ -127,6 +130,35 @@ TEST_CASE("segment_sender: what the peer covers is left out", "[peer]") {
         sending.node.rig()->log().ChainOf(first.origin));
 }
 
+TEST_CASE("segment_sender: what is left out comes with its chain hash",
+          "[peer]") {
+  SegmentSending sending;
+  PeerNode author(sending.world, "beta");
+  const Origin origin = author.rig()->identity().self;
+  author.rig().Put("one", "1");
+  sending.node.rig().PullFrom(author.rig());
+  sending.node.rig().Put("mine", "1");
+  author.rig().Put("two", "2");
+  sending.node.rig().PullFrom(author.rig());
+  const auto head_of = [&](std::size_t push) -> std::optional<ChainHead> {
+    for (const ChainHead& head : sending.peer.pushes[push].message.chains)
+      if (head.dot.origin == origin) return head;
+    return std::nullopt;
+  };
+  const Dot newest{origin, 2};
+  sending.theirs.Raise(origin, 3);  // One more than this node has.
+  sending.Start(1u << 20, 0);
+  REQUIRE(sending.peer.pushes.size() == 1);
+  CHECK(head_of(0) ==
+        ChainHead{newest, sending.node.rig()->log().ChainOf(origin), {}});
+  // Once.
+  sending.Answer(0, 1u << 20);
+  sending.node.rig().Put("mine", "2");
+  sending.world.RunAWhile();
+  REQUIRE(sending.peer.pushes.size() == 2);
+  CHECK_FALSE(head_of(1));
+}
+
 TEST_CASE("segment_sender: content comes along only if it was asked for",
           "[peer]") {
   SegmentSending sending;
@@ -206,6 +238,29 @@ struct SegmentReceiving {
     REQUIRE(node.rig()->state().frontier().empty());
   }
 };
+
+TEST_CASE("segment_receiver: what waits does not come in behind a state",
+          "[peer]") {
+  SegmentReceiving receiving;
+  PeerNode other(receiving.world, "gamma");
+  other.rig().Put("state", "1");
+  receiving.author.rig().Put("one", "1");
+  Segment segment = receiving.Missing();
+  segment.chunks = {"1"};
+  // Its content is not stored before the state is here.
+  std::promise<void> here;
+  boost::asio::post(receiving.world.worker, [&] { here.get_future().wait(); });
+  receiving.Push(std::move(segment));
+  Join(receiving.node.rig(), other.rig());
+  here.set_value();
+  receiving.world.RunAWhile();
+  REQUIRE(receiving.stopped.size() == 1);
+  CHECK(receiving.stopped[0].reason == Stop::Reason::kFailed);
+  REQUIRE(receiving.answers.size() == 1);
+  CHECK(std::holds_alternative<Stop>(*receiving.answers[0]));
+  CHECK(receiving.node.rig().Show("one") == "(none)");
+  CHECK(receiving.node.rig().Show("state") == "1");
+}
 
 TEST_CASE("segment_receiver: an answer means durable", "[peer]") {
   SegmentReceiving receiving;

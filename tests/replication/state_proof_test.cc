@@ -20,6 +20,7 @@
 namespace syncline {
 namespace {
 
+using testing::Await;
 using testing::Fill;
 using testing::Join;
 using testing::PinOf;
@@ -151,6 +152,111 @@ TEST_CASE("state_proof: what is in doubt there is in doubt here",
   CHECK(b->InDoubt(doubted));
   // Whose it is settles that as if it did not know.
   CHECK_FALSE(b->FoundForked(doubted));
+}
+
+// A device's store and a copy of it that ran on: two histories of one origin.
+struct Forked {
+  boost::asio::io_context io;
+  MemoryStore stores[5];
+  ReplicaRig left{io, stores[0], "d"};
+  ReplicaRig right{io, stores[1], "d"};
+  ReplicaRig a{io, stores[2], "a"};
+  ReplicaRig b{io, stores[3], "b"};
+  const Origin origin = left->identity().self;
+
+  Forked() {
+    left.Put("left", "1");
+    right.Put("right", "1");
+    Fill(a, 4);
+  }
+  // `b` begins to take in what `a` has, and meets the other side meanwhile.
+  absl::Status JoinAndMeetRight() {
+    const auto pin = PinOf(a);
+    REQUIRE(pin.ok());
+    REQUIRE(b->intake().Offer((*pin)->header(), "", "peer").ok());
+    b.PullFrom(right);
+    const auto piece = (*pin)->reader().Next("", 1 << 20);
+    REQUIRE(piece.ok());
+    REQUIRE(piece->end);
+    b->intake().Stage((*pin)->header().id, piece->bytes, true,
+                      [](const absl::Status&) {});
+    return Await(b);
+  }
+};
+
+TEST_CASE("state_proof: who met another history meanwhile takes no state in",
+          "[replication][fault]") {
+  Forked forked;
+  forked.a.PullFrom(forked.left);
+  SECTION("as it says") {}
+  SECTION("as its sender doubts it") {
+    // More of it, so that what `b` has cannot be compared.
+    forked.left.Put("left", "2");
+    forked.a.PullFrom(forked.left);
+    REQUIRE(forked.a->Doubt(forked.origin).ok());
+  }
+  SECTION("as it is in doubt here") {
+    forked.left.Put("left", "2");
+    forked.a.PullFrom(forked.left);
+    REQUIRE(forked.b->Doubt(forked.origin).ok());
+  }
+  const absl::Status joined = forked.JoinAndMeetRight();
+  CHECK(absl::IsAborted(joined));
+  CHECK(ForkedOrigin(joined) == forked.origin);
+  CHECK(forked.b.Show("right") == "1");
+  CHECK(forked.b.Show("left") == "(none)");
+  // Nothing of it is left, and the replica goes on.
+  CHECK_FALSE(forked.b->intake().resumption());
+  CHECK_FALSE(forked.b->installing());
+  CHECK(forked.b->health().ok());
+  forked.b.Put("mine", "1");
+  forked.b.Reopen(forked.b->identity().self, [](const auto&) {});
+  CHECK(forked.b.Show("mine") == "1");
+  CHECK(forked.b.Show("left") == "(none)");
+}
+
+TEST_CASE("state_proof: what was compared may come as a state",
+          "[replication]") {
+  Forked forked;
+  forked.b.PullFrom(forked.left);
+  forked.left.Put("left", "2");
+  forked.a.PullFrom(forked.left);
+  REQUIRE(forked.a->Doubt(forked.origin).ok());
+  const auto pin = PinOf(forked.a);
+  const StateHeader& header = (*pin)->header();
+  const VersionVector compared = forked.b->log().frontier();
+  StateIntake& intake = forked.b->intake();
+  CHECK(absl::IsAborted(intake.Offer(header, "", "peer")));
+  CHECK(intake.Offer(header, "", "peer", compared).ok());
+}
+
+TEST_CASE("replica: entries of who may hold another history are refused",
+          "[replication][fault]") {
+  Forked forked;
+  const Hash first = forked.left->log().ChainOf(forked.origin);
+  forked.a.PullFrom(forked.left);
+  forked.a.Put("of a", "1");
+  forked.left.Put("left", "2");
+  forked.b.PullFrom(forked.left);
+  ReplicaRig::Segment segment = forked.a.Missing(forked.b->log().frontier());
+  segment.heads.push_back({{forked.origin, 1}, first, {}});
+  const auto ingest = [&] { return forked.b.Ingest(segment).status(); };
+  SECTION("the same") { CHECK(ingest().ok()); }
+  SECTION("another") {
+    segment.heads.back().hash = forked.right->log().ChainOf(forked.origin);
+    CHECK(absl::IsAborted(ingest()));
+  }
+  SECTION("truncated here") {
+    TruncateAll(forked.b);
+    SECTION("and in doubt") {
+      REQUIRE(forked.b->Doubt(forked.origin).ok());
+      const absl::Status refused = ingest();
+      CHECK(absl::IsAborted(refused));
+      CHECK(ForkedOrigin(refused) == forked.origin);
+      CHECK(forked.b.Show("of a") == "(none)");
+    }
+    SECTION("and nobody doubts it") { CHECK(ingest().ok()); }
+  }
 }
 
 }  // namespace
