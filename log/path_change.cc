@@ -63,8 +63,8 @@ std::string_view PathChangeTypeName(PathChange::Type type) {
   return kTypeNames.at(static_cast<std::size_t>(type));
 }
 
-std::string EncodePathChanges(const std::vector<PathChange>& changes) {
-  std::string out;
+void AppendPathChanges(const std::vector<PathChange>& changes,
+                       std::string& out) {
   for (const PathChange& change : changes) {
     out.push_back(static_cast<char>(change.type));
     out.push_back(static_cast<char>(FlagsOf(change)));
@@ -77,6 +77,11 @@ std::string EncodePathChanges(const std::vector<PathChange>& changes) {
       AppendVarint(out, change.version->counter);
     }
   }
+}
+
+std::string EncodePathChanges(const std::vector<PathChange>& changes) {
+  std::string out;
+  AppendPathChanges(changes, out);
   return out;
 }
 

@@ -49,6 +49,8 @@ std::string_view PathChangeTypeName(PathChange::Type type);
 // The form kept in a log record (log/FORMAT.md).
 //   kInvalidArgument  malformed
 std::string EncodePathChanges(const std::vector<PathChange>& changes);
+void AppendPathChanges(const std::vector<PathChange>& changes,
+                       std::string& out);
 absl::StatusOr<std::vector<PathChange>> DecodePathChanges(
     std::string_view bytes);
 

@@ -14,6 +14,17 @@
 namespace syncline {
 namespace {
 
+// Lets `view` of each draft point to its part of `bytes`, where they stand one
+// behind the other: it may have moved while it grew.
+void TakeInTurn(std::string_view bytes, std::vector<Draft>& drafts,
+                std::string_view Draft::*view) {
+  for (Draft& draft : drafts) {
+    const std::size_t size = (draft.*view).size();
+    draft.*view = bytes.substr(0, size);
+    bytes.remove_prefix(size);
+  }
+}
+
 // The payloads of files that an entry names: their chunks are wanted.
 std::vector<std::string_view> FilePayloads(const Entry& entry) {
   std::vector<std::string_view> payloads;
@@ -226,11 +237,7 @@ void Replica::Impl::AppendEvents(std::span<const EventView> events,
     const std::string_view written = entries;
     drafts.push_back({stamp.dot, written.substr(begin), {}});
   }
-  std::string_view rest = entries;  // It may have moved meanwhile.
-  for (Draft& draft : drafts) {
-    draft.entry = rest.substr(0, draft.entry.size());
-    rest.remove_prefix(draft.entry.size());
-  }
+  TakeInTurn(entries, drafts, &Draft::entry);
   log->Append(drafts, {}, durability, std::move(done));
 }
 
@@ -248,10 +255,10 @@ absl::Status Replica::Impl::CheckNotGivenUp(
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::vector<std::string>> Replica::Impl::ApplyAll(
-    const CheckedSegment& segment, WriteBatch& rows) {
-  std::vector<std::string> changes;
-  changes.reserve(segment.fresh.size());
+absl::StatusOr<std::vector<Draft>> Replica::Impl::ApplyAll(
+    const CheckedSegment& segment, WriteBatch& rows, std::string& changes) {
+  std::vector<Draft> drafts;
+  drafts.reserve(segment.fresh.size());
   Seq seq = log->head();
   const std::int64_t now = env.time.NowMs();
   for (const CheckedEntry& checked : segment.fresh) {
@@ -263,7 +270,11 @@ absl::StatusOr<std::vector<std::string>> Replica::Impl::ApplyAll(
       return Internal("the state disagrees with the log about entry " +
                       checked.entry.dot.ToText());
     }
-    changes.push_back(EncodePathChanges(applied.changes));
+    const std::size_t begin = changes.size();
+    AppendPathChanges(applied.changes, changes);
+    const std::string_view written = changes;
+    drafts.push_back({checked.entry.dot, checked.bytes, written.substr(begin),
+                      checked.chain});
     if (!checked.device_key.empty()) {
       NoteDevice(checked.entry.dot.origin, checked.device_key, rows);
     }
@@ -275,7 +286,8 @@ absl::StatusOr<std::vector<std::string>> Replica::Impl::ApplyAll(
     SYNCLINE_RETURN_IF_ERROR(NoteApplied(
         applied, {seq, checked.entry.dot, checked.entry.cause}, rows));
   }
-  return changes;
+  TakeInTurn(changes, drafts, &Draft::changes);
+  return drafts;
 }
 
 void Replica::Impl::NoteDevice(const Origin& origin, const std::string& key,
@@ -384,21 +396,16 @@ void Replica::Ingest(std::string_view frames,
     if (!signed_by_all.ok()) return done(signed_by_all);
   }
   WriteBatch rows;
-  const absl::StatusOr<std::vector<std::string>> changes =
-      impl_->ApplyAll(*segment, rows);
-  if (!changes.ok()) return done(impl_->Break(changes.status()));
+  std::string changes;
+  const absl::StatusOr<std::vector<Draft>> drafts =
+      impl_->ApplyAll(*segment, rows, changes);
+  if (!drafts.ok()) return done(impl_->Break(drafts.status()));
   impl_->KeepSignatures(*segment, rows);
   impl_->event_writer.reset();
-  std::vector<Draft> drafts;
-  drafts.reserve(changes->size());
-  for (const CheckedEntry& checked : segment->fresh) {
-    drafts.push_back({checked.entry.dot, checked.bytes,
-                      (*changes)[drafts.size()], checked.chain});
-  }
   Ingested ingested;
   ingested.duplicates = segment->duplicates;
-  ingested.applied = drafts.size();
-  impl_->log->Append(drafts, rows, Durability::kDurable,
+  ingested.applied = drafts->size();
+  impl_->log->Append(*drafts, rows, Durability::kDurable,
                      [ingested, done = std::move(done)](
                          const absl::StatusOr<AppendLog::Appended>& appended) {
                        if (!appended.ok()) return done(appended.status());

@@ -46,9 +46,11 @@ struct Replica::Impl final : StateIntake::Host {
                                    Durability durability, CommitDone done);
   void AppendEvents(std::span<const EventView> events, Durability durability,
                     AppendLog::AppendDone done);
-  // The changes of each entry of `segment`, encoded.
-  absl::StatusOr<std::vector<std::string>> ApplyAll(
-      const CheckedSegment& segment, WriteBatch& rows);
+  // What the log is to hold of the entries of `segment`, which they borrow
+  // from, and from `changes`: the path changes, encoded.
+  absl::StatusOr<std::vector<Draft>> ApplyAll(const CheckedSegment& segment,
+                                              WriteBatch& rows,
+                                              std::string& changes);
   // Whether what `heads` speak for can be compared with what is here, where
   // others may hold something else.
   //   kAborted  it cannot, as it was truncated here
