@@ -385,7 +385,7 @@ void Replica::Ingest(std::string_view frames,
   }
   const absl::StatusOr<CheckedSegment> segment =
       CheckSegment(frames, heads, *impl_->log);
-  if (!segment.ok()) return done(segment.status());
+  if (!segment.ok()) return done(impl_->Proven(segment.status(), heads));
   absl::Status wanted = impl_->CheckDoubts(heads);
   if (wanted.ok()) wanted = impl_->CheckNotGivenUp(*segment);
   if (!wanted.ok()) return done(wanted);

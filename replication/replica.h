@@ -136,6 +136,8 @@ class Replica {
   // them must be in the chunk store already.
   //   as these             the peer is broken, or a fork; nothing changed
   //   kAborted             also: it has what was given up here
+  //   kUnavailable         see installing(); also: it may be a fork, but there
+  //                        is no proof: compare anew, by what is signed
   //   as health()          an earlier write failed
   //   other                this write failed
   void Ingest(std::string_view frames, const std::vector<ChainHead>& heads,

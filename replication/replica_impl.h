@@ -51,9 +51,13 @@ struct Replica::Impl final : StateIntake::Host {
   absl::StatusOr<std::vector<Draft>> ApplyAll(const CheckedSegment& segment,
                                               WriteBatch& rows,
                                               std::string& changes);
+  // What a segment with `heads` shows by `found`, a contradiction: only what is
+  // signed counts. kUnavailable: it is not; compare anew.
+  absl::Status Proven(const absl::Status& found,
+                      const std::vector<ChainHead>& heads) const;
   // Whether what `heads` speak for can be compared with what is here, where
   // others may hold something else.
-  //   kAborted  it cannot, as it was truncated here
+  //   kUnavailable  it cannot, as it was truncated here; compare anew
   absl::Status CheckDoubts(const std::vector<ChainHead>& heads) const;
   // Whether `segment` has entries that were given up here.
   absl::Status CheckNotGivenUp(const CheckedSegment& segment) const;

@@ -148,6 +148,25 @@ void Replica::Impl::NoteDoubts(const std::vector<Origin>& origins,
   }
 }
 
+absl::Status Replica::Impl::Proven(const absl::Status& found,
+                                   const std::vector<ChainHead>& heads) const {
+  const std::optional<Origin> origin = ForkedOrigin(found);
+  if (!origin || !options.check_signatures) return found;
+  const std::string device =
+      IsOwn(*origin) ? identity.device_key : DeviceOf(*origin);
+  const bool proven =
+      std::any_of(heads.begin(), heads.end(), [&](const ChainHead& head) {
+        if (head.dot.origin != *origin) return false;
+        const absl::StatusOr<Hash> here = log->ChainAt(head.dot);
+        if (here.ok() && *here == head.hash) return false;
+        return IsSigned(device, identity.project, head);
+      });
+  if (proven) return found;
+  return MakeStatus(absl::StatusCode::kUnavailable,
+                    std::string(FromAbsl(found.message())) +
+                        ", as the peer says without proof");
+}
+
 absl::Status Replica::Impl::CheckDoubts(
     const std::vector<ChainHead>& heads) const {
   if (doubted.empty()) return absl::OkStatus();
@@ -157,7 +176,8 @@ absl::Status Replica::Impl::CheckDoubts(
     }
     const absl::StatusOr<Hash> here = log->ChainAt(head.dot);
     if (absl::IsNotFound(here.status())) {
-      return ForkStatus(head.dot.origin, CannotTellText(head.dot.origin));
+      return MakeStatus(absl::StatusCode::kUnavailable,
+                        CannotTellText(head.dot.origin));
     }
     SYNCLINE_RETURN_IF_ERROR(here.status());
   }

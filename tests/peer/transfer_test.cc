@@ -3,6 +3,7 @@
 #include <future>
 #include <string>
 
+#include "replication/chain_signature.h"
 #include "replication/peer/chunk_fetcher.h"
 #include "replication/peer/chunk_server.h"
 #include "replication/peer/loop_timer.h"
@@ -342,15 +343,25 @@ TEST_CASE("segment_receiver: a chain that arrives elsewhere is a fork",
           "[peer][fault]") {
   SegmentReceiving receiving;
   receiving.author.rig().Put("one", "1");
+  receiving.node.rig().PullFrom(receiving.author.rig());
+  receiving.author.rig().Put("two", "2");
   Segment segment = receiving.Missing();
-  segment.chains[0].hash.bytes[0] ^= 1;
+  ChainHead& head = segment.chains[0];
+  head.hash.bytes[0] ^= 1;
+  Stop::Reason expected = Stop::Reason::kFailed;
+  SECTION("not if the author has not signed that") {}
+  SECTION("signed by its author") {
+    const Replica::Identity& author = receiving.author.rig()->identity();
+    head.signature = *SignChain(*author.device, author.project, head);
+    expected = Stop::Reason::kFence;
+  }
   receiving.Push(segment);
   receiving.Push(receiving.Missing());  // Behind it: not applied either.
   receiving.world.RunUntil([&] { return !receiving.stopped.empty(); });
-  CHECK(receiving.stopped[0].reason == Stop::Reason::kFence);
+  CHECK(receiving.stopped[0].reason == expected);
   CHECK(receiving.broken.empty());
   CHECK(receiving.answers.size() == 2);
-  receiving.RequireNothingApplied();
+  CHECK(receiving.node.rig()->log().head() == Seq{1});
 }
 
 TEST_CASE("segment_receiver: more than the window is the peer's fault",

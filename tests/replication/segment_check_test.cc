@@ -7,6 +7,8 @@
 #include "kv/memory_store.h"
 #include "log/frame.h"
 #include "proto/entry_codec.h"
+#include "replication/chain_signature.h"
+#include "replication/fork.h"
 #include "tests/testing/replica_rig.h"
 
 namespace syncline {
@@ -76,12 +78,38 @@ TEST_CASE("segment check: a context that is not covered changes nothing",
   fixture.CheckRefused(alone, absl::StatusCode::kInvalidArgument);
 }
 
-TEST_CASE("segment check: another chain hash is a fork",
+TEST_CASE("segment check: another chain hash is a fork if it is signed",
           "[replication][fault]") {
   SegmentFixture fixture;
-  ReplicaRig::Segment forked = fixture.segment;
-  forked.heads[0].hash.bytes[0] ^= 1;
-  fixture.CheckRefused(forked, absl::StatusCode::kAborted);
+  ReplicaRig& b = fixture.b;
+  REQUIRE(b.Ingest(fixture.segment).ok());
+  fixture.a.Put("two", "2b");
+  ReplicaRig::Segment forked = fixture.a.Missing(b->log().frontier());
+  ChainHead& head = forked.heads[0];
+  head.hash.bytes[0] ^= 1;
+  CHECK(absl::IsUnavailable(b.Ingest(forked).status()));
+  head.signature =
+      *SignChain(*b->identity().device, b->identity().project, head);
+  CHECK(absl::IsUnavailable(b.Ingest(forked).status()));
+  const Replica::Identity& author = fixture.a->identity();
+  head.signature = *SignChain(*author.device, author.project, head);
+  const absl::Status refused = b.Ingest(forked).status();
+  CHECK(absl::IsAborted(refused));
+  CHECK(ForkedOrigin(refused) == author.self);
+  CHECK(b->log().head() == Seq{3});
+  CHECK(b->health().ok());
+  // One that is as it should be proves nothing about the other.
+  forked.heads.push_back(*fixture.a->SignedHead({author.self, 3}));
+  forked.heads[0].signature.clear();
+  CHECK(absl::IsUnavailable(b.Ingest(forked).status()));
+}
+
+TEST_CASE("segment check: a chain hash that fits nothing changes nothing",
+          "[replication][fault]") {
+  SegmentFixture fixture;
+  ReplicaRig::Segment wrong = fixture.segment;
+  wrong.heads[0].hash.bytes[0] ^= 1;
+  fixture.CheckRefused(wrong, absl::StatusCode::kUnavailable);
 }
 
 TEST_CASE("segment check: an origin without a chain hash is refused",
