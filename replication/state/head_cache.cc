@@ -50,11 +50,12 @@ HeadRow* HeadCache::Find(std::string_view key) {
   return at->get();
 }
 
-HeadRow& HeadCache::Insert(std::string_view key) {
+HeadRow& HeadCache::Insert(std::string_view key,
+                           std::optional<std::string_view> value) {
   DropOld();
   auto row = std::make_unique<HeadRow>();
   HeadRow& inserted = *row;
-  row->SetText(key, std::nullopt);
+  row->SetText(key, value);
   row->number_ = static_cast<std::uint32_t>(all_.size());
   row->used_ = true;
   all_.push_back(row.get());
@@ -79,17 +80,15 @@ void HeadCache::Enter(HeadRow& row, State state) {
 
 HeadRow& HeadCache::Remember(std::string_view key,
                              std::optional<std::string_view> value) {
-  HeadRow& row = Insert(key);
-  Set(row, value);
-  return row;
+  return Insert(key, value);
 }
 
 HeadRow& HeadCache::Change(std::string_view key,
                            std::optional<std::string_view> value,
                            const std::optional<DigestLanes>& lanes) {
   HeadRow* known = Find(key);
-  HeadRow& row = known != nullptr ? *known : Insert(key);
-  Set(row, value);
+  if (known != nullptr) Set(*known, value);
+  HeadRow& row = known != nullptr ? *known : Insert(key, value);
   row.lanes_ = lanes;
   if (row.state_ != State::kChanged) {
     Enter(row, State::kChanged);

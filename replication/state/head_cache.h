@@ -121,7 +121,7 @@ class HeadCache {
     }
   };
 
-  HeadRow& Insert(std::string_view key);
+  HeadRow& Insert(std::string_view key, std::optional<std::string_view> value);
   void Set(HeadRow& row, std::optional<std::string_view> value);
   void Enter(HeadRow& row, State state);
   void GiveUpAlone(HeadRow& row);
