@@ -55,6 +55,9 @@ class VersionVector {
   // Commutative, associative, idempotent.
   void Join(const VersionVector& other);
 
+  // Makes room for so many slots.
+  void Reserve(std::size_t slots) { slots_.reserve(slots); }
+
   // Highest counter of `origin` taken in; 0 if absent. O(log size()).
   [[nodiscard]] std::uint64_t CounterOf(const Origin& origin) const;
   [[nodiscard]] bool Covers(const Dot& dot) const {

@@ -64,6 +64,9 @@ class WriteBatch {
   void DeleteRange(Column column, std::string_view begin, std::string_view end);
   // Adds the operations of `other`.
   void Append(const WriteBatch& other);
+  void Append(WriteBatch&& other);  // Not copied if this is empty.
+  // Makes room for so many bytes().
+  void Reserve(std::size_t bytes) { buffer_.reserve(bytes); }
   // How far a batch has come: `begin` and `end` of some of its operations.
   struct Mark {
     std::size_t bytes = 0;

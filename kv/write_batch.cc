@@ -1,4 +1,5 @@
 #include <cstring>
+#include <utility>
 
 #include "kv/store.h"
 
@@ -63,6 +64,12 @@ void WriteBatch::DeleteRange(Column column, std::string_view begin,
 
 void WriteBatch::Append(const WriteBatch& other) {
   Append(other, Mark(), other.mark());
+}
+
+void WriteBatch::Append(WriteBatch&& other) {
+  if (!empty()) return Append(std::as_const(other));
+  *this = std::move(other);
+  other.Clear();
 }
 
 void WriteBatch::Append(const WriteBatch& other, const Mark& begin,

@@ -146,6 +146,7 @@ absl::Status EntryDecoder::ReadOrigins(std::string_view origins) {
 absl::Status EntryDecoder::ReadContext(std::string_view context) {
   const Origin& author = origins_[0];
   VersionVector& vector = out_.entry.context;
+  vector.Reserve(std::min(origins_.size(), VersionVector::kMaxSlots));
   bool own_is_in = false;
   ByteReader reader(context);
   while (reader.ok() && !reader.rest().empty()) {

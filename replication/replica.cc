@@ -4,6 +4,7 @@
 #include <map>
 #include <utility>
 
+#include "absl/container/inlined_vector.h"
 #include "base/status.h"
 #include "log/frame.h"
 #include "proto/entry_codec.h"
@@ -26,8 +27,8 @@ void TakeInTurn(std::string_view bytes, std::vector<Draft>& drafts,
 }
 
 // The payloads of files that an entry names: their chunks are wanted.
-std::vector<std::string_view> FilePayloads(const Entry& entry) {
-  std::vector<std::string_view> payloads;
+absl::InlinedVector<std::string_view, 4> FilePayloads(const Entry& entry) {
+  absl::InlinedVector<std::string_view, 4> payloads;
   for (const Effect& effect : entry.effects) {
     const auto* content = std::get_if<ContentEffect>(&effect);
     if (content && content->item.kind == ItemKind::kFile) {

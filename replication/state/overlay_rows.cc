@@ -255,8 +255,9 @@ RowCursor OverlayRows::Scan(Column column, const std::string& lower,
 WriteBatch OverlayRows::TakeFlush() {
   SYNCLINE_CHECK(!flushing_, "one flush at a time");
   flushing_ = true;
-  std::swap(active_, frozen_);
   WriteBatch batch;
+  batch.Reserve(bytes());
+  std::swap(active_, frozen_);
   for (const Column column : RowLayer::kColumns) {
     for (const auto& [key, value] : frozen_.map(column)) {
       if (value) {

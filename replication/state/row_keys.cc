@@ -74,18 +74,31 @@ std::string RowKeys::AllItems() const { return Tagged(kItemTag); }
 
 std::string RowKeys::Doc(std::string_view name_space,
                          std::string_view key) const {
-  std::string out = DocsOf(name_space, key);
-  AppendOrderedEnd(out);
+  std::string out;
+  SetDoc(out, name_space, key);
   return out;
+}
+
+void RowKeys::SetDoc(std::string& out, std::string_view name_space,
+                     std::string_view key) const {
+  SetDocsOf(out, name_space, key);
+  AppendOrderedEnd(out);
 }
 
 std::string RowKeys::DocsOf(std::string_view name_space,
                             std::string_view key_prefix) const {
-  std::string out = Tagged(kDocTag);
+  std::string out;
+  SetDocsOf(out, name_space, key_prefix);
+  return out;
+}
+
+void RowKeys::SetDocsOf(std::string& out, std::string_view name_space,
+                        std::string_view key_prefix) const {
+  out = project_;
+  out.push_back(kDocTag);
   AppendOrdered(out, name_space);
   AppendOrderedEnd(out);
   AppendOrdered(out, key_prefix);
-  return out;
 }
 
 std::string RowKeys::AllDocs() const { return Tagged(kDocTag); }

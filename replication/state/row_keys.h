@@ -26,6 +26,8 @@ class RowKeys {
   [[nodiscard]] std::string AllItems() const;  // Prefix.
   [[nodiscard]] std::string Doc(std::string_view name_space,
                                 std::string_view key) const;
+  void SetDoc(std::string& out, std::string_view name_space,
+              std::string_view key) const;
   // Prefix of the documents whose key starts with `key_prefix`.
   [[nodiscard]] std::string DocsOf(std::string_view name_space,
                                    std::string_view key_prefix) const;
@@ -75,6 +77,8 @@ class RowKeys {
 
  private:
   [[nodiscard]] std::string Tagged(char tag) const;
+  void SetDocsOf(std::string& out, std::string_view name_space,
+                 std::string_view key_prefix) const;
 
   std::string project_;
 };

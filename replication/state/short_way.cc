@@ -226,7 +226,7 @@ bool ShortWay::PlanDocument(const DocEffect& document) {
       document.name_space == kSystemNamespace) {
     return false;
   }
-  key_ = core_.keys.Doc(document.name_space, document.key);
+  core_.keys.SetDoc(key_, document.name_space, document.key);
   const HeadRow* row = Row();
   if (row == nullptr) return false;
   if (row->value()) {
