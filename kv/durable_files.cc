@@ -26,6 +26,22 @@ absl::Status SyncDirectory(const std::filesystem::path& path) {
   return ErrnoStatus(error, "sync " + path.string());
 }
 
+// What is wrong with the name of a directory, or with what is in its way.
+absl::Status CannotMake(int error_number, const std::string& name) {
+  const absl::Status failed = ErrnoStatus(error_number, "make " + name);
+  switch (error_number) {
+    case EEXIST:  // It is not a directory.
+      return InvalidArgument(name + " is no directory");
+    case ENOENT:
+    case ENOTDIR:
+    case ELOOP:
+    case ENAMETOOLONG:
+      return InvalidArgument(FromAbsl(failed.message()));
+    default:
+      return failed;
+  }
+}
+
 absl::Status WriteAndSync(int file, std::string_view bytes,
                           const std::string& name) {
   while (!bytes.empty()) {
@@ -53,7 +69,7 @@ absl::Status MakeDurableDirectory(const std::filesystem::path& path) {
   const int failed = mkdir(named.c_str(), S_IRWXU) == 0 ? 0 : errno;
   if (failed != 0 &&
       !(failed == EEXIST && std::filesystem::is_directory(named, error))) {
-    return ErrnoStatus(failed, "make " + named.string());
+    return CannotMake(failed, named.string());
   }
   return SyncDirectory(parent);
 }

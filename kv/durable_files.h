@@ -11,6 +11,8 @@ namespace syncline {
 // alone, so that their names survive loss of power: what is synced inside of a
 // directory that is itself forgotten is lost. Syncs the parent also if `path`
 // is there: whoever made it may have died before it came to that.
+//   kInvalidArgument  nothing of that name can be a directory: it, or one above
+//                     it, is something else, or the name is too long
 absl::Status MakeDurableDirectory(const std::filesystem::path& path);
 
 // Makes `file` hold `bytes`, for this user alone and so that it survives loss

@@ -16,6 +16,7 @@ namespace syncline {
 namespace {
 
 constexpr char kInUseUrl[] = "syncline/in-use";
+constexpr char kNoHomeUrl[] = "syncline/no-home";
 constexpr char kKeyName[] = "device.key";
 
 class Fd {
@@ -33,11 +34,20 @@ class Fd {
   int fd_;
 };
 
+absl::Status MakeHome(const std::filesystem::path& home) {
+  const absl::Status made = MakeDurableDirectory(home);
+  if (!absl::IsInvalidArgument(made)) return made;
+  absl::Status status = InvalidArgument(std::string(FromAbsl(made.message())) +
+                                        " (choose another home)");
+  status.SetPayload(kNoHomeUrl, absl::Cord("1"));
+  return status;
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<HomeLock>> HomeLock::Take(
     const std::filesystem::path& home, bool create) {
-  if (create) SYNCLINE_RETURN_IF_ERROR(MakeDurableDirectory(home));
+  if (create) SYNCLINE_RETURN_IF_ERROR(MakeHome(home));
   const std::filesystem::path path = home / "lock";
   Fd file(open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, S_IRUSR | S_IWUSR));
   if (file.get() < 0) return ErrnoStatus(errno, "open " + home.string());
@@ -56,6 +66,10 @@ HomeLock::~HomeLock() { close(fd_); }
 
 bool IsInUse(const absl::Status& status) {
   return status.GetPayload(kInUseUrl).has_value();
+}
+
+bool IsNoHome(const absl::Status& status) {
+  return status.GetPayload(kNoHomeUrl).has_value();
 }
 
 absl::StatusOr<DeviceIdentity> OpenIdentity(const std::filesystem::path& home) {

@@ -19,6 +19,7 @@ class HomeLock {
  public:
   // Makes `home` (mode 0700) if it is missing and `create` says so.
   //   kNotFound            there is no such directory
+  //   kInvalidArgument     there can be none; see IsNoHome
   //   kFailedPrecondition  in use by another process; see IsInUse
   static absl::StatusOr<std::unique_ptr<HomeLock>> Take(
       const std::filesystem::path& home, bool create);
@@ -33,6 +34,9 @@ class HomeLock {
 
 // Whether `status` says that another process has the home: worth a retry.
 bool IsInUse(const absl::Status& status);
+
+// Whether `status` says that no directory can have the name of the home.
+bool IsNoHome(const absl::Status& status);
 
 // The key pair in `home`; drawn, and made durable, if there is none.
 //   kDataLoss  the file is not what it should be

@@ -48,6 +48,7 @@ class Node {
   // Opens the node in `options.home`, making it if that is asked for. Blocks
   // on the disk.
   //   kNotFound            no such home, and not to be made
+  //   kInvalidArgument     there can be none: a file is in its way
   //   kFailedPrecondition  in use by another process, or written by a newer
   //                        format; the message says which
   //   kDataLoss            the store is damaged

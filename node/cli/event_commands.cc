@@ -69,6 +69,7 @@ class Appender {
         args_.buffered ? Durability::kBuffered : Durability::kDurable,
         [this, where](const absl::StatusOr<Seq>& seq) {
           if (seq.ok()) return Count(*seq);
+          if (absl::IsUnavailable(seq.status())) ++unanswered_;
           Fail(where.empty() || !absl::IsInvalidArgument(seq.status())
                    ? seq.status()
                    : Annotate(seq.status(), where));
@@ -88,14 +89,7 @@ class Appender {
 
   absl::StatusOr<ExitCode> Finish() {
     Drain(0);
-    if (failed()) {
-      if (!args_.event) {
-        status_ = MakeStatus(
-            status_.code(), fmt::format("{} ({} appended before)",
-                                        FromAbsl(status_.message()), Events()));
-      }
-      return status_;
-    }
+    if (failed()) return WithCounts();
     if (!json_ && appended_ > 0) {
       PrintLine(appended_ == 1 ? fmt::format("appended 1 event, seq {}", first_)
                                : fmt::format("appended {} events, seq {} to {}",
@@ -122,13 +116,23 @@ class Appender {
     calls_->tasks.add(request.send().then(
         [answer](auto&& response) { answer(OutcomeOf(response.getResult())); },
         [answer](kj::Exception&& exception) {
-          answer(StatusFromKj(exception));
+          answer(Session::FaultOf(StatusFromKj(exception)));
         }));
   }
 
-  [[nodiscard]] std::string Events() const {
-    return appended_ == 1 ? "1 event was"
-                          : fmt::format("{} events were", appended_);
+  // The error, and what became of the events.
+  [[nodiscard]] absl::Status WithCounts() const {
+    std::string text(FromAbsl(status_.message()));
+    if (!args_.event) {
+      text += appended_ == 1 ? " (1 event was"
+                             : fmt::format(" ({} events were", appended_);
+      text += " appended before";
+      if (unanswered_ > 0) text += fmt::format(", {} may be", unanswered_);
+      text += ')';
+    } else if (unanswered_ > 0) {
+      text += " (the event may be appended)";
+    }
+    return MakeStatus(status_.code(), text);
   }
 
   void Count(Seq seq) {
@@ -144,6 +148,7 @@ class Appender {
   std::unique_ptr<Calls> calls_;
   absl::Status status_;
   std::uint64_t appended_ = 0;
+  std::uint64_t unanswered_ = 0;  // The connection was lost before.
   std::uint64_t first_ = 0;
   std::uint64_t last_ = 0;
 };

@@ -2,6 +2,7 @@
 
 #include "absl/strings/cord.h"
 #include "base/text.h"
+#include "node/home.h"
 
 namespace syncline::cli {
 namespace {
@@ -63,7 +64,7 @@ ExitCode ExitCodeOf(const absl::Status& status) {
 }
 
 absl::Status StoreError(const absl::Status& status) {
-  return Mark(status, "store");
+  return IsNoHome(status) ? status : Mark(status, "store");
 }
 
 absl::Status NetworkError(const absl::Status& status) {

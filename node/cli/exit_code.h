@@ -24,7 +24,8 @@ enum class ExitCode : int {
 ExitCode ExitCodeOf(const absl::Status& status);
 
 // An error of opening the home: what is a refusal elsewhere (in use, a newer
-// format) is about the store here. Becomes kStore.
+// format) is about the store here. Becomes kStore, or kUsage where no home can
+// be.
 absl::Status StoreError(const absl::Status& status);
 // Marks an error as one of the network; becomes kNetwork.
 absl::Status NetworkError(const absl::Status& status);

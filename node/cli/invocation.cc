@@ -112,7 +112,12 @@ std::unique_ptr<CLI::App> MakeApp(Invocation& in) {
                   "The node's home (default: $XDG_DATA_HOME/syncline, else "
                   "~/.local/share/syncline)")
       ->envname("SYNCLINE_HOME")
-      ->type_name("DIR");
+      ->type_name("DIR")
+      ->check(
+          [](const std::string& dir) {
+            return dir.empty() ? std::string("a home is needed") : "";
+          },
+          "");
   app->add_flag("--json", in.json, "Print JSON for programs");
   app->set_version_flag("--version",
                         std::string("syncline ") + kProgramVersion);

@@ -58,7 +58,6 @@ struct Session::Impl {
   absl::Status OpenHere(const Options& options) {
     NodeOptions node;
     node.home = options.home;
-    node.create = options.create_home;
     node.name = options.name;
     node.run_mirrors = false;
     SYNCLINE_ASSIGN_OR_RETURN(core, NodeCore::Open(io, node));
@@ -88,7 +87,7 @@ absl::StatusOr<std::unique_ptr<Session>> Session::Open(const Options& options) {
     if (status.ok()) return session;
     if (!IsInUse(status)) break;
   }
-  return absl::IsNotFound(status) ? status : StoreError(status);
+  return StoreError(status);
 }
 
 Session::~Session() {

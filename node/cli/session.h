@@ -48,7 +48,6 @@ class Session {
  public:
   struct Options {
     std::filesystem::path home;
-    bool create_home = true;
     std::string name;  // Of a home that is made; empty: the machine's.
   };
 
@@ -86,15 +85,16 @@ class Session {
   // Runs the loop until `done` or a signal.
   absl::Status RunUntil(absl::FunctionRef<bool()> done);
 
+  // What a fault of a call means to people, if it is the loss of the
+  // connection.
+  static absl::Status FaultOf(absl::Status status);
+
   KjLoop& loop();
   control::Control::Client& client();
 
  private:
   struct Impl;
   explicit Session(std::unique_ptr<Impl> impl);
-
-  // What the loss of the connection means to people.
-  static absl::Status FaultOf(absl::Status status);
 
   template <typename Results>
   static capnp::Response<Results> ResponseOf(capnp::RemotePromise<Results>);

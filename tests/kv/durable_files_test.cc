@@ -55,5 +55,32 @@ TEST_CASE("durable_files: a refusal leaves what was there", "[kv][fault]") {
   CHECK(absl::IsNotFound(WriteDurableFile(temp / "none" / "file", "new")));
 }
 
+TEST_CASE("durable_files: a directory is made with those above it", "[kv]") {
+  const TemporaryDirectory temp;
+  for (int i = 0; i < 2; ++i) {
+    CHECK(MakeDurableDirectory(temp / "a" / "b" / "c").ok());
+  }
+  CHECK(fs::status(temp / "a" / "b" / "c").permissions() ==
+        fs::perms::owner_all);
+  fs::create_directory_symlink(temp / "a", temp / "link");
+  CHECK(MakeDurableDirectory(temp / "link").ok());
+}
+
+TEST_CASE("durable_files: what is in the way of a directory is told",
+          "[kv][fault]") {
+  const TemporaryDirectory temp;
+  WriteFile(temp / "file", "x");
+  fs::create_symlink("nowhere", temp / "dangling");
+  for (const fs::path& name :
+       {temp / "file", temp / "file" / "below", temp / "dangling",
+        temp / std::string(300, 'n'), fs::path("/proc/none")}) {
+    INFO(name);
+    const absl::Status refused = MakeDurableDirectory(name);
+    CHECK(absl::IsInvalidArgument(refused));
+    CHECK(absl::StrContains(refused.message(), name.string()));
+  }
+  CHECK(ReadFile(temp / "file") == "x");
+}
+
 }  // namespace
 }  // namespace syncline::testing

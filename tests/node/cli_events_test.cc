@@ -1,3 +1,7 @@
+#include <sys/stat.h>
+
+#include <thread>
+
 #include "tests/node/cli.h"
 #include "tests/node/running_client.h"
 
@@ -82,6 +86,33 @@ TEST_CASE("cli event: refusals have their exit codes", "[node][cli]") {
   home.Refused({"event", "append", "notes", "", "1"}, 2);
   home.Refused({"event", "append", "notes", "a\nb", "1"}, 2);
   CHECK(home.Must({"log", "notes", "--json"}).empty());
+}
+
+TEST_CASE("cli event: a node that ends meanwhile is told as that",
+          "[node][cli][fault]") {
+  const Home home;
+  home.Must({"project", "create", "notes"});
+  ServingNode node(home.path(), "127.0.0.1:0");
+  REQUIRE(node.ready());
+  const std::string rest = home.temp() / "rest";
+  REQUIRE(mkfifo(rest.c_str(), 0600) == 0);
+  CommandResult result;
+  std::thread appending([&] {
+    result = RunCommand({"sh", "-c",
+                         "{ echo 1; cat \"$1\"; } |"
+                         " syncline --home \"$2\" event append notes c",
+                         "sh", rest, home.path()});
+  });
+  CHECK(Eventually([&] { return !home.Must({"log", "notes"}).empty(); }));
+  node.Kill();
+  WriteFile(rest, "2\n3\n");
+  appending.join();
+  INFO(result.err);
+  CHECK(result.exit_code == 7);
+  CHECK(result.err ==
+        "syncline: event append notes c: the node that serves this home has "
+        "ended (start it again) (1 event was appended before, 2 may be)\n");
+  CHECK(JsonLines(home.Must({"log", "notes", "--json"})).size() == 1);
 }
 
 TEST_CASE("cli event: payloads that are no JSON are shown as what they are",

@@ -92,6 +92,31 @@ TEST_CASE("cli: usage errors are one line and exit 2", "[node][cli]") {
   home.Refused({"log", "retention", "notes", "--keep", "0"}, 2);
 }
 
+TEST_CASE("cli: a home that can be none is exit 2", "[node][cli]") {
+  const TemporaryDirectory temp;
+  WriteFile(temp / "file", "x");
+  std::filesystem::create_symlink("nowhere", temp / "dangling");
+  for (const std::filesystem::path& home :
+       {temp / "file", temp / "file" / "below" / "it", temp / "dangling",
+        temp / std::string(300, 'n'), std::filesystem::path("/proc/none"),
+        std::filesystem::path()}) {
+    for (const char* command : {"init", "status", "serve"}) {
+      const CommandResult result = RunSyncline(home, {command});
+      INFO(home << ": " << result.err);
+      CHECK(result.exit_code == 2);
+      CHECK(result.err.starts_with("syncline: "));
+      CHECK(result.err.find('\n') + 1 == result.err.size());
+    }
+  }
+  CHECK(ReadFile(temp / "file") == "x");
+  // Those above it are made.
+  CHECK(RunSyncline(temp / "a" / "b" / "home", {"status"}).exit_code == 0);
+  // A home with something else inside is no other home.
+  std::filesystem::create_directory(temp / "strange");
+  WriteFile(temp / "strange" / "store", "x");
+  CHECK(RunSyncline(temp / "strange", {"status"}).exit_code == 6);
+}
+
 TEST_CASE("cli: every command has help with examples", "[node][cli]") {
   const Home home;
   const std::vector<std::vector<std::string>> commands = {
