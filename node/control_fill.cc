@@ -256,6 +256,10 @@ void Fill(control::Joined::Builder out, const JoinReport& in) {
     places[i].setProject(ToKj(in.places[i].project));
     places[i].setDir(ToKj(in.places[i].dir));
   }
+  auto missing = out.initMissing(static_cast<unsigned>(in.missing.size()));
+  for (unsigned i = 0; i < missing.size(); ++i) {
+    missing.set(i, ToKj(in.missing[i]));
+  }
 }
 
 std::string ProgramVersion() { return kProgramVersion; }

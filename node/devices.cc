@@ -1,6 +1,7 @@
 // The devices of a node: listing, inviting, joining.
 
 #include <algorithm>
+#include <filesystem>
 #include <memory>
 #include <utility>
 
@@ -23,6 +24,17 @@ absl::Status CheckDeviceName(const std::string& name) {
     return InvalidArgument("a device's name has 1 to 255 bytes");
   }
   return absl::OkStatus();
+}
+
+// Nothing but folders is where `dir` is, or is to be made.
+absl::Status CheckFolder(const std::filesystem::path& dir) {
+  std::error_code error;
+  std::filesystem::path there = dir;
+  while (there.has_relative_path() && !std::filesystem::exists(there, error)) {
+    there = there.parent_path();
+  }
+  if (std::filesystem::is_directory(there, error)) return absl::OkStatus();
+  return FailedPrecondition(there.string() + " is no folder");
 }
 
 // An answer of the inviter, as it is to be understood by the joiner.
@@ -137,6 +149,7 @@ absl::Status NodeCore::CheckJoinDirs(
     const ProjectRow* known = settings_->FindProject(invitation.projects[i].id);
     if (known != nullptr && IsMirrored(known->number, dir)) continue;
     SYNCLINE_RETURN_IF_ERROR(CheckMirrorDir(dir));
+    SYNCLINE_RETURN_IF_ERROR(CheckFolder(dir));
     for (std::size_t k = 0; k < i; ++k) {
       if (PathsOverlap(CanonicalDir(dirs[k]), dir)) {
         return FailedPrecondition("a folder inside another mirrored folder");
@@ -155,6 +168,7 @@ void NodeCore::Join(const std::string& code,
   const absl::Status allowed = CheckJoinDirs(*invitation, dirs);
   if (!allowed.ok()) return done(allowed);
   peers_->Join(*invitation, [weak = weak_from_this(), dirs,
+                             promised = invitation->projects,
                              done](absl::StatusOr<PeerManager::Joined> joined) {
     const auto self = weak.lock();
     if (!self || self->closing_) {
@@ -164,10 +178,15 @@ void NodeCore::Join(const std::string& code,
     JoinReport report;
     report.device_id = joined->inviter.id.ToText();
     report.device_name = joined->inviter.name;
-    for (std::size_t i = 0; i < joined->projects.size(); ++i) {
-      const ProjectRow* row =
-          self->settings_->FindProject(joined->projects[i].id);
-      if (row == nullptr) continue;
+    for (std::size_t i = 0; i < promised.size(); ++i) {
+      const ProjectRow* row = self->settings_->FindProject(promised[i].id);
+      const bool given = std::any_of(
+          joined->projects.begin(), joined->projects.end(),
+          [&](const ProjectInfo& info) { return info.id == promised[i].id; });
+      if (!given || row == nullptr) {
+        report.missing.push_back(promised[i].name);
+        continue;
+      }
       report.places.push_back({row->name, i < dirs.size() ? dirs[i] : ""});
     }
     self->PeerChanged(joined->inviter.id);
@@ -191,7 +210,10 @@ void NodeCore::MirrorJoined(JoinReport report, std::size_t next,
             [weak = weak_from_this(), report = std::move(report), next,
              done](const absl::StatusOr<MirrorReport>& mirror) {
               const auto self = weak.lock();
-              if (!mirror.ok() || !self) return done(mirror.status());
+              if (!mirror.ok() || !self) {
+                return done(Annotate(mirror.status(),
+                                     "joined, but the folder cannot be used"));
+              }
               JoinReport so_far = report;
               so_far.places[next].dir = mirror->dir;
               self->MirrorJoined(std::move(so_far), next + 1, done);

@@ -115,7 +115,10 @@ void LogStream::Stop() {
 }
 
 void LogStream::Close() {
-  Finish(absl::CancelledError("the node or the project was closed"));
+  const std::shared_ptr<NodeCore> core = core_.lock();
+  if (!core || core->closing()) return Finish(NodeClosed());
+  Finish(absl::AbortedError(
+      "the project was removed, or is being made anew (look again)"));
 }
 
 ProjectRuntime* LogStream::FindProject() const {

@@ -55,10 +55,11 @@ class Node::Devices {
 
   // Takes what the invitation `code` offers; folder i, if there is one and it
   // is not empty, mirrors project i from then on. This node must serve. The
-  // projects are here when it answers, what is in them comes later.
+  // projects are here when it answers, what is in them comes later. Those that
+  // the other does not have any more are told as missing.
   //   kInvalidArgument     no invitation, or more folders than projects
   //   kFailedPrecondition  it has expired, was used, or is this device's own;
-  //                        a folder inside or around another
+  //                        a folder inside or around another, or a file
   //   kPermissionDenied    the other does not know it
   //   kUnavailable         the other cannot be reached
   template <typename Token>

@@ -94,6 +94,7 @@ struct JoinReport {
   std::string device_id;  // Of the one who invited.
   std::string device_name;
   std::vector<Place> places;
+  std::vector<std::string> missing;  // In the invitation, but given no more.
 };
 
 struct Finding {

@@ -254,6 +254,7 @@ struct Joined {
   }
   peer @0 :Device;           # Who invited.
   places @1 :List(Place);    # In the order of the invitation.
+  missing @2 :List(Text);    # In the invitation, but given no more.
 }
 
 interface DeviceControl {

@@ -149,6 +149,8 @@ absl::StatusOr<ExitCode> Join(const Invocation& in, const std::string& code,
     return request.send();
   }));
   const auto joined = answer->getResult().getValue();
+  const ExitCode outcome =
+      joined.getMissing().size() == 0 ? ExitCode::kDone : ExitCode::kAttention;
   if (in.json) {
     boost::json::object out;
     SetText(out, "device", joined.getPeer().getId());
@@ -161,8 +163,15 @@ absl::StatusOr<ExitCode> Join(const Invocation& in, const std::string& code,
       places.push_back(std::move(each));
     }
     out["projects"] = std::move(places);
+    boost::json::array missing;
+    for (const auto name : joined.getMissing()) {
+      boost::json::object each;
+      SetText(each, "project", name);
+      missing.push_back(std::move(each));
+    }
+    out["missing"] = std::move(missing);
     PrintJson(out);
-    return ExitCode::kDone;
+    return outcome;
   }
   PrintLine(
       fmt::format("joined {}", Shown(FromKj(joined.getPeer().getName()))));
@@ -171,10 +180,13 @@ absl::StatusOr<ExitCode> Join(const Invocation& in, const std::string& code,
     PrintLine(fmt::format("  {}  {}", Shown(FromKj(place.getProject())),
                           dir.empty() ? "(no folder)" : Shown(dir)));
   }
+  for (const auto name : joined.getMissing()) {
+    PrintNote(fmt::format("'{}' is not shared any more", FromKj(name)));
+  }
   if (!session->served()) {
     PrintNote("files arrive while 'syncline serve' runs");
   }
-  return ExitCode::kDone;
+  return outcome;
 }
 
 void AddInvite(CLI::App& device, Invocation& in) {

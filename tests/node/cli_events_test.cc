@@ -100,8 +100,8 @@ TEST_CASE("cli event: a node that ends meanwhile is told as that",
   std::thread appending([&] {
     result = RunCommand({"sh", "-c",
                          "{ echo 1; cat \"$1\"; } |"
-                         " syncline --home \"$2\" event append notes c",
-                         "sh", rest, home.path()});
+                         " \"$3\" --home \"$2\" event append notes c",
+                         "sh", rest, home.path(), SYNCLINE_BINARY});
   });
   CHECK(Eventually([&] { return !home.Must({"log", "notes"}).empty(); }));
   node.Kill();

@@ -100,6 +100,24 @@ TEST_CASE("cli log: following shows what comes and ends with SIGINT",
   CHECK(records[1].at("seq") == 2);
 }
 
+TEST_CASE("cli log: following a project that is removed ends with exit 5",
+          "[node][cli]") {
+  const Home home;
+  home.Must({"project", "create", "notes"});
+  home.Must({"put", "notes", "a"}, "1");
+  ServingNode node(home.path(), "127.0.0.1:0");
+  REQUIRE(node.ready());
+  const std::string program =
+      std::string(SYNCLINE_BINARY) + " --home " + home.path().string();
+  const CommandResult result =
+      RunCommand({"bash", "-c",
+                  program + " log notes --follow | { read -r line; " + program +
+                      " project rm notes; cat; }; exit ${PIPESTATUS[0]}"});
+  INFO(result.err);
+  CHECK(result.exit_code == 5);
+  CHECK(result.err.find("the project was removed") != std::string::npos);
+}
+
 TEST_CASE("cli log: following ends with exit 7 when the node ends",
           "[node][cli]") {
   const Home home;

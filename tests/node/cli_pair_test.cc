@@ -136,6 +136,64 @@ TEST_CASE("cli pair: who was removed pairs again, with its folder",
   b.Refused({"device", "join", invite("notes"), "--dir", dir / "in"}, 5);
 }
 
+TEST_CASE("cli pair: a project that is not shared any more leaves no gap",
+          "[node][cli]") {
+  const Home a;
+  const Home b;
+  for (const char* project : {"one", "two", "three"}) {
+    a.Must({"project", "create", project});
+    a.Must({"put", project, project}, project);
+  }
+  ServingNode serve_a(a.path(), "127.0.0.1:0");
+  ServingNode serve_b(b.path(), "127.0.0.1:0");
+  REQUIRE(serve_a.ready());
+  REQUIRE(serve_b.ready());
+  const std::string code =
+      Line(a.Must({"device", "invite", "one", "two", "three"}));
+  a.Must({"project", "rm", "two"});
+  const auto folder = [&b](const char* name) {
+    return (b.temp() / name).string();
+  };
+  const CommandResult joined =
+      b.Run({"device", "join", code, "--dir", folder("1"), "--dir", folder("2"),
+             "--dir", folder("3"), "--json"});
+  INFO(joined.out << joined.err);
+  CHECK(joined.exit_code == 1);
+  const auto report = boost::json::parse(joined.out).as_object();
+  REQUIRE(report.at("missing").as_array().size() == 1);
+  CHECK(report.at("missing").at(0).at("project") == "two");
+  REQUIRE(report.at("projects").as_array().size() == 2);
+  CHECK(report.at("projects").at(0).at("project") == "one");
+  CHECK(report.at("projects").at(1).at("project") == "three");
+  WaitBoth(a, b);
+  CHECK(ReadFile(b.temp() / "1" / "one") == "one");
+  CHECK_FALSE(std::filesystem::exists(b.temp() / "2"));
+  CHECK(ReadFile(b.temp() / "3" / "three") == "three");
+}
+
+TEST_CASE("cli pair: what can be no folder spends no invitation",
+          "[node][cli]") {
+  const Home a;
+  const Home b;
+  a.Must({"project", "create", "notes"});
+  ServingNode serve_a(a.path(), "127.0.0.1:0");
+  REQUIRE(serve_a.ready());
+  const std::string code = Line(a.Must({"device", "invite", "notes"}));
+  WriteFile(b.temp() / "file", "x");
+  b.Refused({"device", "join", code, "--dir", b.temp() / "file"}, 5);
+  b.Refused({"device", "join", code, "--dir", b.temp() / "file" / "in"}, 5);
+  CHECK(b.Json({"device", "ls"}).as_array().empty());
+  CHECK(b.Json({"project", "ls"}).as_array().empty());
+  // Not foreseen: what was done is told.
+  const CommandResult late =
+      b.Run({"device", "join", code, "--dir", "/proc/none"});
+  INFO(late.err);
+  CHECK(late.exit_code != 0);
+  CHECK(late.err.find("joined, but the folder") != std::string::npos);
+  CHECK(b.Json({"project", "ls"}).at(0).at("name") == "notes");
+  CHECK(ReadFile(b.temp() / "file") == "x");
+}
+
 TEST_CASE("cli pair: a manual conflict is settled by a person", "[node][cli]") {
   const Home a;
   const Home b;
