@@ -82,13 +82,18 @@ absl::Status PutOne(Session& session, const PutArgs& args,
   return PutFile(session, target, source.string(), true).status();
 }
 
+// No use in going on with the next file.
+bool EndsAll(const absl::Status& put) {
+  return absl::IsUnavailable(put) || absl::IsResourceExhausted(put);
+}
+
 absl::Status PutTree(Session& session, const PutArgs& args,
                      const fs::path& source, const std::string& path,
                      Tally& tally) {
   const absl::Status put = PutOne(session, args, source, path);
   std::error_code error;
   const bool dir = fs::is_directory(fs::symlink_status(source, error));
-  if (!put.ok() && dir) return put;
+  if (!put.ok() && (dir || EndsAll(put))) return put;
   if (!dir) tally.files += 1;
   if (!put.ok()) {
     tally.failed += 1;

@@ -1,3 +1,5 @@
+#include <thread>
+
 #include "tests/node/cli.h"
 
 namespace syncline::testing {
@@ -110,6 +112,28 @@ TEST_CASE("cli files: what is not there is exit 3", "[node][cli]") {
   home.Refused({"conflicts", "resolve", "notes", "a", "--take", "local"}, 3);
   home.Refused({"device", "rm", "ABCD"}, 3);
   home.Refused({"mirror", "add", "notes", home.temp() / "none"}, 3);
+}
+
+TEST_CASE("cli: putting a folder ends when the node does",
+          "[node][cli][fault]") {
+  const Home home;
+  home.Must({"project", "create", "notes"});
+  ServingNode node(home.path(), "127.0.0.1:0");
+  REQUIRE(node.ready());
+  std::filesystem::create_directory(home.temp() / "many");
+  for (int i = 0; i < 5000; ++i) {
+    WriteFile(home.temp() / "many" / std::to_string(i), "x");
+  }
+  CommandResult result;
+  std::thread putting([&] {
+    result = home.Run({"put", "-r", "notes", "many", home.temp() / "many"});
+  });
+  CHECK(Eventually([&] { return !home.Must({"log", "notes"}).empty(); }));
+  node.Kill();
+  putting.join();
+  INFO(result.err.substr(0, 1000));
+  CHECK(result.exit_code == 7);
+  CHECK(result.err.find('\n') + 1 == result.err.size());  // Told once.
 }
 
 }  // namespace
