@@ -118,7 +118,9 @@ struct RocksStore::Impl {
   }
 
   static absl::Status Refusal() {
-    return Internal("an earlier write of the store failed; open it again");
+    return Internal(
+        "an earlier write of the store failed; it must be opened again (start "
+        "the node again)");
   }
 
   std::unique_ptr<DurableMark> mark;  // Guarded by `sync_mutex`; outlives

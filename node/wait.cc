@@ -52,6 +52,9 @@ class NodeCore::Waiter : public std::enable_shared_from_this<Waiter> {
     if (!core || core->closing_) {
       return Finish(NodeClosed());
     }
+    if (const absl::Status failed = FailureOf(*core); !failed.ok()) {
+      return Finish(failed);
+    }
     const std::string busy = WhatIsLeft(*core);
     quiet_looks_ = busy.empty() ? quiet_looks_ + 1 : 0;
     if (quiet_looks_ == 2) return Finish(Report(*core));
@@ -64,6 +67,19 @@ class NodeCore::Waiter : public std::enable_shared_from_this<Waiter> {
         [self = shared_from_this()](const boost::system::error_code& error) {
           if (!error) self->Look();
         });
+  }
+
+  // A store that failed stays so until the node is opened again.
+  absl::Status FailureOf(NodeCore& core) const {
+    for (const ProjectNumber number : projects_) {
+      ProjectRuntime* project = core.Find(number);
+      if (project == nullptr) continue;
+      const absl::Status health = project->replica->health();
+      if (!health.ok()) {
+        return Annotate(health, "project '" + core.NameOf(*project) + "'");
+      }
+    }
+    return absl::OkStatus();
   }
 
   std::string WhatIsLeft(NodeCore& core) {
@@ -81,7 +97,6 @@ class NodeCore::Waiter : public std::enable_shared_from_this<Waiter> {
 
   std::string LeftOf(NodeCore& core, ProjectRuntime& project) {
     Replica& replica = *project.replica;
-    if (!replica.health().ok()) return std::string(replica.health().message());
     if (replica.log().durable() != replica.log().head()) {
       return "changes are being written";
     }

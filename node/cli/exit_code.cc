@@ -24,7 +24,7 @@ std::string_view Advice(const absl::Status& status) {
     case absl::StatusCode::kDataLoss:
       return "run 'syncline verify'";
     case absl::StatusCode::kResourceExhausted:
-      return "free some space and try again";
+      return "free some space; if that does not help, start the node again";
     case absl::StatusCode::kUnavailable:
       return "check the address and that the other side serves";
     case absl::StatusCode::kPermissionDenied:

@@ -160,6 +160,8 @@ TEST_CASE("full_disk: a node says so and goes on when there is room",
     const auto report = project->sync().Report();
     REQUIRE(report.ok());
     CHECK_FALSE(report->error.empty());
+    // Nothing to wait for: it does not mend itself.
+    CHECK(absl::IsResourceExhausted(project->sync().Wait(60'000).status()));
     node->Close().IgnoreError();
   }
   disk.MakeRoom();
