@@ -274,6 +274,9 @@ std::string NodeCore::PeerLag(const ProjectId& project, bool grace) const {
     const bool lags = link == peer.projects.end() ? grace : !link->in_sync;
     if (!lags) continue;
     std::string text = "'" + row->second.name + "' is not in sync";
+    if (link != peer.projects.end() && link->lacking > 0) {
+      text = "'" + row->second.name + "' has not got all content yet";
+    }
     if (link != peer.projects.end() && !link->error.ok()) {
       text += " (" + std::string(FromAbsl(link->error.message())) + ")";
     }

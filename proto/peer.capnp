@@ -31,8 +31,8 @@ struct Hello {
   # Newest one. The highest that both speak is used.
 
   features @2 :UInt64;
-  # Bits of optional features; used are those that both sides set. None are
-  # defined so far.
+  # Bits of optional features; used are those that both sides set. Bit 0:
+  # `lacking` is told.
 
   deviceKey @3 :Data;
   # Ed25519 public key of the device, 32 bytes.
@@ -192,6 +192,12 @@ interface Peer {
   copied @11 (origin :Data) -> ();
   # Two instances of the callee run as `origin`, which the caller has met in
   # turn: one is a copy of the other. Both must take another origin.
+
+  lacking @12 (project :Data, pieces :UInt64) -> ();
+  # How many pieces of content the caller has not got yet that its entries name.
+  # Sent before the caller answers anything else about the project unless that
+  # is 0, and whenever it becomes 0 or is that no more. Only if both have set
+  # bit 0 of their features.
 }
 
 struct Announcement {

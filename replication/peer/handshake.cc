@@ -131,6 +131,7 @@ absl::Status Refusal::ToStatus() const {
 Hello MakeHello(const PeerHost::Self& self, RandomSource& random,
                 const TimeSource& time) {
   Hello hello;
+  hello.features = kFeatureLacking;
   hello.device_key = self.identity.public_key();
   hello.device_name = self.name.substr(0, kDeviceNameBytesMax);
   hello.origin = self.origin;

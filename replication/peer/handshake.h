@@ -24,6 +24,8 @@ namespace syncline {
 
 inline constexpr std::uint16_t kProtocolMin = 2;
 inline constexpr std::uint16_t kProtocolMax = 2;
+// Features: the peer is told what content the other side still lacks.
+inline constexpr std::uint64_t kFeatureLacking = 1;
 inline constexpr std::size_t kChallengeBytes = 32;
 inline constexpr std::size_t kNonceBytes = 16;
 inline constexpr std::size_t kDeviceNameBytesMax = 64;

@@ -147,6 +147,9 @@ class PeerCalls {
   virtual void Chunks(const ProjectId& project, std::vector<Hash> hashes,
                       Done<ChunksAnswer> done) = 0;
   virtual void MoreContent(const ProjectId& project, Called done) = 0;
+  // Only to a peer that has kFeatureLacking; others need not care.
+  virtual void Lacking(const ProjectId& /*project*/, std::uint64_t /*pieces*/,
+                       Called /*done*/) {}
   virtual void Copied(const Origin& origin, Called done) = 0;
   virtual void Ping(Called done) = 0;
   virtual void Goodbye(std::string reason, Called done) = 0;

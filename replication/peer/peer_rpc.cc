@@ -150,15 +150,11 @@ class PeerServer final : public wire::Peer::Server {
   }
 
   kj::Promise<void> ended(EndedContext context) override {
-    return WhenReady([this, context]() mutable {
-      auto params = context.getParams();
-      auto project = DecodeProjectId(params.getProject());
-      if (!project.ok()) return Malformed(project.status());
-      return Notify([&](PeerCalls::Called done) {
-        state_->calls->Ended(*project, params.getStream(),
-                             DecodeStop(params.getStop()), std::move(done));
-      });
-    });
+    return NotifyOf(
+        context, [this](const ProjectId& project, auto params, auto done) {
+          state_->calls->Ended(project, params.getStream(),
+                               DecodeStop(params.getStop()), std::move(done));
+        });
   }
 
   kj::Promise<void> chunks(ChunksContext context) override {
@@ -176,13 +172,16 @@ class PeerServer final : public wire::Peer::Server {
   }
 
   kj::Promise<void> moreContent(MoreContentContext context) override {
-    return WhenReady([this, context]() mutable {
-      auto project = DecodeProjectId(context.getParams().getProject());
-      if (!project.ok()) return Malformed(project.status());
-      return Notify([&](PeerCalls::Called done) {
-        state_->calls->MoreContent(*project, std::move(done));
-      });
+    return NotifyOf(context, [this](const ProjectId& project, auto, auto done) {
+      state_->calls->MoreContent(project, std::move(done));
     });
+  }
+
+  kj::Promise<void> lacking(LackingContext context) override {
+    return NotifyOf(
+        context, [this](const ProjectId& project, auto params, auto done) {
+          state_->calls->Lacking(project, params.getPieces(), std::move(done));
+        });
   }
 
   kj::Promise<void> copied(CopiedContext context) override {
@@ -239,6 +238,19 @@ class PeerServer final : public wire::Peer::Server {
             target->Finish(id, status, [] {});
         }));
     return kj::mv(promise);
+  }
+
+  // The same about a project: `call` gets its id and the parameters, too.
+  template <typename Context, typename Call>
+  kj::Promise<void> NotifyOf(Context context, Call call) {
+    return WhenReady([this, context, call]() mutable {
+      auto params = context.getParams();
+      auto project = DecodeProjectId(params.getProject());
+      if (!project.ok()) return Malformed(project.status());
+      return Notify([&](PeerCalls::Called done) {
+        call(*project, params, std::move(done));
+      });
+    });
   }
 
   template <typename Answer, typename Context, typename Encode, typename Call>
@@ -391,6 +403,16 @@ class RemotePeer final : public PeerCalls {
     Send(std::move(done), [&](wire::Peer::Client& peer) {
       auto request = peer.moreContentRequest();
       request.setProject(ToData(project.bytes));
+      return request.send().ignoreResult();
+    });
+  }
+
+  void Lacking(const ProjectId& project, std::uint64_t pieces,
+               Called done) override {
+    Send(std::move(done), [&](wire::Peer::Client& peer) {
+      auto request = peer.lackingRequest();
+      request.setProject(ToData(project.bytes));
+      request.setPieces(pieces);
       return request.send().ignoreResult();
     });
   }

@@ -77,6 +77,7 @@ void PeerSession::Reconcile() {
           env_.make_timer,
           {peer_.hello.origin, peer_.hello.device_key},
           peer_.id.ToText(),
+          (peer_.hello.features & kFeatureLacking) != 0,
           options_.backoff,
           alive_.Guard([this](absl::Status why) { End(std::move(why)); }),
           [this, id = project](const Fork& fork) {
@@ -199,6 +200,12 @@ void PeerSession::Chunks(const ProjectId& project, std::vector<Hash> hashes,
 void PeerSession::MoreContent(const ProjectId& project, Called done) {
   done(absl::OkStatus());
   if (ProjectLink* link = Find(project)) link->OnMoreContent();
+}
+
+void PeerSession::Lacking(const ProjectId& project, std::uint64_t pieces,
+                          Called done) {
+  done(absl::OkStatus());
+  if (ProjectLink* link = Find(project)) link->OnLacking(pieces);
 }
 
 void PeerSession::Copied(const Origin& origin, Called done) {

@@ -84,6 +84,9 @@ ProjectLink::ProjectLink(Replica& replica, const Environment& environment)
                                                  [](const absl::Status&) {});
                          },
                          env_.broken});
+  if (!env_.tells_lacking) return;
+  watch_ = replica_.wants().OnChange([this] { TellLacking(); });
+  TellLacking();
 }
 
 ProjectLink::~ProjectLink() = default;
@@ -105,7 +108,8 @@ ProjectLink::Status ProjectLink::status() const {
   if (heard_) status.theirs = theirs_;
   status.in_sync = state_ == State::kSyncing &&
                    theirs_ == replica_.log().durable_frontier() &&
-                   replica_.wants().size() == 0;
+                   replica_.wants().size() == 0 && lacking_ == 0;
+  status.lacking = lacking_;
   return status;
 }
 
@@ -450,6 +454,16 @@ void ProjectLink::OnChunks(const std::vector<Hash>& hashes,
                            PeerCalls::Done<ChunksAnswer> done) {
   if (fenced_) return done(ChunksAnswer(*fenced_));
   server_->OnAsk(hashes, std::move(done));
+}
+
+// The first want is told within the turn that takes its entry in: so the peer
+// hears of it before it hears that the entry is durable here.
+void ProjectLink::TellLacking() {
+  const std::size_t pieces = replica_.wants().size();
+  if ((pieces > 0) == told_lacking_) return;
+  told_lacking_ = pieces > 0;
+  env_.peer.Lacking(replica_.identity().project, pieces,
+                    [](const absl::Status&) {});
 }
 
 void ProjectLink::OnMoreContent() {

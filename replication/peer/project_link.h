@@ -14,6 +14,7 @@
 #include "base/random.h"
 #include "base/timer.h"
 #include "clock/version_vector.h"
+#include "replication/content_wants.h"
 #include "replication/peer/alive.h"
 #include "replication/peer/backoff.h"
 #include "replication/peer/chunk_fetcher.h"
@@ -56,6 +57,7 @@ class ProjectLink {
     MakeTimer make_timer;
     Counterpart counterpart;
     std::string peer_device;  // Its id, for people.
+    bool tells_lacking;       // The peer wants to hear what is not here yet.
     Backoff::Options backoff;
     // The peer broke the protocol. In a turn of its own.
     std::function<void(absl::Status)> broken;
@@ -71,8 +73,10 @@ class ProjectLink {
     // send what the peer lacks.
     absl::Status error;
     std::optional<std::int64_t> retry_at_ms;  // Wall clock.
-    // Both hold the same entries, durably, and this node all their content.
+    // Both hold the same entries, durably, and all their content, as far as
+    // the peer tells that (kFeatureLacking).
     bool in_sync = false;
+    std::uint64_t lacking = 0;  // Pieces that the peer had to get, at least.
     std::optional<VersionVector> theirs;  // See ProjectLink::theirs().
   };
 
@@ -101,8 +105,10 @@ class ProjectLink {
   void OnChunks(const std::vector<Hash>& hashes,
                 PeerCalls::Done<ChunksAnswer> done);
   void OnMoreContent();
+  void OnLacking(std::uint64_t pieces) { lacking_ = pieces; }
 
  private:
+  void TellLacking();
   void Compare();
   void AwaitInflow();
   void CompareAnew();
@@ -156,6 +162,9 @@ class ProjectLink {
   std::uint32_t pulled_ = 0;  // The last stream that the peer asked for.
   std::unique_ptr<ChunkFetcher> fetcher_;
   std::unique_ptr<ChunkServer> server_;
+  std::unique_ptr<ContentWants::Watch> watch_;
+  std::uint64_t lacking_ = 0;  // By the peer, as it told.
+  bool told_lacking_ = false;  // The peer knows that content is missing here.
   Backoff backoff_;
   std::unique_ptr<Timer> retry_;
   std::optional<std::int64_t> retry_at_ms_;

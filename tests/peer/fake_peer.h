@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <string>
 #include <utility>
@@ -47,6 +48,9 @@ class FakePeer final : public PeerCalls {
     chunks.push_back({std::move(hashes), std::move(done)});
   }
   void MoreContent(const ProjectId&, Called) override { ++hints; }
+  void Lacking(const ProjectId&, std::uint64_t count, Called) override {
+    lacking.push_back(count);
+  }
   void Copied(const Origin& origin, Called) override {
     copied.push_back(origin);
   }
@@ -63,6 +67,7 @@ class FakePeer final : public PeerCalls {
   std::vector<Asked<StatePush, PushAnswer>> pieces;
   std::vector<Asked<std::vector<Hash>, ChunksAnswer>> chunks;
   std::vector<Stop> stops;
+  std::vector<std::uint64_t> lacking;
   std::vector<Origin> copied;
   int hints = 0;
   int pings = 0;

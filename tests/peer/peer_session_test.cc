@@ -1,7 +1,10 @@
 #include "replication/peer/peer_session.h"
 
 #include <catch2/catch.hpp>
+#include <cstdint>
+#include <vector>
 
+#include "replication/peer/compare.h"
 #include "tests/peer/fake_peer.h"
 #include "tests/peer/peer_rig.h"
 #include "tests/testing/manual_timers.h"
@@ -21,7 +24,8 @@ struct Alone {
   std::vector<absl::Status> ended;
   PeerSession session;
 
-  explicit Alone(PeerSession::Options options = {})
+  explicit Alone(PeerSession::Options options = {},
+                 std::uint64_t features = kFeatureLacking)
       : session(
             PeerSession::Environment{
                 node, peer, world.io.get_executor(),
@@ -30,8 +34,13 @@ struct Alone {
                 [] { return std::vector<std::string>{"127.0.0.1:1"}; },
                 [](const PeerRecord&) {},
                 [this](absl::Status why) { ended.push_back(std::move(why)); }},
-            PeerIdentity{MakeHello(other.self(), random, time), other.id()},
-            options) {}
+            Identity(features), options) {}
+
+  PeerIdentity Identity(std::uint64_t features) {
+    Hello hello = MakeHello(other.self(), random, time);
+    hello.features = features;
+    return {hello, other.id()};
+  }
 
   void Name(const ProjectId& project) {
     session.Announce({{{project, "theirs"}}, {}}, [](const absl::Status&) {});
@@ -91,6 +100,67 @@ TEST_CASE("peer_session: work starts when both sides name a project",
     CHECK_FALSE(alone.peer.compares[0].message.second.frontier);
     CHECK(alone.peer.compares[0].message.second.chains.size() == 2);
   }
+}
+
+// Answers what the session asks as somebody who holds the same.
+void AnswerAsEqual(Alone& alone) {
+  REQUIRE(alone.peer.compares.size() == 1);
+  const PeerHost::Self& other = alone.other.self();
+  alone.peer.compares[0].done(CompareAnswer(*PositionOf(
+      *alone.node.rig(), {other.origin, other.identity.public_key()})));
+  alone.world.RunAWhile();
+  REQUIRE(alone.peer.pulls.size() == 1);
+  alone.peer.pulls[0].done(PullAnswer(PullStarted{}));
+  alone.world.RunAWhile();
+}
+
+TEST_CASE("peer_session: a peer that lacks content is not in sync", "[peer]") {
+  Alone alone;
+  alone.node.rig().Put("file", "x");
+  alone.node.authorised[alone.other.id()].insert(PeerNode::TheProject());
+  alone.session.Start();
+  alone.Name(PeerNode::TheProject());
+  AnswerAsEqual(alone);
+  CHECK(alone.session.projects().at(0).in_sync);
+  CHECK(alone.peer.lacking.empty());  // All is here.
+  const auto lacks = [&](const ProjectId& project, std::uint64_t pieces) {
+    bool heard = false;
+    alone.session.Lacking(project, pieces,
+                          [&](const absl::Status&) { heard = true; });
+    CHECK(heard);
+    return alone.session.projects().at(0).lacking;
+  };
+  CHECK(lacks(PeerNode::TheProject(), 3) == 3);
+  CHECK_FALSE(alone.session.projects().at(0).in_sync);
+  CHECK(lacks({std::string(16, 'z')}, 0) == 3);
+  CHECK(lacks(PeerNode::TheProject(), 0) == 0);
+  CHECK(alone.session.projects().at(0).in_sync);
+}
+
+TEST_CASE("peer_session: content that is missing here is told", "[peer]") {
+  const bool understood = GENERATE(true, false);
+  Alone alone({}, understood ? kFeatureLacking : 0);
+  PeerNode author(alone.world, "gamma");
+  author.rig().Put("one", std::string(20'000, '1'));
+  author.rig().Put("two", std::string(20'000, '2'));
+  ReplicaRig& here = alone.node.rig();
+  REQUIRE(here.Ingest(author.rig().Missing({})).ok());
+  alone.node.authorised[alone.other.id()].insert(PeerNode::TheProject());
+  alone.session.Start();
+  alone.Name(PeerNode::TheProject());
+  std::vector<std::uint64_t> told = {2};
+  const auto check = [&] {
+    CHECK(alone.peer.lacking ==
+          (understood ? told : std::vector<std::uint64_t>()));
+  };
+  check();
+  here.PullFrom(author.rig());  // Told once, not for each of the two.
+  told.push_back(0);
+  check();
+  author.rig().Put("three", std::string(20'000, '3'));
+  REQUIRE(here.Ingest(author.rig().Missing(here->log().frontier())).ok());
+  told.push_back(1);
+  check();
 }
 
 TEST_CASE("peer_session: a project authorised later is taken up", "[peer]") {

@@ -85,6 +85,23 @@ TEST_CASE("peer_sync: content of every size comes across", "[peer][sync]") {
   two.RunUntilEqual();
 }
 
+TEST_CASE("peer_sync: who lacks content is not in step", "[peer][sync]") {
+  Two two;
+  SeededRandom random(9);
+  two.a.rig().Put("before", random.Bytes(2'000'000));
+  two.Connect();
+  const auto in_step = [&] {
+    two.world.RunUntil([&] { return two.a.LinkTo(two.b).in_sync; });
+    CHECK(two.b.rig()->wants().size() == 0);
+    RequireEqual(two.a, two.b);
+  };
+  in_step();
+  for (int i = 0; i < 3; ++i) {
+    two.a.rig().Put("live" + std::to_string(i), random.Bytes(1'000'000));
+    in_step();
+  }
+}
+
 TEST_CASE("peer_sync: a conflict is resolved alike on both nodes",
           "[peer][sync]") {
   Two two;
