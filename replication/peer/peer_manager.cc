@@ -132,6 +132,7 @@ void PeerManager::StartOver(const std::string& reason) {
 }
 
 void PeerManager::RetryNow() {
+  ProjectsChanged();
   for (const auto& [id, peer] : impl_->peers) {
     peer->backoff.Reset();
     impl_->Dial(*peer, peer->record.addresses);

@@ -111,7 +111,8 @@ class PeerManager {
   // Ends all sessions, with `reason` for the peers, and begins them anew: the
   // host is somebody else now.
   void StartOver(const std::string& reason);
-  // Dials all unconnected peers at once.
+  // Dials all unconnected peers at once, and lets sessions try again what they
+  // have given up for a while.
   void RetryNow();
 
   // Redeems an invitation: dials its addresses in turn, proves the secret, and

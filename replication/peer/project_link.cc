@@ -138,6 +138,7 @@ void ProjectLink::Compare() {
   if (replica_.inflow().closed()) return AwaitInflow();
   if (replica_.installing()) return AwaitState();
   states_ = replica_.intake().states();
+  began_ms_.reset();
   state_ = State::kComparing;
   absl::StatusOr<Position> ours = PositionOf(replica_, env_.counterpart);
   if (!ours.ok()) return Rest(OwnFailure(ours.status()), false);
@@ -200,7 +201,7 @@ void ProjectLink::OnPullAnswer(const PullAnswer& answer) {
     return OnState(*state);
   state_ = State::kSyncing;
   error_ = absl::OkStatus();
-  backoff_.Reset();
+  began_ms_ = env_.time.SteadyMs();
   StartFetcher();
 }
 
@@ -277,6 +278,11 @@ void ProjectLink::Rest(const Stop& stop, bool by_peer) {
       stop.reason != Stop::Reason::kFailed &&
       stop.reason != Stop::Reason::kTruncated)
     return;
+  // What ends sooner did not go well, though it began so: where the disk is
+  // full content comes, is thrown away, and comes again.
+  constexpr std::int64_t kWentWellMs = 10'000;
+  if (began_ms_ && env_.time.SteadyMs() - *began_ms_ >= kWentWellMs)
+    backoff_.Reset();
   const std::int64_t wait_ms = backoff_.NextMs(env_.random);
   retry_at_ms_ = env_.time.NowMs() + wait_ms;
   retry_->Start(wait_ms, [this] { Start(); });

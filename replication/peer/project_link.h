@@ -166,6 +166,7 @@ class ProjectLink {
   std::uint64_t lacking_ = 0;  // By the peer, as it told.
   bool told_lacking_ = false;  // The peer knows that content is missing here.
   Backoff backoff_;
+  std::optional<std::int64_t> began_ms_;  // To sync; steady clock.
   std::unique_ptr<Timer> retry_;
   std::optional<std::int64_t> retry_at_ms_;
   Alive alive_;

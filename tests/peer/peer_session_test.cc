@@ -1,5 +1,6 @@
 #include "replication/peer/peer_session.h"
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <cstdint>
 #include <vector>
@@ -161,6 +162,33 @@ TEST_CASE("peer_session: content that is missing here is told", "[peer]") {
   REQUIRE(here.Ingest(author.rig().Missing(here->log().frontier())).ok());
   told.push_back(1);
   check();
+}
+
+TEST_CASE("peer_session: a full disk is tried again with growing waits",
+          "[peer][fault]") {
+  Alone alone;
+  alone.node.authorised[alone.other.id()].insert(PeerNode::TheProject());
+  alone.session.Start();
+  alone.Name(PeerNode::TheProject());
+  std::int64_t most = 0;
+  for (std::size_t i = 0; i < 12; ++i) {
+    REQUIRE(alone.peer.compares.size() == i + 1);
+    const PeerHost::Self& other = alone.other.self();
+    alone.peer.compares[i].done(CompareAnswer(*PositionOf(
+        *alone.node.rig(), {other.origin, other.identity.public_key()})));
+    alone.world.RunAWhile();
+    alone.peer.pulls.back().done(PullAnswer(PullStarted{}));
+    alone.world.RunAWhile();
+    // As it goes where the peer cannot send.
+    alone.session.Ended(
+        PeerNode::TheProject(), alone.peer.pulls.back().message.stream,
+        Stop{Stop::Reason::kFull, ""}, [](const absl::Status&) {});
+    const auto link = alone.session.projects().at(0);
+    REQUIRE(link.retry_at_ms);
+    most = std::max(most, *link.retry_at_ms - alone.time.now_ms);
+    alone.session.ProjectsChanged();  // Now.
+  }
+  CHECK(most > 5'000);
 }
 
 TEST_CASE("peer_session: a project authorised later is taken up", "[peer]") {
