@@ -97,6 +97,8 @@ kj::Promise<void> ControlService::readLog(ReadLogContext context) {
                 project.ok() ? query.status() : project.status());
     return kj::READY_NOW;
   }
+  // Who follows may be gone; then it ends.
+  context.allowCancellation();
   auto delivery = kj::heap<LogDelivery>(bridge_.loop(), params.getSink());
   LogDelivery& target = *delivery;
   return AnswerLater(context, bridge_.Await<LogEnd>([&](Callback<LogEnd> done) {

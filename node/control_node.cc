@@ -1,5 +1,10 @@
 // The node as a whole: version, status, wait, verify.
 
+#include <kj/common.h>
+
+#include <functional>
+#include <utility>
+
 #include "node/control_fill.h"
 #include "node/control_service.h"
 #include "node/control_texts.h"
@@ -26,13 +31,19 @@ kj::Promise<void> ControlService::wait(WaitContext context) {
   const std::vector<std::string> names =
       Texts(context.getParams().getProjects());
   const std::int64_t timeout_ms = context.getParams().getTimeoutMs();
-  return AnswerLater(context, bridge_.Await<WaitReport>([&](auto done) {
-    core_.Wait(names, timeout_ms, std::move(done));
-  }),
+  std::function<void()> stop;
+  kj::Promise<absl::StatusOr<WaitReport>> report =
+      bridge_.Await<WaitReport>([&](auto done) {
+        stop = core_.Wait(names, timeout_ms, std::move(done));
+      });
+  // It may take for ever: it ends with who asked.
+  context.allowCancellation();
+  return AnswerLater(context, kj::mv(report),
                      [](auto out, const WaitReport& in) {
                        out.setConflicts(in.conflicts);
                        out.setFailed(in.failed);
-                     });
+                     })
+      .attach(kj::defer(std::move(stop)));
 }
 
 kj::Promise<void> ControlService::verify(VerifyContext context) {

@@ -106,8 +106,10 @@ class NodeCore final : public PeerHost,
   // ---- the whole node
   void Report(const std::vector<std::string>& names, bool with_peers,
               Callback<NodeReport> done);  // node/report.cc
-  void Wait(const std::vector<std::string>& names, std::int64_t timeout_ms,
-            Callback<WaitReport> done);  // node/wait.cc
+  // Gives what ends it before it answers; then it does not.
+  std::function<void()> Wait(const std::vector<std::string>& names,
+                             std::int64_t timeout_ms,
+                             Callback<WaitReport> done);  // node/wait.cc
   void Verify(const std::vector<std::string>& names,
               Callback<VerifyReport> done);  // node/verify.cc
 

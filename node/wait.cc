@@ -39,6 +39,11 @@ class NodeCore::Waiter : public std::enable_shared_from_this<Waiter> {
     Look();
   }
 
+  void Stop() {
+    done_ = nullptr;
+    timer_.cancel();
+  }
+
  private:
   static constexpr std::chrono::milliseconds kPause{20};
   // For a peer that has just connected to say what it shares.
@@ -48,6 +53,7 @@ class NodeCore::Waiter : public std::enable_shared_from_this<Waiter> {
   void Scanned() { --scans_left_; }
 
   void Look() {
+    if (!done_) return;  // Nobody waits any more.
     const std::shared_ptr<NodeCore> core = core_.lock();
     if (!core || core->closing_) {
       return Finish(NodeClosed());
@@ -153,21 +159,27 @@ class NodeCore::Waiter : public std::enable_shared_from_this<Waiter> {
   int quiet_looks_ = 0;
 };
 
-void NodeCore::Wait(const std::vector<std::string>& names,
-                    std::int64_t timeout_ms, Callback<WaitReport> done) {
+std::function<void()> NodeCore::Wait(const std::vector<std::string>& names,
+                                     std::int64_t timeout_ms,
+                                     Callback<WaitReport> done) {
   const absl::StatusOr<std::vector<ProjectRuntime*>> selected = Select(names);
-  if (!selected.ok()) return done(selected.status());
+  absl::Status refused = selected.status();
   // Never in step, as long as it is damaged.
-  if (names.empty() && !damaged_.empty()) {
-    return done(damaged_.begin()->second);
+  if (names.empty() && !damaged_.empty()) refused = damaged_.begin()->second;
+  if (!refused.ok()) {
+    done(refused);
+    return [] {};
   }
   std::vector<ProjectNumber> numbers;
   for (const ProjectRuntime* project : *selected) {
     numbers.push_back(project->number);
   }
-  std::make_shared<Waiter>(*this, std::move(numbers), timeout_ms,
-                           std::move(done))
-      ->Start();
+  const auto waiter = std::make_shared<Waiter>(*this, std::move(numbers),
+                                               timeout_ms, std::move(done));
+  waiter->Start();
+  return [weak = std::weak_ptr<Waiter>(waiter)] {
+    if (const auto waiting = weak.lock()) waiting->Stop();
+  };
 }
 
 }  // namespace syncline
