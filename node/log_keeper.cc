@@ -137,6 +137,8 @@ void LogKeeper::Begin(const JobPtr& job) {
   ProjectRuntime* project = core_.Find(job->project);
   if (core_.closing() || project == nullptr) return Finish(job, Gone(core_));
   if (job->space_only) return Reclaim(job);
+  const absl::Status health = project->replica->health();
+  if (!health.ok()) return Finish(job, health);
   RetentionPolicy policy;
   if (job->query) {
     policy.keep = job->query->keep;

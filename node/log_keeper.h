@@ -52,8 +52,8 @@ class LogKeeper {
   // ---- truncation
   // Answers when the records are gone and their space was given back, if that
   // was worth it.
-  //   kFailedPrecondition  an earlier write of the log failed
-  //   other                as Replica::Truncate
+  //   as Replica::health()  an earlier write failed
+  //   other                 as Replica::Truncate
   void Truncate(const std::string& project, const TruncateQuery& query,
                 Callback<Truncated> done);
   // Keeps everything if there is no policy.
@@ -103,6 +103,8 @@ class LogKeeper {
   void Finish(const JobPtr& job, absl::StatusOr<Truncated> outcome);
   // Opened when first wanted.
   absl::StatusOr<Cursors*> CursorsOf(ProjectRuntime& project);
+  // Those of a project whose log takes writes; else why not.
+  absl::StatusOr<Cursors*> MovableCursorsOf(const std::string& project);
 
   NodeCore& core_;
   boost::asio::steady_timer timer_;

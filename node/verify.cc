@@ -46,7 +46,10 @@ class NodeCore::Verification
     if (!core || core->closing_) return Finish(NodeClosed());
     ProjectRuntime* project = core->Find(number);
     if (project == nullptr) return Step();
-    if (!written.ok()) return Finish(written);
+    if (!written.ok()) {
+      const absl::Status health = project->replica->health();
+      return Finish(health.ok() ? written : health);
+    }
     const AppendLog& log = project->replica->log();
     if (log.durable() != log.head()) {  // Somebody wrote meanwhile.
       --next_;

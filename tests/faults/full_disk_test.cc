@@ -11,6 +11,7 @@
 #include <optional>
 #include <string>
 
+#include "node/project_log.h"
 #include "tests/log/log_harness.h"
 #include "tests/node/running_node.h"
 #include "tests/testing/temporary_directory.h"
@@ -160,6 +161,15 @@ TEST_CASE("full_disk: a node says so and goes on when there is room",
     const auto report = project->sync().Report();
     REQUIRE(report.ok());
     CHECK_FALSE(report->error.empty());
+    // It is always the disk, and nobody's mistake.
+    CursorMove move;
+    move.name = "c";
+    CHECK(absl::IsResourceExhausted(project->cursors().Set(move).status()));
+    CHECK(absl::IsResourceExhausted(project->cursors().Remove("c")));
+    TruncateQuery first;
+    first.through = Seq{1};
+    CHECK(absl::IsResourceExhausted(
+        project->retention().Truncate(first).status()));
     // Nothing to wait for: it does not mend itself.
     CHECK(absl::IsResourceExhausted(project->sync().Wait(60'000).status()));
     node->Close().IgnoreError();
