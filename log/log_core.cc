@@ -26,22 +26,22 @@ bool LogCore::OpenRun::TakesIn(const Dot& dot) const {
 
 LogCore::LogCore(CommitQueue& commits, ProjectNumber project,
                  const AppendLog::Options& options, LogTables tables)
-    : commits_(commits),
+    : head_(tables.head),
+      recorded_(tables.recorded),
+      stored_(tables.head),
+      written_(tables.head),
+      durable_(tables.head),
+      told_written_(tables.head),
+      told_durable_(tables.head),
+      frontier_(std::move(tables.frontier)),
+      durable_frontier_(frontier_),
+      commits_(commits),
       store_(commits.store()),
       executor_(commits.executor()),
       project_(project),
       options_(options),
       id_(std::move(tables.id)),
-      head_(tables.head),
-      recorded_(tables.recorded),
-      stored_(tables.head),
-      written_(tables.head),
-      durable_(tables.head),
       horizon_(tables.horizon),
-      told_written_(tables.head),
-      told_durable_(tables.head),
-      frontier_(std::move(tables.frontier)),
-      durable_frontier_(frontier_),
       truncated_(std::move(tables.truncated)),
       cache_(options.tail_cache_bytes) {
   for (const auto& [origin, chain] : tables.chains) {
@@ -207,6 +207,11 @@ void LogCore::Synced(Seq last) {
 }
 
 void LogCore::Tell() {
+  if (await_durable_.empty() && await_written_.empty() && waiters_.empty()) {
+    told_written_ = written_;
+    told_durable_ = durable_;
+    return;
+  }
   const auto self = shared_from_this();  // What is called may destroy the log.
   if (told_durable_ < durable_) {
     told_durable_ = durable_;

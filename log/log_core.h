@@ -150,6 +150,26 @@ class LogCore final : public CommitQueue::Log,
   absl::Status TruncatedAt(Seq since) const;
   const TailRecord* FindTail(const Dot& dot, Seq* seq) const;
 
+  // What every group touches comes first, and together: of thousands of logs
+  // the nearest caches have none.
+  Seq head_;      // Given out.
+  Seq recorded_;  // What the newest head row covers, which may be on its way.
+  Seq stored_;    // In the store, perhaps not synced.
+  Seq written_;   // Of those what was answered.
+  Seq durable_;
+  Seq told_written_;  // To those who wait for such records.
+  Seq told_durable_;
+  std::vector<TailRecord> tail_;  // From after `durable_` to `head_`.
+  VersionVector frontier_;
+  VersionVector durable_frontier_;
+  Origin last_origin_;             // Of `authors_`:
+  Author* last_author_ = nullptr;  // the one that was asked for last.
+  ReadyList await_durable_;
+  ReadyList await_written_;
+  std::map<std::uint64_t, std::shared_ptr<std::function<void()>>> waiters_;
+  std::uint64_t last_waiter_ = 0;
+  std::size_t subscriptions_ = 0;
+
   CommitQueue& commits_;
   Store& store_;
   const boost::asio::any_io_executor executor_;
@@ -157,23 +177,11 @@ class LogCore final : public CommitQueue::Log,
   const AppendLog::Options options_;
   const LogId id_;
 
-  Seq head_;      // Given out.
-  Seq recorded_;  // What the newest head row covers, which may be on its way.
-  std::vector<Origin> changed_;  // From there to `head_`.
-  Seq stored_;                   // In the store, perhaps not synced.
-  Seq written_;                  // Of those what was answered.
-  Seq durable_;
+  std::vector<Origin> changed_;  // From `recorded_` to `head_`.
   Seq horizon_;
-  Seq told_written_;  // To those who wait for such records.
-  Seq told_durable_;
-  VersionVector frontier_;
-  VersionVector durable_frontier_;
   VersionVector truncated_;
   std::unordered_map<Origin, Author> authors_;
-  Origin last_origin_;             // Of `authors_`:
-  Author* last_author_ = nullptr;  // the one that was asked for last.
   std::optional<OpenRun> open_run_;
-  std::vector<TailRecord> tail_;  // From after `durable_` to `head_`.
   // By the last records of joins that are not durable: what they raise.
   std::map<Seq, std::vector<ChainHead>> raises_;
   bool joined_ = false;  // The append under way has records without entries.
@@ -181,12 +189,6 @@ class LogCore final : public CommitQueue::Log,
   absl::Status failed_;
 
   TailCache cache_;
-  std::size_t subscriptions_ = 0;
-  ReadyList await_durable_;
-  ReadyList await_written_;
-
-  std::map<std::uint64_t, std::shared_ptr<std::function<void()>>> waiters_;
-  std::uint64_t last_waiter_ = 0;
 };
 
 }  // namespace syncline
