@@ -71,18 +71,20 @@ absl::StatusOr<Cursor> LogKeeper::Find(ProjectRuntime& project,
   return *cursor;
 }
 
-absl::StatusOr<Cursors*> LogKeeper::MovableCursorsOf(
+absl::StatusOr<ProjectRuntime*> LogKeeper::FindWritable(
     const std::string& project) {
   SYNCLINE_ASSIGN_OR_RETURN(ProjectRuntime * runtime, core_.Find(project));
   SYNCLINE_RETURN_IF_ERROR(runtime->replica->health());
-  return CursorsOf(*runtime);
+  return runtime;
 }
 
 void LogKeeper::Set(const std::string& project, const CursorMove& move,
                     Callback<LogEnd> done) {
-  const absl::StatusOr<Cursors*> cursors = MovableCursorsOf(project);
+  const absl::StatusOr<ProjectRuntime*> found = FindWritable(project);
+  if (!found.ok()) return done(found.status());
+  const absl::StatusOr<Cursors*> cursors = CursorsOf(**found);
   if (!cursors.ok()) return done(cursors.status());
-  const AppendLog& log = (*core_.Find(project))->replica->log();
+  const AppendLog& log = (*found)->replica->log();
   const Seq seq = move.seq.value_or(log.durable());
   LogEnd end{CursorState::kValid, seq, log.horizon(), log.durable()};
   (*cursors)->Set(
@@ -98,7 +100,9 @@ void LogKeeper::Set(const std::string& project, const CursorMove& move,
 
 void LogKeeper::Remove(const std::string& project, const std::string& name,
                        StatusCallback done) {
-  const absl::StatusOr<Cursors*> cursors = MovableCursorsOf(project);
+  const absl::StatusOr<ProjectRuntime*> found = FindWritable(project);
+  if (!found.ok()) return done(found.status());
+  const absl::StatusOr<Cursors*> cursors = CursorsOf(**found);
   if (!cursors.ok()) return done(cursors.status());
   (*cursors)->Remove(name, std::move(done));
 }

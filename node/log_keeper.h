@@ -103,8 +103,8 @@ class LogKeeper {
   void Finish(const JobPtr& job, absl::StatusOr<Truncated> outcome);
   // Opened when first wanted.
   absl::StatusOr<Cursors*> CursorsOf(ProjectRuntime& project);
-  // Those of a project whose log takes writes; else why not.
-  absl::StatusOr<Cursors*> MovableCursorsOf(const std::string& project);
+  // One whose log takes writes; else why it does not.
+  absl::StatusOr<ProjectRuntime*> FindWritable(const std::string& project);
 
   NodeCore& core_;
   boost::asio::steady_timer timer_;

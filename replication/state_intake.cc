@@ -1,6 +1,7 @@
 #include "replication/state_intake.h"
 
 #include <algorithm>
+#include <set>
 #include <utility>
 #include <variant>
 
@@ -123,13 +124,6 @@ absl::Status StateIntake::HeldBack() const {
       "('syncline device accept-state PROJECT')");
 }
 
-bool StateIntake::InDoubt(const StateHeader& header,
-                          const Origin& origin) const {
-  return host_.InDoubt(origin) ||
-         std::find(header.doubted.begin(), header.doubted.end(), origin) !=
-             header.doubted.end();
-}
-
 absl::Status StateIntake::CheckHistory(const StateHeader& header,
                                        const VersionVector& compared) const {
   const Origin& self = env_.state.self();
@@ -138,13 +132,14 @@ absl::Status StateIntake::CheckHistory(const StateHeader& header,
         absl::StatusCode::kAborted,
         "this node was set back: the state has more of its entries");
   }
+  const std::set<Origin> doubted(header.doubted.begin(), header.doubted.end());
   std::size_t looked_up = 0;
   for (const auto& [dot, hash, signature] : header.chains) {
     const std::uint64_t known = env_.log.frontier().CounterOf(dot.origin);
     if (known < dot.counter) {
       // Its sender could tell, of what was here when the two compared.
       if (known == 0 || known == compared.CounterOf(dot.origin) ||
-          !InDoubt(header, dot.origin)) {
+          (!doubted.contains(dot.origin) && !host_.InDoubt(dot.origin))) {
         continue;
       }
       return ForkStatus(dot.origin, CannotTellText(dot.origin));

@@ -140,8 +140,6 @@ class StateIntake {
 
   [[nodiscard]] absl::Status CheckHistory(const StateHeader& header,
                                           const VersionVector& compared) const;
-  [[nodiscard]] bool InDoubt(const StateHeader& header,
-                             const Origin& origin) const;
   void Begin(void (StateIntake::*next)());
   void Look();
   void Decide();

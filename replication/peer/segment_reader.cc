@@ -10,7 +10,7 @@
 namespace syncline {
 namespace {
 
-// Chain hashes that a segment has besides those of its own entries.
+// Chain hashes that a segment has at most besides those of its own entries.
 constexpr std::size_t kLeftOutMax = kSegmentEntriesMax;
 
 absl::Status Truncated() {
@@ -33,6 +33,7 @@ SegmentReader::SegmentReader(Replica& replica, std::size_t inline_bytes_max)
 
 absl::Status SegmentReader::Start(const VersionVector& frontier) {
   chains_.clear();
+  left_out_.clear();
   position_ = log_.durable();
   for (const VersionVector::Slot& slot : log_.durable_frontier().slots()) {
     const std::uint64_t known = frontier.CounterOf(slot.origin);
@@ -250,6 +251,7 @@ absl::StatusOr<SegmentReader::Cut> SegmentReader::Next(
 }
 
 // Of each the newest that both have: what is older the peer may have truncated.
+// Here it is in the log, as what is behind it was neither sent nor left out.
 absl::Status SegmentReader::AddLeftOut(const VersionVector& covered,
                                        std::vector<ChainHead>& chains) {
   for (const ChainHead& head : chains) left_out_.erase(head.dot.origin);

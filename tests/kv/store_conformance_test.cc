@@ -184,6 +184,19 @@ TEST_CASE("store: a batch takes a part of another one", "[kv]") {
   CHECK(All(store, Column::kLog) == Rows{{"b", "2"}});
 }
 
+TEST_CASE("store: a batch takes another one over", "[kv]") {
+  WriteBatch all;
+  for (const std::string key : {"1", "2"}) {
+    WriteBatch part;
+    part.Put(Column::kMeta, key, "value");
+    all.Append(std::move(part));
+  }
+  CHECK(all.size() == 2);
+  std::string keys;
+  for (const WriteBatch::Op op : all) keys += op.key;
+  CHECK(keys == "12");
+}
+
 TEST_CASE("store: an empty batch is fine", "[kv]") {
   FOR_EACH_STORE(store);
   CHECK(store.Write({}, false).ok());
