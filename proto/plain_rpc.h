@@ -132,6 +132,9 @@ class IdTable {
     slots_[id].reset();
     free_.push_back(id);
   }
+  [[nodiscard]] std::size_t size() const {
+    return slots_.size() - free_.size();
+  }
   // Takes all of them out.
   std::vector<T> TakeAll() {
     std::vector<T> all;

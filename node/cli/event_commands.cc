@@ -123,13 +123,14 @@ class Appender {
   // The error, and what became of the events.
   [[nodiscard]] absl::Status WithCounts() const {
     std::string text(FromAbsl(status_.message()));
+    const std::uint64_t unanswered = unanswered_ + queue_->UnansweredEvents();
     if (!args_.event) {
       text += appended_ == 1 ? " (1 event was"
                              : fmt::format(" ({} events were", appended_);
       text += " appended before";
-      if (unanswered_ > 0) text += fmt::format(", {} may be", unanswered_);
+      if (unanswered > 0) text += fmt::format(", {} may be", unanswered);
       text += ')';
-    } else if (unanswered_ > 0) {
+    } else if (unanswered > 0) {
       text += " (the event may be appended)";
     }
     return MakeStatus(status_.code(), text);

@@ -33,6 +33,7 @@ absl::StatusOr<std::unique_ptr<Session>> Invocation::Open(
   Session::Options options;
   options.home = Home();
   options.name = std::move(name);
+  options.silence_ms_max = static_cast<std::int64_t>(patience_s * 1000);
   return Session::Open(options);
 }
 
@@ -119,6 +120,11 @@ std::unique_ptr<CLI::App> MakeApp(Invocation& in) {
           },
           "");
   app->add_flag("--json", in.json, "Print JSON for programs");
+  app->add_option("--patience", in.patience_s,
+                  "Give up (exit 7) on a node that shows no sign of life for "
+                  "so long (default: 20; 0: never)")
+      ->type_name("SECONDS")
+      ->check(Seconds());
   app->set_version_flag("--version",
                         std::string("syncline ") + kProgramVersion);
   app->footer(

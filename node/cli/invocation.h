@@ -20,7 +20,8 @@ namespace syncline::cli {
 struct Invocation {
   std::string home;  // Of --home or SYNCLINE_HOME; empty: the default.
   bool json = false;
-  std::string what;  // For the line of an error: "put tree a.txt".
+  double patience_s = 20;  // See Session::Options::silence_ms_max.
+  std::string what;        // For the line of an error: "put tree a.txt".
   std::function<absl::StatusOr<ExitCode>()> run;
 
   // The home to use, absolute.

@@ -1,11 +1,15 @@
 #include "node/cli/session.h"
 
+#include <fmt/format.h>
+#include <sys/socket.h>
+
 #include <chrono>
 #include <csignal>
 #include <thread>
 
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/signal_set.hpp>
+#include <boost/asio/steady_timer.hpp>
 
 #include "node/cli/exit_code.h"
 #include "node/client/control_address.h"
@@ -20,10 +24,18 @@ namespace {
 constexpr int kTries = 60;
 constexpr std::chrono::milliseconds kPause(50);
 
+// Of the process at the other end; 0 if it is not told.
+pid_t PeerOf(int socket) {
+  ucred peer{};
+  socklen_t size = sizeof peer;
+  if (getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) return 0;
+  return peer.pid;
+}
+
 }  // namespace
 
 struct Session::Impl {
-  Impl() : guard(boost::asio::make_work_guard(io)) {}
+  Impl() : guard(boost::asio::make_work_guard(io)), tick(io) {}
 
   boost::asio::io_context io;
   boost::asio::executor_work_guard<boost::asio::io_context::executor_type>
@@ -36,7 +48,55 @@ struct Session::Impl {
   std::unique_ptr<RpcConnection> connection;
   std::optional<control::Control::Client> client;
 
-  absl::Status Connect(boost::asio::local::stream_protocol::socket socket) {
+  // Whether the node lives. All that comes from it runs a handler; two ticks
+  // in a row without one are too long. One alone may have gone by while this
+  // program was stopped, or was waiting for its input or output.
+  boost::asio::steady_timer tick;
+  std::int64_t silence_ms_max = 0;
+  pid_t node_pid = 0;
+  bool ticked = false;
+  int silent_ticks = 0;
+  std::size_t handlers_run = 0;  // Since the last tick, but for the tick.
+  kj::Maybe<kj::Promise<void>> sign;
+
+  void WaitForTick() {
+    tick.expires_after(std::chrono::milliseconds((silence_ms_max + 1) / 2));
+    tick.async_wait([this](boost::system::error_code error) {
+      if (!error) ticked = true;
+    });
+  }
+
+  absl::Status Tick() {
+    silent_ticks = handlers_run > 0 ? 0 : silent_ticks + 1;
+    if (silent_ticks >= 2) return Silent();  // From now on.
+    ticked = false;
+    handlers_run = 0;
+    loop->Enter([this] {
+      sign =
+          client->versionRequest()
+              .send()
+              .then([this](auto&&) { ++handlers_run; }, [](kj::Exception&&) {})
+              .eagerlyEvaluate(nullptr);
+    });
+    io.poll();  // What sending alone runs says nothing about the node.
+    WaitForTick();
+    return absl::OkStatus();
+  }
+
+  [[nodiscard]] absl::Status Silent() const {
+    return absl::UnavailableError(fmt::format(
+        "the node that serves this home has said nothing for {} s; a change "
+        "may have been made (see whether its process{} is stopped or waits for "
+        "a disk; '--patience 0' waits for ever)",
+        static_cast<double>(silence_ms_max) / 1000,
+        node_pid > 0 ? fmt::format(" {}", node_pid) : ""));
+  }
+
+  absl::Status Connect(boost::asio::local::stream_protocol::socket socket,
+                       std::int64_t silence_ms) {
+    node_pid = PeerOf(socket.native_handle());
+    silence_ms_max = silence_ms;
+    if (silence_ms_max > 0) WaitForTick();
     own_loop =
         std::make_unique<KjLoop>(io.get_executor(), [](const absl::Status&) {});
     loop = own_loop.get();
@@ -79,9 +139,11 @@ absl::StatusOr<std::unique_ptr<Session>> Session::Open(const Options& options) {
     auto socket =
         ConnectControl(session->impl_->io.get_executor(), options.home);
     if (socket.ok()) {
-      SYNCLINE_RETURN_IF_ERROR(session->impl_->Connect(*std::move(socket)));
+      SYNCLINE_RETURN_IF_ERROR(
+          session->impl_->Connect(*std::move(socket), options.silence_ms_max));
       return session;
     }
+    if (absl::IsUnavailable(socket.status())) return socket.status();
     if (!absl::IsNotFound(socket.status())) return StoreError(socket.status());
     status = session->impl_->OpenHere(options);
     if (status.ok()) return session;
@@ -93,6 +155,7 @@ absl::StatusOr<std::unique_ptr<Session>> Session::Open(const Options& options) {
 Session::~Session() {
   if (impl_->loop != nullptr) {
     impl_->loop->Enter([this] {
+      impl_->sign = nullptr;
       impl_->client.reset();
       impl_->connection.reset();
     });
@@ -123,8 +186,13 @@ absl::Status Session::FaultOf(absl::Status status) {
 
 absl::Status Session::RunUntil(absl::FunctionRef<bool()> done) {
   while (!done()) {
+    if (impl_->ticked) {
+      SYNCLINE_RETURN_IF_ERROR(impl_->Tick());
+      continue;
+    }
     if (impl_->cancelled) return absl::CancelledError("interrupted");
     impl_->io.run_one();
+    if (!impl_->ticked) ++impl_->handlers_run;
   }
   return absl::OkStatus();
 }

@@ -3,6 +3,7 @@
 #include <capnp/capability.h>
 #include <kj/async.h>
 
+#include <cstdint>
 #include <filesystem>
 #include <functional>
 #include <memory>
@@ -49,6 +50,9 @@ class Session {
   struct Options {
     std::filesystem::path home;
     std::string name;  // Of a home that is made; empty: the machine's.
+    // How long a node that serves may say nothing while it is waited for; it
+    // is asked for a sign of life meanwhile. 0: for ever.
+    std::int64_t silence_ms_max = 0;
   };
 
   // Waits a moment for a home that is in use by a short-lived command or is
@@ -82,7 +86,9 @@ class Session {
   // Ends a wait of Call() with kCancelled at SIGINT or SIGTERM.
   void CancelOnSignal();
 
-  // Runs the loop until `done` or a signal.
+  // Runs the loop until `done`.
+  //   kCancelled    a signal, see CancelOnSignal()
+  //   kUnavailable  the node was silent for too long
   absl::Status RunUntil(absl::FunctionRef<bool()> done);
 
   // What a fault of a call means to people, if it is the loss of the

@@ -162,10 +162,11 @@ BlockingClient::BlockingClient(std::unique_ptr<Impl> impl)
     : impl_(std::move(impl)) {}
 
 absl::StatusOr<std::unique_ptr<BlockingClient>> BlockingClient::Connect(
-    const std::filesystem::path& home) {
+    const std::filesystem::path& home, Client::Options options) {
   auto impl = std::make_unique<Impl>();
   SYNCLINE_ASSIGN_OR_RETURN(
-      impl->client, Client::Connect(impl->loop.io().get_executor(), home));
+      impl->client, Client::Connect(impl->loop.io().get_executor(), home,
+                                    std::move(options)));
   return std::unique_ptr<BlockingClient>(new BlockingClient(std::move(impl)));
 }
 

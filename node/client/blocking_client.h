@@ -24,7 +24,11 @@ namespace syncline {
 class BlockingClient {
  public:
   static absl::StatusOr<std::unique_ptr<BlockingClient>> Connect(
-      const std::filesystem::path& home);
+      const std::filesystem::path& home, Client::Options options);
+  static absl::StatusOr<std::unique_ptr<BlockingClient>> Connect(
+      const std::filesystem::path& home) {
+    return Connect(home, Client::Options());
+  }
   // No call and no feed may be under way.
   ~BlockingClient();
   BlockingClient(const BlockingClient&) = delete;

@@ -8,15 +8,6 @@
 #include "node/client/remote_feed.h"
 
 namespace syncline {
-namespace {
-
-absl::Status Lost() {
-  return MakeStatus(absl::StatusCode::kUnavailable,
-                    "the connection to the node is lost");
-}
-
-}  // namespace
-
 struct Client::Impl : public std::enable_shared_from_this<Client::Impl> {
   explicit Impl(boost::asio::any_io_executor client_executor)
       : executor(std::move(client_executor)) {}
@@ -25,7 +16,8 @@ struct Client::Impl : public std::enable_shared_from_this<Client::Impl> {
                      const Options& options) {
     on_disconnect = options.on_disconnect;
     SYNCLINE_ASSIGN_OR_RETURN(
-        link, EventLink::Connect(executor, home, [this] { OnLost(); }));
+        link, EventLink::Connect(executor, home, options.silence_ms_max,
+                                 [this] { OnLost(); }));
     queue = std::make_shared<AppendQueue>(
         executor,
         [link = link](auto batch, AppendAnswered done) {
@@ -38,10 +30,11 @@ struct Client::Impl : public std::enable_shared_from_this<Client::Impl> {
 
   void OnLost() {
     const auto self = shared_from_this();
-    queue->Fail(Lost());
+    const absl::Status why = link->lost();
+    queue->Fail(why);
     if (closed) return;
     const auto callback = std::exchange(on_disconnect, nullptr);
-    if (callback) callback(Lost());
+    if (callback) callback(why);
   }
 
   // No callback comes after this, whoever still holds parts.
@@ -114,8 +107,8 @@ std::unique_ptr<FeedSubscription> Client::Subscribe(
     impl_->feeds_swept = feeds.size();
   }
   feeds.push_back(feed);
-  feed->Open(impl_->link->lost() ? nullptr : impl_->link, Lost(), sources,
-             visibility);
+  const absl::Status& lost = impl_->link->lost();
+  feed->Open(lost.ok() ? impl_->link : nullptr, lost, sources, visibility);
   return std::make_unique<Handle>(std::move(feed));
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <filesystem>
 #include <functional>
 #include <memory>
@@ -23,8 +24,12 @@ namespace syncline {
 // waiting. Every call is answered, once.
 //
 // A lost connection is told, never mended: what was not answered fails with
-// kUnavailable (it may have been appended), feeds end, and later calls are
-// refused. Connect anew and resume feeds at their positions.
+// kUnavailable, feeds end, and later calls are refused. Connect anew and resume
+// feeds at their positions. What failed so may have been appended, durably, or
+// not, and a node that was only slow may append it still: who must not append
+// twice gives each event a name of its own and looks for it in the log first.
+// A node that does not answer (stopped, or waiting for its disk) is lost, too,
+// after a while: see Options::silence_ms_max.
 //
 // Bound to the executor that it was connected with: an io_context run by one
 // thread, or a strand. Append() may be called from any thread. Callbacks come
@@ -39,6 +44,11 @@ class Client {
     std::size_t batch_bytes_max = 256u << 10;
     // Messages of events that may wait for their answers at once.
     std::size_t batches_in_flight_max = 2;
+    // The connection counts as lost where something waits for a node that has
+    // said nothing for about this long (once and a half at most; it is asked
+    // for a sign of life meanwhile, so that a feed may rest). 0: never. Time
+    // in which nobody runs the executor does not count.
+    std::int64_t silence_ms_max = 30'000;
     // Called once when the connection is lost; not after destruction.
     std::function<void(absl::Status)> on_disconnect = nullptr;
   };
@@ -47,7 +57,8 @@ class Client {
 
   // Connects to the node that serves `home`, a home or a control socket.
   // Blocks for the moment that a local connect takes.
-  //   kNotFound  nobody serves there
+  //   kNotFound     nobody serves there
+  //   kUnavailable  who serves there accepts nobody
   static absl::StatusOr<std::unique_ptr<Client>> Connect(
       boost::asio::any_io_executor executor, const std::filesystem::path& home,
       Options options);

@@ -1,7 +1,10 @@
 #include "node/client/control_address.h"
 
 #include <fcntl.h>
+#include <sys/socket.h>
 #include <unistd.h>
+
+#include <cerrno>
 
 #include "base/status.h"
 
@@ -30,18 +33,29 @@ absl::StatusOr<stream_protocol::socket> ConnectControl(
                       : above.empty() ? std::filesystem::path(".")
                                       : above);
   if (!dir.ok()) return NotFound("no home at " + home.string());
+  const stream_protocol::endpoint endpoint(
+      dir.PathOf(is_socket ? home.filename().string() : kControlSocketName));
   stream_protocol::socket socket(executor);
   boost::system::error_code error;
-  socket.connect(
-      stream_protocol::endpoint(dir.PathOf(is_socket ? home.filename().string()
-                                                     : kControlSocketName)),
-      error);
-  if (!error) return socket;
-  if (error == boost::asio::error::connection_refused ||
-      error == boost::system::errc::no_such_file_or_directory) {
+  socket.open(endpoint.protocol(), error);
+  // A socket that blocks would wait for a place where a node that does not
+  // accept has none left.
+  if (!error) socket.native_non_blocking(true, error);
+  if (error) return ErrnoStatus(error.value(), "control socket");
+  if (connect(socket.native_handle(), endpoint.data(),
+              static_cast<socklen_t>(endpoint.size())) == 0) {
+    return socket;
+  }
+  const int why = errno;
+  if (why == ECONNREFUSED || why == ENOENT) {
     return NotFound("no node serves " + home.string());
   }
-  return ErrnoStatus(error.value(), "connect to " + home.string());
+  if (why == EAGAIN) {
+    return MakeStatus(absl::StatusCode::kUnavailable,
+                      "the node that serves " + home.string() +
+                          " does not accept (others wait for it, too)");
+  }
+  return ErrnoStatus(why, "connect to " + home.string());
 }
 
 }  // namespace syncline

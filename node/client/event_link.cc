@@ -27,6 +27,11 @@ absl::Status LostStatus() {
                     "the connection to the node is lost");
 }
 
+absl::Status SilentStatus() {
+  return MakeStatus(absl::StatusCode::kUnavailable,
+                    "the node shows no sign of life");
+}
+
 // What went wrong with the call itself.
 absl::Status FaultOf(const capnp::rpc::Return::Reader& answer) {
   if (answer.isResults()) return absl::OkStatus();
@@ -52,9 +57,11 @@ absl::StatusOr<AppendOutcome> AppendAnswer(
 
 absl::StatusOr<std::shared_ptr<EventLink>> EventLink::Connect(
     const boost::asio::any_io_executor& executor,
-    const std::filesystem::path& home, std::function<void()> on_lost) {
+    const std::filesystem::path& home, std::int64_t silence_ms_max,
+    std::function<void()> on_lost) {
   SYNCLINE_ASSIGN_OR_RETURN(auto socket, ConnectControl(executor, home));
-  std::shared_ptr<EventLink> link(new EventLink(executor, std::move(on_lost)));
+  std::shared_ptr<EventLink> link(
+      new EventLink(executor, silence_ms_max, std::move(on_lost)));
   SYNCLINE_ASSIGN_OR_RETURN(
       link->socket_, MessageSocket::Adopt(
                          executor, std::move(socket), kControlMessageBytesMax,
@@ -69,6 +76,7 @@ absl::StatusOr<std::shared_ptr<EventLink>> EventLink::Connect(
   link->rpc_->SendBootstrap(bootstrap, kEventObject);
   link->socket_->Flush();
   link->socket_->WaitReadable();
+  if (silence_ms_max > 0) link->WaitForTick();
   return link;
 }
 
@@ -77,8 +85,9 @@ absl::StatusOr<std::shared_ptr<EventLink>> EventLink::Connect(
 void EventLink::Append(const std::shared_ptr<const AppendBatch>& batch,
                        AppendAnswered done) {
   if (gone()) {
-    return boost::asio::post(executor_,
-                             [done = std::move(done)] { done(LostStatus()); });
+    return boost::asio::post(executor_, [done = std::move(done), why = lost_] {
+      done(why.ok() ? LostStatus() : why);
+    });
   }
   PlainRpc::Call call;
   call.question = questions_.Add({std::move(done), nullptr});
@@ -153,6 +162,7 @@ void EventLink::OnReadable() {
     const MessageSocket::Input input = socket_->Next(message);
     rest.all_read = input == MessageSocket::Input::kNothingNow;
     if (rest.all_read) return;
+    heard_ = true;
     const bool good = input == MessageSocket::Input::kMessage &&
                       rpc_->Receive(message, *this).ok();
     // Outside of what catches exceptions.
@@ -160,7 +170,7 @@ void EventLink::OnReadable() {
       Answer answer = *std::exchange(answer_, std::nullopt);
       answer.first(std::move(answer.second));
     }
-    if (!good && !gone()) Lose();
+    if (!good && !gone()) Lose(LostStatus());
   }
 }
 
@@ -217,6 +227,10 @@ void EventLink::OnReturn(const capnp::rpc::Return::Reader& answer) {
   const Question question = std::move(*found);
   questions_.Remove(id);
   if (!question.closed) rpc_->FinishLater(id);
+  if (question.sign) {
+    asked_ = false;
+    return;
+  }
   if (question.feed) return OnFeedReturn(question, answer);
   answer_.emplace(question.answered, AppendAnswer(answer));
 }
@@ -236,15 +250,45 @@ void EventLink::OnFeedReturn(const Question& question,
 
 // ---- ending
 
-void EventLink::Lose() {
+void EventLink::WaitForTick() {
+  tick_.expires_after(std::chrono::milliseconds((silence_ms_max_ + 1) / 2));
+  tick_.async_wait([weak = weak_from_this()](boost::system::error_code error) {
+    const auto self = weak.lock();
+    if (!error && self && !self->gone()) self->OnTick();
+  });
+}
+
+// One tick without a message may have gone by while this program was stopped
+// or let nobody run the executor; after it there was time to read.
+void EventLink::OnTick() {
+  const bool waits = questions_.size() > 1 + (asked_ ? 1 : 0);  // Bootstrap.
+  silent_ticks_ = waits && !heard_ ? silent_ticks_ + 1 : 0;
+  heard_ = false;
+  if (silent_ticks_ == 2) {
+    const auto self = shared_from_this();
+    Lose(SilentStatus());
+    if (!reading_) socket_ = nullptr;
+    return;
+  }
+  if (silent_ticks_ > 0 && !std::exchange(asked_, true)) {
+    Question sign;
+    sign.sign = true;
+    rpc_->SendBootstrap(questions_.Add(std::move(sign)), kEventObject);
+    FlushSoon();
+  }
+  WaitForTick();
+}
+
+void EventLink::Lose(absl::Status why) {
   const auto self = shared_from_this();
-  lost_ = true;
+  lost_ = std::move(why);
+  tick_.cancel();
   for (const Question& question : questions_.TakeAll()) {
     if (closed_) return;
     if (question.feed) {
-      question.feed->OnEnd({FeedEnd::Why::kFailed, 0, {}, {}, LostStatus()});
+      question.feed->OnEnd({FeedEnd::Why::kFailed, 0, {}, {}, lost_});
     } else if (question.answered) {
-      question.answered(LostStatus());
+      question.answered(lost_);
     }
   }
   const auto on_lost = std::exchange(on_lost_, nullptr);
@@ -253,6 +297,7 @@ void EventLink::Lose() {
 
 void EventLink::Close() {
   closed_ = true;
+  tick_.cancel();
   questions_.TakeAll();
   exports_.TakeAll();
   if (!reading_) socket_ = nullptr;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <filesystem>
 #include <functional>
 #include <memory>
@@ -9,6 +10,7 @@
 #include <vector>
 
 #include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/steady_timer.hpp>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -29,11 +31,13 @@ class EventLink final : public std::enable_shared_from_this<EventLink>,
                         private PlainRpc::Handler {
  public:
   // `on_lost` is called once when the connection is lost, after all that
-  // waits has failed; not after Close().
-  //   kNotFound  nobody serves there
+  // waits has failed; not after Close(). `silence_ms_max`: see Client::Options.
+  //   kNotFound     nobody serves there
+  //   kUnavailable  who serves there accepts nobody
   static absl::StatusOr<std::shared_ptr<EventLink>> Connect(
       const boost::asio::any_io_executor& executor,
-      const std::filesystem::path& home, std::function<void()> on_lost);
+      const std::filesystem::path& home, std::int64_t silence_ms_max,
+      std::function<void()> on_lost);
 
   // See AppendSend.
   void Append(const std::shared_ptr<const AppendBatch>& batch,
@@ -47,7 +51,8 @@ class EventLink final : public std::enable_shared_from_this<EventLink>,
   void CloseFeed(PlainRpc::Id feed);
   void AnswerPush(PlainRpc::Id push);
 
-  [[nodiscard]] bool lost() const { return lost_; }
+  // OK while the connection is there; kUnavailable and why, once it is lost.
+  [[nodiscard]] const absl::Status& lost() const { return lost_; }
   // No callback comes any more.
   void Close();
 
@@ -57,18 +62,24 @@ class EventLink final : public std::enable_shared_from_this<EventLink>,
     std::shared_ptr<RemoteFeed> feed;  // ... or a feed ...
     PlainRpc::Id sink = 0;             // ... and its export.
     bool closed = false;               // Finished before it was answered.
+    bool sign = false;                 // For a sign of life, nothing else.
   };
   using Answer = std::pair<AppendAnswered, absl::StatusOr<AppendOutcome>>;
 
-  EventLink(boost::asio::any_io_executor executor,
+  EventLink(boost::asio::any_io_executor executor, std::int64_t silence_ms_max,
             std::function<void()> on_lost)
-      : executor_(std::move(executor)), on_lost_(std::move(on_lost)) {}
+      : executor_(std::move(executor)),
+        on_lost_(std::move(on_lost)),
+        tick_(executor_),
+        silence_ms_max_(silence_ms_max) {}
 
   void OnReadable();
   void OnRead(bool all_read);
   void FlushSoon();
-  void Lose();
-  [[nodiscard]] bool gone() const { return closed_ || lost_; }
+  void WaitForTick();
+  void OnTick();
+  void Lose(absl::Status why);
+  [[nodiscard]] bool gone() const { return closed_ || !lost_.ok(); }
 
   void OnBootstrap(PlainRpc::Id question,
                    capnp::AnyPointer::Reader object) override;
@@ -86,9 +97,16 @@ class EventLink final : public std::enable_shared_from_this<EventLink>,
   IdTable<std::shared_ptr<RemoteFeed>> exports_;
   std::optional<Answer> answer_;     // Of the message that is read.
   std::vector<FeedRecords> pieces_;  // Kept for its memory.
+  // Whether the node lives; ticks are half of `silence_ms_max_` apart.
+  boost::asio::steady_timer tick_;
+  const std::int64_t silence_ms_max_;
+  int silent_ticks_ = 0;
+  bool heard_ = false;  // Since the last tick.
+  bool asked_ = false;  // For a sign of life.
+
   bool reading_ = false;
-  bool lost_ = false;
   bool closed_ = false;
+  absl::Status lost_;
 };
 
 }  // namespace syncline

@@ -1,5 +1,7 @@
+#include <signal.h>
 #include <sys/stat.h>
 
+#include <fstream>
 #include <thread>
 
 #include "tests/node/cli.h"
@@ -113,6 +115,39 @@ TEST_CASE("cli event: a node that ends meanwhile is told as that",
         "syncline: event append notes c: the node that serves this home has "
         "ended (start it again) (1 event was appended before, 2 may be)\n");
   CHECK(JsonLines(home.Must({"log", "notes", "--json"})).size() == 1);
+}
+
+TEST_CASE("cli event: a node that is silent meanwhile is told as that",
+          "[node][cli][fault]") {
+  const Home home;
+  home.Must({"project", "create", "notes"});
+  ServingNode node(home.path(), "127.0.0.1:0");
+  REQUIRE(node.ready());
+  const std::string rest = home.temp() / "rest";
+  const std::string seqs = home.temp() / "seqs";
+  REQUIRE(mkfifo(rest.c_str(), 0600) == 0);
+  REQUIRE(mkfifo(seqs.c_str(), 0600) == 0);
+  CommandResult result;
+  std::thread appending([&] {
+    result = RunCommand({"bash", "-c",
+                         "{ echo 1; cat \"$1\"; } | \"$3\" --home \"$2\" "
+                         "--patience 0.2 --json event append notes c > \"$4\"",
+                         "bash", rest, home.path(), SYNCLINE_BINARY, seqs});
+  });
+  std::ifstream answers(seqs);
+  std::string answer;
+  CHECK(std::getline(answers, answer));
+  REQUIRE(kill(node.pid(), SIGSTOP) == 0);
+  WriteFile(rest, "2\n3\n");
+  appending.join();
+  REQUIRE(kill(node.pid(), SIGCONT) == 0);
+  INFO(result.err);
+  CHECK(result.exit_code == 7);
+  CHECK(result.err.ends_with("(1 event was appended before, 2 may be)\n"));
+  // As it was said: what had been sent is done.
+  CHECK(Eventually([&] {
+    return JsonLines(home.Must({"log", "notes", "--json"})).size() == 3;
+  }));
 }
 
 TEST_CASE("cli event: payloads that are no JSON are shown as what they are",

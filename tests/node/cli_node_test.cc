@@ -1,7 +1,9 @@
+#include <signal.h>
 #include <sys/stat.h>
 
 #include <atomic>
 #include <chrono>
+#include <fstream>
 #include <thread>
 
 #include "tests/node/cli.h"
@@ -201,6 +203,45 @@ TEST_CASE("cli: a second serve on one home is exit 6", "[node][cli]") {
   CHECK((info.st_mode & 0777) == 0600);
 }
 
+TEST_CASE("cli: a node that shows no sign of life is exit 7",
+          "[node][cli][fault]") {
+  const Home home;
+  home.Must({"project", "create", "notes"});
+  ServingNode node(home.path(), "127.0.0.1:0");
+  REQUIRE(node.ready());
+  CommandResult followed;
+  const std::string path = home.temp() / "lines";
+  REQUIRE(mkfifo(path.c_str(), 0600) == 0);
+  std::thread following([&] {
+    followed = RunCommand({"sh", "-c",
+                           "\"$1\" --home \"$2\" --patience 1 --json "
+                           "log notes --follow >\"$3\"",
+                           "sh", SYNCLINE_BINARY, home.path(), path});
+  });
+  std::ifstream lines(path);
+  std::string line;
+  home.Must({"put", "notes", "a"}, "1");
+  CHECK(std::getline(lines, line));
+  REQUIRE(kill(node.pid(), SIGSTOP) == 0);
+  following.join();
+  CHECK(followed.exit_code == 7);
+  for (const std::vector<std::string>& command :
+       {std::vector<std::string>{"status"},
+        {"put", "notes", "c"},
+        {"event", "append", "notes", "c", "1"},
+        {"wait", "--timeout", "60"}}) {
+    std::vector<std::string> args = {"--patience", "0.2"};
+    args.insert(args.end(), command.begin(), command.end());
+    home.Refused(args, 7, "3");
+  }
+  const CommandResult refused = home.Run({"--patience", "0.2", "status"});
+  CHECK(refused.err.find("for 0.2 s") != std::string::npos);
+  CHECK(refused.err.find(std::to_string(node.pid())) != std::string::npos);
+  REQUIRE(kill(node.pid(), SIGCONT) == 0);
+  home.Must({"status"});
+  CHECK(node.Stop() == 0);
+}
+
 TEST_CASE("cli: only loopback and free ports are listened on", "[node][cli]") {
   const Home home;
   home.Refused({"serve", "--listen", "0.0.0.0:0"}, 5);
@@ -265,7 +306,9 @@ TEST_CASE("cli: a file that is written all the time is not in sync",
       std::this_thread::sleep_for(std::chrono::milliseconds(10));  // Its pace.
     }
   });
-  const CommandResult busy = home.Run({"wait", "--timeout", "6"});
+  // That takes longer than its patience: the node shows that it lives.
+  const CommandResult busy =
+      home.Run({"--patience", "1", "wait", "--timeout", "6"});
   stop = true;
   writer.join();
   INFO(busy.err);

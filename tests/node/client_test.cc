@@ -1,5 +1,7 @@
 #include "node/client/client.h"
 
+#include <signal.h>
+
 #include <atomic>
 #include <boost/asio/read.hpp>
 #include <boost/asio/write.hpp>
@@ -460,6 +462,78 @@ TEST_CASE("client: who connects and says nothing or nonsense is no matter",
 }
 
 // ---- with processes
+
+// A node that is stopped, and goes on at the end.
+class Frozen {
+ public:
+  explicit Frozen(const ServingNode& node) : pid_(node.pid()) {
+    REQUIRE(kill(pid_, SIGSTOP) == 0);
+  }
+  ~Frozen() { kill(pid_, SIGCONT); }
+
+ private:
+  pid_t pid_;
+};
+
+TEST_CASE("client: a node that shows no sign of life is lost",
+          "[node][client][fault]") {
+  const TemporaryDirectory temp;
+  const std::filesystem::path home = temp / "home";
+  REQUIRE(RunSyncline(home, {"project", "create", "p"}).exit_code == 0);
+  ServingNode node(home, "127.0.0.1:0");
+  REQUIRE(node.ready());
+  Client::Options options;
+  options.silence_ms_max = 1000;
+  auto waiting = BlockingClient::Connect(home, options).value();
+  auto following = BlockingClient::Connect(home, options).value();
+  const auto feed = following->Subscribe({FeedSource::Live("p")});
+  REQUIRE(waiting->Append("p", "c", "1").ok());
+  REQUIRE(feed->Next());
+  // A feed may rest for longer than that.
+  const auto nothing = feed->NextWithin(3000);
+  REQUIRE(nothing);
+  CHECK(nothing->span.bytes.empty());
+  {
+    const Frozen frozen(node);
+    const absl::StatusOr<Seq> lost = waiting->Append("p", "c", "2");
+    CHECK(absl::IsUnavailable(lost.status()));
+    CHECK(lost.status().message() == "the node shows no sign of life");
+    CHECK(waiting->Append("p", "c", "3").status() == lost.status());
+    CHECK(!feed->Next());
+    CHECK(feed->end().status == lost.status());
+    // To connect needs no answer; what comes next does.
+    auto late = BlockingClient::Connect(home, options).value();
+    CHECK(absl::IsUnavailable(late->Append("p", "c", "4").status()));
+  }
+  // It goes on with what it had got, and whoever connects anew goes on, too.
+  auto anew = BlockingClient::Connect(home, options).value();
+  REQUIRE(anew->Append("p", "c", "5").ok());
+  const auto rest =
+      anew->Subscribe({FeedSource::Behind("p", feed->position(0))});
+  const std::optional<FeedRecords> behind = rest->Next();
+  REQUIRE(behind);
+  CHECK(behind->span.first == Seq{2});
+}
+
+TEST_CASE("client: a socket without a place left is told at once",
+          "[node][client][fault]") {
+  const TemporaryDirectory temp;
+  boost::asio::io_context io;
+  using boost::asio::local::stream_protocol;
+  stream_protocol::acceptor full(io);
+  full.open();
+  full.bind(stream_protocol::endpoint(temp / "control.sock"));
+  full.listen(0);
+  std::vector<stream_protocol::socket> others;
+  absl::Status refused;
+  while (refused.ok() && others.size() < 100) {
+    auto socket = ConnectControl(io.get_executor(), temp.path());
+    refused = socket.status();
+    if (socket.ok()) others.push_back(*std::move(socket));
+  }
+  CHECK(absl::IsUnavailable(refused));
+  CHECK(RunSyncline(temp.path(), {"status"}).exit_code == 7);
+}
 
 TEST_CASE("client: a feed resumes behind a node that was killed",
           "[node][client]") {
