@@ -19,7 +19,7 @@ bool CommitQueue::Impl::IsFull(const Batch& batch, std::size_t drafts) const {
 WriteBatch& CommitQueue::Impl::Start(Log& log, std::size_t drafts,
                                      Durability durability) {
   open_waits = durability == Durability::kDurable;
-  const bool hold = urgent_syncs > 0 &&
+  const bool hold = (urgent_syncs > 0 || awaited > 0) &&
                     (open_waits || log.waiting_ > 0 || log.gather_ == gather);
   if (hold) log.gather_ = gather;
   std::deque<Batch>& batches = hold ? held : gathered;
@@ -42,6 +42,7 @@ void CommitQueue::Impl::Finish(Log& log, AppendLog::Appended appended,
   part.last = appended.last;
   open->acks.push_back({&log, appended, open_waits, std::move(done)});
   ++log.acks_;
+  if (awaited > 0 && HeldAcks() >= awaited) EndLinger();
   if (!gathered.empty() && !away) Schedule();
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -23,6 +24,12 @@ namespace syncline {
 //            anyway gather into the next batch: those that are to be durable,
 //            and all of a log behind them. Other buffered ones wait for no
 //            sync; where a large batch is being written (away_bytes), for that.
+// Linger     Of callers that wait each time, those whom one sync has answered
+//            come back while the next one is under way: two halves would take
+//            turns, each with a sync of its own. So that they share them, the
+//            next sync waits until so many have come as were answered and wait
+//            already, for a moment at most (linger); not where that was in vain
+//            lately, nor where there is much to sync anyway.
 // Order      Each log is answered in the order of its appends: buffered ones
 //            behind a durable one wait with it.
 // Fail-stop  A failed write stops every log that has something in the batch,
@@ -43,6 +50,10 @@ class CommitQueue final {
     // One of so many bytes that somebody wants to be durable is written by the
     // sync queue: the executor has other work meanwhile.
     std::size_t away_bytes = 64u << 10;
+    // How long those who have just been told that they are durable may take to
+    // append again, before others' appends are synced without theirs. Zero:
+    // nobody waits for them. Uses the executor's clock.
+    std::chrono::microseconds linger{0};
   };
 
   // A log as the queue knows it, and what it is told.

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/steady_timer.hpp>
 
 #include "log/commit_queue.h"
 #include "log/job_counter.h"
@@ -65,7 +66,8 @@ struct CommitQueue::Impl : std::enable_shared_from_this<Impl> {
       : store(a_store),
         sync_queue(a_sync_queue),
         executor(std::move(an_executor)),
-        options(some_options) {}
+        options(some_options),
+        linger_end(executor) {}
 
   WriteBatch& Start(Log& log, std::size_t drafts, Durability durability);
   void Finish(Log& log, AppendLog::Appended appended,
@@ -93,6 +95,13 @@ struct CommitQueue::Impl : std::enable_shared_from_this<Impl> {
   void OnSynced(const SyncTarget& target, const absl::Status& status);
   void Release(Batch& batch, bool synced);
   void FailUnsynced(const absl::Status& status);
+  void TakeHeld();
+
+  void Linger(std::size_t answered, std::size_t drafts);
+  void EndLinger();
+  void OnLingerEnd(std::uint64_t number);
+  [[nodiscard]] std::size_t HeldAcks() const;
+
   void Stop(Log& log, const absl::Status& why);
   std::vector<Ack> TakeStopped();
 
@@ -118,6 +127,13 @@ struct CommitQueue::Impl : std::enable_shared_from_this<Impl> {
   int urgent_syncs = 0;       // Under way, for somebody who waits.
   bool syncing = false;       // One that nobody waits for is.
   bool turn_posted = false;
+
+  std::size_t awaited = 0;  // Appends that `held` lingers for, if it does.
+  std::uint64_t linger_number = 0;
+  boost::asio::steady_timer linger_end;
+  int in_vain = 0;      // Times in a row that they did not come.
+  int lingers_off = 0;  // Syncs behind which nobody is waited for.
+
   Scratch scratch;
   std::shared_ptr<JobCounter> jobs = std::make_shared<JobCounter>();
 };

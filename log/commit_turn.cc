@@ -11,6 +11,9 @@ namespace {
 
 // Of the memory that a written batch leaves to the next.
 constexpr std::size_t kKeptBytes = 1u << 20;
+constexpr std::size_t kLingerDraftsMax = 512;
+// They are tried again after 2^n - 1 syncs.
+constexpr int kInVainMax = 6;
 
 // Leaves the memory of `used` to the next batch, unless it is large.
 template <typename T>
@@ -241,8 +244,12 @@ void CommitQueue::Impl::OnSynced(const SyncTarget& target,
   } else {
     syncing = false;
   }
+  std::size_t answered = 0;
+  std::size_t drafts = 0;
   if (status.ok()) {
     while (!unsynced.empty() && unsynced.front().number <= target.write) {
+      answered += unsynced.front().acks.size();
+      drafts += unsynced.front().drafts;
       Release(unsynced.front(), true);
       unsynced.pop_front();
     }
@@ -250,12 +257,16 @@ void CommitQueue::Impl::OnSynced(const SyncTarget& target,
   } else if (!target.failed) {
     FailUnsynced(status);
   }
-  if (urgent_syncs == 0 && !held.empty()) {
-    std::move(held.begin(), held.end(), std::back_inserter(gathered));
-    held.clear();
-    ++gather;
-  }
+  if (urgent_syncs == 0 && target.urgent) Linger(answered, drafts);
+  if (urgent_syncs == 0 && awaited == 0) TakeHeld();
   Turn();
+}
+
+void CommitQueue::Impl::TakeHeld() {
+  if (held.empty()) return;
+  std::move(held.begin(), held.end(), std::back_inserter(gathered));
+  held.clear();
+  ++gather;
 }
 
 // The batch's acks have waited long enough.
@@ -288,6 +299,53 @@ void CommitQueue::Impl::FailUnsynced(const absl::Status& status) {
   for (Batch& batch : unsynced) Release(batch, false);
   unsynced.clear();
   answers.push_back({TakeStopped(), status});
+}
+
+// ---- those who come back
+
+std::size_t CommitQueue::Impl::HeldAcks() const {
+  std::size_t acks = 0;
+  for (const Batch& batch : held) acks += batch.acks.size();
+  return acks;
+}
+
+// A lone caller is back when it is back; of much, the sync is the lesser part.
+void CommitQueue::Impl::Linger(std::size_t answered, std::size_t drafts) {
+  for (const Batch& batch : held) drafts += batch.drafts;
+  if (options.linger == options.linger.zero() || answered == 0 ||
+      answered + HeldAcks() < 2 || drafts > kLingerDraftsMax) {
+    return;
+  }
+  if (lingers_off > 0) {
+    --lingers_off;
+    return;
+  }
+  awaited = answered + HeldAcks();
+  linger_end.expires_after(options.linger);
+  linger_end.async_wait([weak = weak_from_this(), number = ++linger_number](
+                            boost::system::error_code error) {
+    const auto self = weak.lock();
+    if (!error && self) self->OnLingerEnd(number);
+  });
+}
+
+void CommitQueue::Impl::EndLinger() {
+  awaited = 0;
+  ++linger_number;
+  in_vain = 0;
+  linger_end.cancel();
+  TakeHeld();
+}
+
+// Some who are late are a loss that is worth it.
+void CommitQueue::Impl::OnLingerEnd(std::uint64_t number) {
+  if (number != linger_number || awaited == 0) return;
+  const bool most = HeldAcks() > awaited / 2;
+  const int misses = most ? 0 : std::min(in_vain + 1, kInVainMax);
+  EndLinger();
+  in_vain = misses;
+  lingers_off = (1 << misses) - 1;
+  Turn();
 }
 
 }  // namespace syncline

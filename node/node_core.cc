@@ -1,5 +1,6 @@
 #include "node/node_core.h"
 
+#include <chrono>
 #include <utility>
 
 #include "base/status.h"
@@ -10,6 +11,9 @@ namespace syncline {
 namespace {
 
 constexpr std::size_t kWorkers = 2;
+// Twice what a sync of a fast disk takes: clients on a socket need about as
+// long as that to be back.
+constexpr std::chrono::microseconds kLinger{400};
 
 }  // namespace
 
@@ -47,7 +51,8 @@ absl::Status NodeCore::OpenAll() {
       chunks_, ChunkStore::Open(*store_, options_.home / "chunks"));
   sync_thread_ = std::make_unique<SyncThread>();
   commits_ =
-      std::make_unique<CommitQueue>(*store_, *sync_thread_, io_.get_executor());
+      std::make_unique<CommitQueue>(*store_, *sync_thread_, io_.get_executor(),
+                                    CommitQueue::Options{.linger = kLinger});
   pool_ = std::make_unique<boost::asio::thread_pool>(kWorkers);
   SYNCLINE_ASSIGN_OR_RETURN(
       settings_,

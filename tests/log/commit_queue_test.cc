@@ -3,6 +3,7 @@
 
 #include <array>
 #include <catch2/catch.hpp>
+#include <chrono>
 #include <memory>
 #include <stdexcept>
 #include <string>
@@ -82,6 +83,11 @@ struct Logs {
     io.restart();
     io.run();
   }
+  void Await(const std::string& what) {
+    io.restart();
+    while (outcome.size() < what.size()) REQUIRE(io.run_one() > 0);
+    CHECK(outcome == what);
+  }
 };
 
 TEMPLATE_TEST_CASE("commit_queue: all logs share a batch and a sync", "[log]",
@@ -126,6 +132,60 @@ TEMPLATE_TEST_CASE("commit_queue: what waits for the disk gathers of all logs",
   CHECK(logs.tally.batches - batches == 3);
   CHECK(logs[1].durable() == Seq{3});
   CHECK(logs[2].durable() == Seq{1});
+}
+
+TEMPLATE_TEST_CASE("commit_queue: those who come back share the next sync",
+                   "[log]", OnMemory, OnRocks) {
+  Logs<TestType> logs({.linger = std::chrono::hours(1)});
+  for (const int log : {0, 1}) logs.Append(log, Durability::kDurable);
+  logs.Await("ab");
+  const std::size_t batches = logs.tally.batches;
+  logs.Append(1, Durability::kDurable);
+  logs.Poll();
+  CHECK(logs.tally.batches == batches);
+  logs.Append(2, Durability::kBuffered);  // Nobody of this log waits.
+  logs.Await("abc");
+  CHECK(logs.tally.batches - batches == 1);
+  logs.Append(2, Durability::kDurable);  // Whoever comes instead.
+  logs.Await("abcbc");
+  CHECK(logs.tally.batches - batches == 2);
+  CHECK(logs[2].durable() == Seq{2});
+}
+
+TEMPLATE_TEST_CASE("commit_queue: a lone caller finds nobody waited for",
+                   "[log]", OnMemory, OnRocks) {
+  Logs<TestType> logs({.linger = std::chrono::hours(1)});
+  for (int i = 0; i < 3; ++i) {
+    logs.Append(0, Durability::kDurable);
+    logs.Run();  // With no timer left.
+  }
+  CHECK(logs.outcome == "aaa");
+}
+
+TEMPLATE_TEST_CASE("commit_queue: nobody is waited for beyond the linger",
+                   "[log]", OnMemory, OnRocks) {
+  Logs<TestType> logs({.linger = std::chrono::microseconds(1)});
+  std::string expected;
+  for (int i = 0; i < 10; ++i) {
+    logs.Append(0, Durability::kDurable);
+    logs.Append(1, Durability::kDurable);
+    logs.Await(expected += "ab");
+    logs.Append(2, Durability::kDurable);
+    logs.Run();
+    CHECK(logs.outcome == (expected += "c"));
+  }
+}
+
+TEMPLATE_TEST_CASE("commit_queue: a log that leaves is not waited for for ever",
+                   "[log]", OnMemory, OnRocks) {
+  Logs<TestType> logs({.linger = std::chrono::milliseconds(1)});
+  for (const int log : {0, 1, 2}) logs.Append(log, Durability::kDurable);
+  logs.Await("abc");
+  logs.Append(1, Durability::kDurable);
+  logs.Append(0, Durability::kDurable);
+  for (const int log : {0, 2}) logs.Open(log);
+  logs.Run();
+  CHECK(logs.outcome == "abcb");
 }
 
 TEMPLATE_TEST_CASE("commit_queue: what is much is written away", "[log]",
