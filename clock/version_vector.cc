@@ -20,6 +20,20 @@ auto Find(Slots& slots, const Origin& origin) {
 
 }  // namespace
 
+VersionVector::VersionVector() = default;
+VersionVector::~VersionVector() = default;
+VersionVector::VersionVector(const VersionVector& other) = default;
+VersionVector& VersionVector::operator=(const VersionVector& other) = default;
+VersionVector::VersionVector(VersionVector&& other) noexcept = default;
+VersionVector& VersionVector::operator=(VersionVector&& other) noexcept =
+    default;
+
+bool operator==(const VersionVector& left, const VersionVector& right) {
+  return left.slots_ == right.slots_;
+}
+
+void VersionVector::Reserve(std::size_t slots) { slots_.reserve(slots); }
+
 absl::StatusOr<VersionVector> VersionVector::Decode(std::string_view bytes) {
   ByteReader reader(bytes);
   const std::uint64_t count = reader.Varint();
@@ -65,7 +79,7 @@ void VersionVector::Raise(const Origin& origin, std::uint64_t counter) {
 }
 
 void VersionVector::Join(const VersionVector& other) {
-  std::vector<Slot> joined;
+  Slots joined;
   joined.reserve(std::max(slots_.size(), other.slots_.size()));
   auto left = slots_.begin();
   auto right = other.slots_.begin();

@@ -5,7 +5,8 @@
 #include <span>
 #include <string>
 #include <string_view>
-#include <vector>
+
+#include <boost/container/small_vector.hpp>
 
 #include "absl/status/statusor.h"
 #include "clock/dot.h"
@@ -40,7 +41,12 @@ class VersionVector {
   // Bound on what may arrive from disk or from a peer.
   static constexpr std::size_t kMaxSlots = 65536;
 
-  VersionVector() = default;  // Has seen nothing.
+  VersionVector();  // Has seen nothing.
+  ~VersionVector();
+  VersionVector(const VersionVector& other);
+  VersionVector& operator=(const VersionVector& other);
+  VersionVector(VersionVector&& other) noexcept;
+  VersionVector& operator=(VersionVector&& other) noexcept;
 
   // Reads what Encode() wrote; keeps no reference to `bytes`.
   //   kInvalidArgument    not in canonical form, or bytes left over
@@ -56,7 +62,7 @@ class VersionVector {
   void Join(const VersionVector& other);
 
   // Makes room for so many slots.
-  void Reserve(std::size_t slots) { slots_.reserve(slots); }
+  void Reserve(std::size_t slots);
 
   // Highest counter of `origin` taken in; 0 if absent. O(log size()).
   [[nodiscard]] std::uint64_t CounterOf(const Origin& origin) const;
@@ -69,12 +75,17 @@ class VersionVector {
   [[nodiscard]] bool empty() const { return slots_.empty(); }
   [[nodiscard]] std::size_t size() const { return slots_.size(); }
   // In origin order. Valid until the next non-const call.
-  [[nodiscard]] std::span<const Slot> slots() const { return slots_; }
+  [[nodiscard]] std::span<const Slot> slots() const {
+    return {slots_.data(), slots_.size()};
+  }
 
-  friend bool operator==(const VersionVector&, const VersionVector&) = default;
+  friend bool operator==(const VersionVector& left, const VersionVector& right);
 
  private:
-  std::vector<Slot> slots_;
+  // Most projects are of few devices, and every entry has a context.
+  using Slots = boost::container::small_vector<Slot, 2>;
+
+  Slots slots_;
 };
 
 // O(left.size() + right.size()). Swapping the arguments swaps kBefore/kAfter.
