@@ -320,8 +320,9 @@ class Rebuilding {
     for (const Origin& origin : std::exchange(touched_, {})) {
       heads.push_back(heads_.at(origin));
     }
+    SYNCLINE_ASSIGN_OR_RETURN(SegmentEntries entries, ReadSegment(segment_));
     absl::Status taken = absl::UnknownError("not taken in");
-    new_->Ingest(segment_, heads,
+    new_->Ingest(entries, heads,
                  [&](const absl::StatusOr<Replica::Ingested>& ingested) {
                    taken = ingested.status();
                  });

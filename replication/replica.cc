@@ -245,7 +245,7 @@ void Replica::Impl::AppendEvents(std::span<const EventView> events,
 absl::Status Replica::Impl::CheckNotGivenUp(
     const CheckedSegment& segment) const {
   for (const SettledFork& fork : settled) {
-    for (const CheckedEntry& checked : segment.fresh) {
+    for (const SegmentEntry& checked : segment.fresh) {
       if (checked.entry.dot == fork.first() && fork.given_up == checked.chain) {
         return ForkStatus(fork.first().origin,
                           "fork: entry " + fork.first().ToText() +
@@ -262,7 +262,7 @@ absl::StatusOr<std::vector<Draft>> Replica::Impl::ApplyAll(
   drafts.reserve(segment.fresh.size());
   Seq seq = log->head();
   const std::int64_t now = env.time.NowMs();
-  for (const CheckedEntry& checked : segment.fresh) {
+  for (const SegmentEntry& checked : segment.fresh) {
     seq = seq.next();
     SYNCLINE_ASSIGN_OR_RETURN(const CausalState::Applied applied,
                               state->Apply(checked.entry, seq.value, now));
@@ -378,14 +378,14 @@ absl::StatusOr<Seq> Replica::CommitEvents(std::span<const EventView> events,
   return impl_->CommitEvents(events, durability, std::move(done));
 }
 
-void Replica::Ingest(std::string_view frames,
+void Replica::Ingest(SegmentEntries& entries,
                      const std::vector<ChainHead>& heads,
                      std::function<void(absl::StatusOr<Ingested>)> done) {
   if (const absl::Status ready = impl_->Ready(); !ready.ok()) {
     return done(ready);
   }
   const absl::StatusOr<CheckedSegment> segment =
-      CheckSegment(frames, heads, *impl_->log);
+      CheckSegment(entries, heads, *impl_->log);
   if (!segment.ok()) return done(impl_->Proven(segment.status(), heads));
   absl::Status wanted = impl_->CheckDoubts(heads);
   if (wanted.ok()) wanted = impl_->CheckNotGivenUp(*segment);

@@ -130,17 +130,18 @@ class Replica {
   absl::StatusOr<Seq> CommitEvents(std::span<const EventView> events,
                                    Durability durability, CommitDone done);
 
-  // Takes in frames that a peer sent, in its log order, once CheckSegment and
+  // Takes in entries that a peer sent, in its log order, once CheckSegment and
   // CheckSignatures have passed them all; the signatures are kept. `done` comes
   // when they are durable. Known entries are skipped. Chunks that came with
-  // them must be in the chunk store already.
+  // them must be in the chunk store already. `entries` are what ReadSegment
+  // gave, and have no use behind the call.
   //   as these             the peer is broken, or a fork; nothing changed
   //   kAborted             also: it has what was given up here
   //   kUnavailable         see installing(); also: it may be a fork, but there
   //                        is no proof: compare anew, by what is signed
   //   as health()          an earlier write failed
   //   other                this write failed
-  void Ingest(std::string_view frames, const std::vector<ChainHead>& heads,
+  void Ingest(SegmentEntries& entries, const std::vector<ChainHead>& heads,
               std::function<void(absl::StatusOr<Ingested>)> done);
 
   // Changes Options::strategy and proposes anew for all open conflicts.

@@ -102,33 +102,47 @@ absl::Status CheckHeads(const std::vector<ChainHead>& heads, const Ahead& ahead,
 
 }  // namespace
 
-absl::StatusOr<CheckedSegment> CheckSegment(std::string_view frames,
-                                            const std::vector<ChainHead>& heads,
-                                            const AppendLog& log) {
-  CheckedSegment segment;
+absl::StatusOr<SegmentEntries> ReadSegment(std::string_view frames) {
+  SegmentEntries entries;
   // Moving entries as the list grows costs as much as decoding them.
   constexpr std::size_t kUsualEntryBytes = 256;
-  segment.fresh.reserve(
+  entries.reserve(
       std::min(frames.size() / kUsualEntryBytes + 1, kSegmentEntriesMax));
-  Ahead ahead(log);
-  for (std::size_t count = 0; !frames.empty(); ++count) {
-    if (count == kSegmentEntriesMax) {
+  while (!frames.empty()) {
+    if (entries.size() == kSegmentEntriesMax) {
       return InvalidArgument("a segment of too many entries");
     }
     SYNCLINE_ASSIGN_OR_RETURN(const Frame frame, ParseFrame(frames));
     frames.remove_prefix(frame.bytes);
     SYNCLINE_ASSIGN_OR_RETURN(DecodedEntry decoded, DecodeEntry(frame.entry));
-    const Dot& dot = decoded.entry.dot;
-    if (dot.counter == 0) return InvalidArgument("an entry without a number");
-    if (dot.counter <= ahead.CounterOf(dot.origin)) {
-      ++segment.duplicates;
-      continue;
+    if (decoded.entry.dot.counter == 0) {
+      return InvalidArgument("an entry without a number");
     }
-    SYNCLINE_RETURN_IF_ERROR(CheckOrder(decoded.entry, ahead));
-    const Hash& chain = ahead.Take(dot, frame.entry);
-    segment.fresh.push_back({frame.entry, std::move(decoded.entry),
-                             std::move(decoded.device_key), chain});
+    entries.push_back({frame.entry,
+                       std::move(decoded.entry),
+                       std::move(decoded.device_key),
+                       {}});
   }
+  return entries;
+}
+
+absl::StatusOr<CheckedSegment> CheckSegment(SegmentEntries& entries,
+                                            const std::vector<ChainHead>& heads,
+                                            const AppendLog& log) {
+  Ahead ahead(log);
+  std::size_t fresh = 0;
+  for (SegmentEntry& each : entries) {
+    const Dot& dot = each.entry.dot;
+    if (dot.counter <= ahead.CounterOf(dot.origin)) continue;
+    SYNCLINE_RETURN_IF_ERROR(CheckOrder(each.entry, ahead));
+    each.chain = ahead.Take(dot, each.bytes);
+    if (&each != &entries[fresh]) entries[fresh] = std::move(each);
+    ++fresh;
+  }
+  CheckedSegment segment;
+  segment.duplicates = entries.size() - fresh;
+  entries.resize(fresh);
+  segment.fresh = entries;
   SYNCLINE_RETURN_IF_ERROR(CheckHeads(heads, ahead, segment.reached));
   return segment;
 }
@@ -153,7 +167,7 @@ absl::Status CheckSignatures(
   for (const ChainHead& head : segment.reached) {
     keys[head.dot.origin] = known(head.dot.origin);
   }
-  for (const CheckedEntry& checked : segment.fresh) {
+  for (const SegmentEntry& checked : segment.fresh) {
     const Dot& dot = checked.entry.dot;
     if (dot.counter > 1 && checked.device_key.empty()) continue;
     std::string& key = keys[dot.origin];

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -18,16 +19,19 @@ namespace syncline {
 
 class AppendLog;
 
-// An entry that passed CheckSegment.
-struct CheckedEntry {
+// An entry of a segment.
+struct SegmentEntry {
   std::string_view bytes;  // Its message, within the segment.
   Entry entry;
   std::string device_key;
-  Hash chain;  // Of its origin, with it.
+  Hash chain;  // Of its origin, with it; CheckSegment() finds it.
 };
 
+// In the segment's order.
+using SegmentEntries = std::vector<SegmentEntry>;
+
 struct CheckedSegment {
-  std::vector<CheckedEntry> fresh;  // In the segment's order.
+  std::span<const SegmentEntry> fresh;  // Of the entries that were checked.
   std::uint64_t duplicates = 0;
   // Behind it, for each origin with fresh entries; with the signature that
   // came, whatever it is worth.
@@ -36,16 +40,19 @@ struct CheckedSegment {
 
 inline constexpr std::size_t kSegmentEntriesMax = 4096;
 
-// Reads a segment (frames one after the other) that a peer sent, and proves
-// that its entries can follow what `log` holds: checksums, form, counters
-// without gaps, covered contexts, and chains of hashes that arrive at `heads`,
-// one for each origin of the segment. Reads only; the views point into
-// `frames`.
-//   kInvalidArgument    malformed, a gap or an uncovered context
+// Reads a segment (frames one after the other) that a peer sent: checksums and
+// form. The views point into `frames`. On any thread.
+//   kInvalidArgument    malformed
 //   kDataLoss           a checksum does not match
-//   kAborted            a chain arrives elsewhere: a fork
 //   kUnimplemented      made by a newer version of the format
-absl::StatusOr<CheckedSegment> CheckSegment(std::string_view frames,
+absl::StatusOr<SegmentEntries> ReadSegment(std::string_view frames);
+
+// Proves that the entries of a segment can follow what `log` holds: counters
+// without gaps, covered contexts, and chains of hashes that arrive at `heads`,
+// one for each origin of the segment. Those that `log` has leave `entries`.
+//   kInvalidArgument    a gap or an uncovered context
+//   kAborted            a chain arrives elsewhere: a fork
+absl::StatusOr<CheckedSegment> CheckSegment(SegmentEntries& entries,
                                             const std::vector<ChainHead>& heads,
                                             const AppendLog& log);
 

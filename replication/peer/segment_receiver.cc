@@ -11,6 +11,9 @@
 namespace syncline {
 namespace {
 
+// So much is read by the worker: the loop has other work meanwhile.
+constexpr std::size_t kLongBytes = 32u << 10;
+
 // Stores `chunks`, which the entries' own write will make durable; their
 // hashes.
 absl::StatusOr<std::vector<Hash>> StoreAll(
@@ -56,36 +59,42 @@ void SegmentReceiver::OnPush(Segment segment,
   item->bytes = segment.bytes();
   item->segment = std::move(segment);
   item->done = std::move(done);
-  item->ready = item->segment.chunks.empty();
+  item->ready = item->segment.chunks.empty() && !IsLong(item->segment);
   const bool fits = pending_bytes_ + item->bytes <= window_;
   pending_bytes_ += item->bytes;
   queue_.push_back(item);
   if (!fits && pending_bytes_ > item->bytes)
     return Break("it pushed more than the window allows");
-  if (!item->ready) StoreContent(std::move(item));
+  if (!item->ready) Prepare(std::move(item));
   Drain();
 }
 
-void SegmentReceiver::StoreContent(std::shared_ptr<Item> item) {
+bool SegmentReceiver::IsLong(const Segment& segment) {
+  return segment.frames.size() >= kLongBytes;
+}
+
+void SegmentReceiver::Prepare(std::shared_ptr<Item> item) {
   for (const std::string& chunk : item->segment.chunks)
     if (chunk.empty() || chunk.size() > kInlineChunkBytesMax)
       return Break("content in a segment has a wrong size");
-  auto stored = alive_.Guard(
-      [this, item](const absl::StatusOr<std::vector<Hash>>& hashes) {
-        if (refusing_) return;
-        if (!hashes.ok()) return Fail(hashes.status());
-        item->hashes = *hashes;
-        item->ready = true;
-        Drain();
-      });
-  boost::asio::post(worker_, [item, loop = loop_, stored = std::move(stored),
-                              chunks = &replica_.chunks()]() mutable {
-    boost::asio::post(
-        loop, [stored = std::move(stored),
-               hashes = StoreAll(*chunks, item->segment.chunks)]() mutable {
-          stored(hashes);
-        });
+  auto prepared = alive_.Guard([this, item](const absl::Status& stored) {
+    if (refusing_) return;
+    if (!stored.ok()) return Fail(stored);
+    item->ready = true;
+    Drain();
   });
+  boost::asio::post(
+      worker_, [item, loop = loop_, prepared = std::move(prepared),
+                chunks = &replica_.chunks()]() mutable {
+        absl::StatusOr<std::vector<Hash>> hashes =
+            StoreAll(*chunks, item->segment.chunks);
+        if (hashes.ok()) item->hashes = *std::move(hashes);
+        if (IsLong(item->segment))
+          item->entries = ReadSegment(item->segment.frames);
+        boost::asio::post(
+            loop, [prepared = std::move(prepared),
+                   stored = hashes.status()]() mutable { prepared(stored); });
+      });
 }
 
 void SegmentReceiver::Drain() {
@@ -96,13 +105,24 @@ void SegmentReceiver::Drain() {
     const std::shared_ptr<Item> item = std::move(queue_.front());
     queue_.pop_front();
     ingesting_.push_back(item);
-    replica_.Ingest(
-        item->segment.frames, item->segment.chains,
-        alive_.Guard(
-            [this, item](const absl::StatusOr<Replica::Ingested>& ingested) {
-              OnIngested(item, ingested.status());
-            }));
+    Take(item);
   }
+}
+
+void SegmentReceiver::Take(const std::shared_ptr<Item>& item) {
+  if (!item->entries) item->entries = ReadSegment(item->segment.frames);
+  if (!item->entries->ok()) return Fail(item->entries->status());
+  replica_.Ingest(
+      **item->entries, item->segment.chains,
+      alive_.Guard(
+          [this, item](const absl::StatusOr<Replica::Ingested>& ingested) {
+            OnIngested(item, ingested.status());
+          }));
+  if (!IsLong(item->segment)) return item->entries.reset();
+  // Whoever made so much memory frees it best.
+  boost::asio::post(worker_, [entries = std::move(item->entries)] {
+    static_cast<void>(entries);
+  });
 }
 
 void SegmentReceiver::OnIngested(const std::shared_ptr<Item>& item,

@@ -20,8 +20,9 @@
 
 namespace syncline {
 
-// Takes in the segments of one pull, in the order they come. Small content is
-// stored on the worker before its entries are taken in. A push is answered
+// Takes in the segments of one pull, in the order they come. The worker stores
+// small content before its entries are taken in, and reads long segments. A
+// push is answered
 // when it is durable; once one fails, it and all behind it are answered with
 // the reason, and nothing of them is applied. Of several that receive for one
 // replica, one leads (replication/inflow.h). Loop-bound.
@@ -55,10 +56,14 @@ class SegmentReceiver {
     std::size_t bytes = 0;
     PeerCalls::Done<PushAnswer> done;
     std::vector<Hash> hashes;  // Of segment.chunks, once stored.
-    bool ready = false;        // Its content is stored.
+    // Of segment.frames; nothing yet where they are not worth the worker's way.
+    std::optional<absl::StatusOr<SegmentEntries>> entries;
+    bool ready = false;  // Its content is stored, and it is read if it is long.
   };
 
-  void StoreContent(std::shared_ptr<Item> item);
+  [[nodiscard]] static bool IsLong(const Segment& segment);
+  void Prepare(std::shared_ptr<Item> item);
+  void Take(const std::shared_ptr<Item>& item);
   void Drain();
   void OnIngested(const std::shared_ptr<Item>& item,
                   const absl::Status& status);

@@ -239,7 +239,8 @@ void Device::PullFrom(Device& other, bool with_chunks) {
       if (proof && proof->dot == dot) heads.back() = *proof;
     }
     bool done = false;
-    replica_->Ingest(frames, heads, [&](const auto& ingested) {
+    auto entries = Must(ReadSegment(frames));
+    replica_->Ingest(entries, heads, [&](const auto& ingested) {
       Must(ingested.status());
       done = true;
     });

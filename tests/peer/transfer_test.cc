@@ -263,6 +263,34 @@ TEST_CASE("segment_receiver: what waits does not come in behind a state",
   CHECK(receiving.node.rig().Show("state") == "1");
 }
 
+TEST_CASE("segment_receiver: what is long is read by the worker, in its order",
+          "[peer]") {
+  SegmentReceiving receiving;
+  receiving.author.rig().Commit({Event(std::string(60'000, 'e'))});
+  receiving.author.rig().Put("one", "1");
+  Segment both = receiving.Missing();
+  VersionVector first;
+  first.Raise(receiving.author.self().origin, 1);
+  ReplicaRig::Segment behind = receiving.author.rig().Missing(first);
+  Segment second = both;
+  second.frames = behind.frames;
+  both.frames.resize(both.frames.size() - behind.frames.size());
+  both.chains = {
+      *receiving.author.rig()->SignedHead({first.slots()[0].origin, 1})};
+
+  std::promise<void> go_on;
+  boost::asio::post(receiving.world.worker, [&] { go_on.get_future().wait(); });
+  receiving.Push(std::move(both));
+  receiving.Push(std::move(second));
+  receiving.world.RunAWhile();
+  CHECK(receiving.answers.empty());
+  CHECK(receiving.node.rig()->log().head() == Seq{0});
+  go_on.set_value();
+  receiving.world.RunUntil([&] { return receiving.answers.size() == 2; });
+  CHECK(receiving.broken.empty());
+  CHECK(receiving.node.rig()->log().head() == Seq{2});
+}
+
 TEST_CASE("segment_receiver: an answer means durable", "[peer]") {
   SegmentReceiving receiving;
   const Dot dot = receiving.author.rig().Put("one", "1").dot;
@@ -316,6 +344,9 @@ TEST_CASE("segment_receiver: a broken segment is the peer's fault",
   SegmentReceiving receiving;
   receiving.author.rig().Put("one", "1");
   receiving.author.rig().Put("two", "2");
+  const bool read_by_worker = GENERATE(false, true);
+  if (read_by_worker)
+    receiving.author.rig().Commit({Event(std::string(60'000, 'e'))});
   Segment segment = receiving.Missing();
   SECTION("damaged") { segment.frames[20] ^= 1; }
   SECTION("cut off") { segment.frames.pop_back(); }

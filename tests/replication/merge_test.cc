@@ -297,7 +297,8 @@ TEST_CASE("merge: an edit meanwhile is not lost", "[replication][fault]") {
   two.b.Put("x", kEnd);
   bool pulled = false;
   const ReplicaRig::Segment of_a = two.a.Missing(two.b->log().frontier());
-  two.b->Ingest(of_a.frames, of_a.heads, [&](const auto& result) {
+  SegmentEntries entries = *ReadSegment(of_a.frames);
+  two.b->Ingest(entries, of_a.heads, [&](const auto& result) {
     REQUIRE(result.ok());
     pulled = true;
   });

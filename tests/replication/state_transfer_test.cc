@@ -282,7 +282,8 @@ TEST_CASE("state_transfer: while it is installed nothing else is taken",
   CHECK(absl::IsUnavailable(refused.status()));
   CHECK(absl::IsUnavailable(PinOf(b).status()));
   absl::Status ingested;
-  b->Ingest("", {}, [&](const absl::StatusOr<Replica::Ingested>& result) {
+  SegmentEntries none;
+  b->Ingest(none, {}, [&](const absl::StatusOr<Replica::Ingested>& result) {
     ingested = result.status();
   });
   CHECK(absl::IsUnavailable(ingested));

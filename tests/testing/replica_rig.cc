@@ -178,7 +178,9 @@ ReplicaRig::Segment ReplicaRig::Missing(const VersionVector& peer) {
 absl::StatusOr<Replica::Ingested> ReplicaRig::Ingest(const Segment& segment) {
   bool done = false;
   absl::StatusOr<Replica::Ingested> result = absl::UnknownError("");
-  replica_->Ingest(segment.frames, segment.heads, [&](const auto& ingested) {
+  absl::StatusOr<SegmentEntries> entries = ReadSegment(segment.frames);
+  if (!entries.ok()) return entries.status();
+  replica_->Ingest(*entries, segment.heads, [&](const auto& ingested) {
     result = ingested;
     done = true;
   });
