@@ -118,6 +118,11 @@ void SimLyingCalls::MoreContent(const ProjectId& project, Called done) {
   to_.MoreContent(project, std::move(done));
 }
 
+void SimLyingCalls::Lacking(const ProjectId& project, std::uint64_t pieces,
+                            Called done) {
+  to_.Lacking(project, pieces, std::move(done));
+}
+
 void SimLyingCalls::Copied(const Origin& origin, Called done) {
   to_.Copied(origin, std::move(done));
 }

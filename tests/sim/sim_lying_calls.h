@@ -38,6 +38,8 @@ class SimLyingCalls final : public PeerCalls {
   void Chunks(const ProjectId& project, std::vector<Hash> hashes,
               Done<ChunksAnswer> done) override;
   void MoreContent(const ProjectId& project, Called done) override;
+  void Lacking(const ProjectId& project, std::uint64_t pieces,
+               Called done) override;
   void Copied(const Origin& origin, Called done) override;
   void Ping(Called done) override;
   void Goodbye(std::string reason, Called done) override;

@@ -118,6 +118,13 @@ class SimLink::Remote final : public PeerCalls {
                          to.MoreContent(project, std::move(answer));
                        });
   }
+  void Lacking(const ProjectId& project, std::uint64_t pieces,
+               Called done) override {
+    Call<absl::Status>("lacking", std::move(done),
+                       [=](PeerCalls& to, auto answer) {
+                         to.Lacking(project, pieces, std::move(answer));
+                       });
+  }
   void Copied(const Origin& origin, Called done) override {
     Call<absl::Status>("copied", std::move(done),
                        [=](PeerCalls& to, auto answer) {
@@ -202,6 +209,33 @@ std::string SimLink::Trouble() const {
     }
   }
   return trouble;
+}
+
+bool SimLink::IsHonest() const {
+  return !nodes_[0]->damage().ever() && !nodes_[1]->damage().ever();
+}
+
+bool SimLink::InSync(int i) const {
+  const auto projects = connection_->sessions[i]->projects();
+  return projects.size() == 1 && projects[0].in_sync;
+}
+
+std::string SimLink::Overstated() const {
+  if (!connection_ || !IsHonest()) return {};
+  for (const int i : {0, 1}) {
+    Replica& own = nodes_[i]->replica();
+    Replica& other = nodes_[1 - i]->replica();
+    if (InSync(i) && other.wants().size() > 0 &&
+        own.log().durable_frontier() == other.log().frontier()) {
+      return "in step: the other device lacks content";
+    }
+  }
+  return {};
+}
+
+std::string SimLink::Understated() const {
+  if (!connection_ || !IsHonest() || (InSync(0) && InSync(1))) return {};
+  return "in step: one of two does not know it" + Trouble();
 }
 
 void SimLink::ConnectLater() {

@@ -36,6 +36,11 @@ class SimLink {
   void Cut();
   // What keeps the two apart, for people.
   [[nodiscard]] std::string Trouble() const;
+  // Empty, or that a device says the two are in step while the other lacks
+  // content. Whoever has lied, or heard lies, may say anything.
+  [[nodiscard]] std::string Overstated() const;
+  // Of two that are in step: empty, or that one of them does not know it.
+  [[nodiscard]] std::string Understated() const;
   // How often a session ended because what came was wrong.
   [[nodiscard]] std::uint64_t refused() const { return refused_; }
   // Empty, or why one did though none of the two ever lied.
@@ -47,6 +52,8 @@ class SimLink {
  private:
   struct Connection;
   class Remote;
+  [[nodiscard]] bool IsHonest() const;
+  [[nodiscard]] bool InSync(int i) const;  // As node i sees it.
   void ConnectLater();
   void Connect();
   void OnEnded(const std::shared_ptr<Connection>& connection,

@@ -46,6 +46,7 @@ class Run {
   SimOutcome Play() {
     for (const SimAction& action : script_.actions) {
       clock_.RunUntil(action.at_ms * kMs);
+      if (fault_.empty()) fault_ = Overstated();
       Do(action);
     }
     Heal();
@@ -285,6 +286,13 @@ class Run {
     return {};
   }
 
+  std::string Overstated() const {
+    for (const auto& link : links_) {
+      if (auto fault = link->Overstated(); !fault.empty()) return fault;
+    }
+    return {};
+  }
+
   void Heal() {
     // What was to end by itself has ended.
     clock_.RunUntil(clock_.now_us() + 61'000 * kMs);
@@ -305,6 +313,7 @@ class Run {
       for (int i = 0; i < 6; ++i) {
         node->Edit(clock_.random().Next());
         clock_.RunUntil(clock_.now_us() + clock_.Between(0, 1'500));
+        if (auto fault = Overstated(); !fault.empty()) return fault;
       }
       const std::string fault = Settle();
       if (!fault.empty()) return fault;
@@ -345,6 +354,7 @@ class Run {
     std::uint64_t entries = 0;
     while (clock_.now_us() < end) {
       clock_.RunUntil(clock_.now_us() + 1'000 * kMs);
+      if (auto fault = Overstated(); !fault.empty()) return fault;
       if (!AllEqual(staying_)) {
         quiet_since = -1;
         if (clock_.now_us() < look_at || helped == 2 * script_.nodes) continue;
@@ -359,6 +369,9 @@ class Run {
       entries = now;
       if (quiet_since < 0) quiet_since = clock_.now_us();
       if (clock_.now_us() - quiet_since >= 60'000 * kMs) {
+        for (const auto& link : links_) {
+          if (auto fault = link->Understated(); !fault.empty()) return fault;
+        }
         const std::string fault = FindFault(staying_, left_);
         return fault.empty() ? CheckLeft() : fault;
       }
