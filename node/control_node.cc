@@ -42,6 +42,7 @@ kj::Promise<void> ControlService::wait(WaitContext context) {
                      [](auto out, const WaitReport& in) {
                        out.setConflicts(in.conflicts);
                        out.setFailed(in.failed);
+                       out.setPaused(in.paused);
                      })
       .attach(kj::defer(std::move(stop)));
 }

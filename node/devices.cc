@@ -15,6 +15,15 @@
 namespace syncline {
 namespace {
 
+// Null if it has not said whether it shares the project.
+const ProjectLink::Status* LinkOf(const PeerStatus& peer,
+                                  const ProjectId& project) {
+  for (const ProjectLink::Status& link : peer.projects) {
+    if (link.project == project) return &link;
+  }
+  return nullptr;
+}
+
 // Where `syncline serve` listens unless it is told otherwise.
 constexpr char kDefaultAddress[] = "127.0.0.1:22067";
 constexpr std::size_t kNameBytesMax = 255;
@@ -255,34 +264,61 @@ std::vector<PeerReport> NodeCore::Peers() const {
   return reports;
 }
 
-std::string NodeCore::PeerLag(const ProjectId& project, bool grace) const {
+NodeCore::Left NodeCore::PeerLag(const ProjectId& project, bool grace) const {
   if (!serving_) return {};
   for (const PeerStatus& peer : peers_->Status()) {
-    const auto row = settings_->peers().find(peer.id);
-    if (row == settings_->peers().end()) continue;
-    const std::vector<ProjectId>& shared = row->second.projects;
-    if (std::find(shared.begin(), shared.end(), project) == shared.end()) {
-      continue;
-    }
+    const std::string name = SharerName(peer, project);
+    if (name.empty()) continue;
     if (peer.state == PeerStatus::State::kConnecting) {
-      return "connecting to '" + row->second.name + "'";
+      return {"connecting to " + name};
     }
     if (peer.state != PeerStatus::State::kConnected) continue;
-    const auto link = std::find_if(
-        peer.projects.begin(), peer.projects.end(),
-        [&](const ProjectLink::Status& s) { return s.project == project; });
-    const bool lags = link == peer.projects.end() ? grace : !link->in_sync;
+    const ProjectLink::Status* link = LinkOf(peer, project);
+    const bool lags = link == nullptr ? grace : !link->in_sync;
     if (!lags) continue;
-    std::string text = "'" + row->second.name + "' is not in sync";
-    if (link != peer.projects.end() && link->lacking > 0) {
-      text = "'" + row->second.name + "' has not got all content yet";
+    Left left = {name + " is not in sync"};
+    if (link == nullptr) return left;
+    if (link->lacking > 0) left.what = name + " has not got all content yet";
+    if (!link->error.ok()) {
+      left.what += " (" + std::string(FromAbsl(link->error.message())) + ")";
     }
-    if (link != peer.projects.end() && !link->error.ok()) {
-      text += " (" + std::string(FromAbsl(link->error.message())) + ")";
-    }
-    return text;
+    if (link->fenced) left.needs = absl::StatusCode::kFailedPrecondition;
+    return left;
   }
   return {};
+}
+
+NodeCore::Left NodeCore::MissingContent(Replica& replica) const {
+  Left left = {std::to_string(replica.wants().size()) +
+               " pieces of content are missing"};
+  const ProjectId& project = replica.identity().project;
+  bool connected = false;
+  if (serving_) {
+    for (const PeerStatus& peer : peers_->Status()) {
+      if (SharerName(peer, project).empty()) continue;
+      if (peer.state == PeerStatus::State::kConnecting) return left;
+      if (peer.state != PeerStatus::State::kConnected) continue;
+      const ProjectLink::Status* link = LinkOf(peer, project);
+      if (link == nullptr || link->lacking == 0) return left;
+      connected = true;
+    }
+  }
+  left.needs = absl::StatusCode::kUnavailable;
+  left.what += connected ? ", and no device that is connected has them"
+                         : ", and no device that may have them is connected";
+  return left;
+}
+
+// Quoted; empty if it does not share the project.
+std::string NodeCore::SharerName(const PeerStatus& peer,
+                                 const ProjectId& project) const {
+  const auto row = settings_->peers().find(peer.id);
+  if (row == settings_->peers().end()) return {};
+  const std::vector<ProjectId>& shared = row->second.projects;
+  if (std::find(shared.begin(), shared.end(), project) == shared.end()) {
+    return {};
+  }
+  return "'" + row->second.name + "'";
 }
 
 }  // namespace syncline

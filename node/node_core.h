@@ -239,10 +239,20 @@ class NodeCore final : public PeerHost,
   [[nodiscard]] absl::StatusOr<ProjectReport> ReportProject(
       const ProjectRuntime& project) const;
   [[nodiscard]] absl::StatusOr<PeerRow> FindPeer(const std::string& id) const;
-  // What connected devices still lack of the project, or it of theirs; empty
-  // if nothing.
+  // What keeps something from being in sync.
+  struct Left {
+    std::string what;  // Empty: nothing.
+    // It needs somebody: whoever would wait for ever is told so by this code.
+    absl::StatusCode needs = absl::StatusCode::kOk;
+    [[nodiscard]] bool passes() const { return needs == absl::StatusCode::kOk; }
+  };
+  // What connected devices still lack of the project, or it of theirs.
   // `grace`: also of those that have not said yet whether they share it.
-  [[nodiscard]] std::string PeerLag(const ProjectId& project, bool grace) const;
+  [[nodiscard]] Left PeerLag(const ProjectId& project, bool grace) const;
+  [[nodiscard]] std::string SharerName(const PeerStatus& peer,
+                                       const ProjectId& project) const;
+  // Requires: `replica` wants content.
+  [[nodiscard]] Left MissingContent(Replica& replica) const;
 
   boost::asio::io_context& io_;
   NodeOptions options_;

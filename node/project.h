@@ -133,8 +133,14 @@ class Project::Sync : private Project {
     return Block(AddMirrorOf(std::move(dir), create));
   }
 
-  // Until folders and connected devices are in step; below 0: no limit.
-  //   kDeadlineExceeded  they are not; the message says what is left
+  // Until folders and connected devices are in step; below 0: without a limit,
+  // but not where waiting is of no use without somebody's help. Folders that
+  // are paused are not waited for. The message says what is left:
+  //   kDeadlineExceeded    they are not in step
+  //   kFailedPrecondition  a folder is in error (it is gone, say), a state is
+  //                        held back, or histories that contradict each other
+  //                        stand between two devices
+  //   kUnavailable         content is missing that no connected device has
   template <typename Token>
   auto AsyncWait(std::int64_t timeout_ms, Token&& token) const {
     return Async(WaitOf(timeout_ms), std::forward<Token>(token));

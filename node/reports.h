@@ -79,6 +79,7 @@ struct WaitReport {
   std::uint64_t conflicts = 0;  // Open, in the projects waited for.
   // Paths that their folders could not read or write: not in sync.
   std::uint64_t failed = 0;
+  std::uint64_t paused = 0;  // Folders that were not waited for.
 };
 
 struct InvitationReport {

@@ -8,6 +8,7 @@
 
 #include "base/status.h"
 #include "node/node_core.h"
+#include "replication/state_intake.h"
 
 namespace syncline {
 
@@ -22,6 +23,7 @@ class NodeCore::Waiter : public std::enable_shared_from_this<Waiter> {
         timer_(core.io_),
         deadline_ms_(timeout_ms < 0 ? -1 : core.time_.SteadyMs() + timeout_ms),
         grace_ends_ms_(core.time_.SteadyMs() + kGraceMs),
+        stuck_since_ms_(core.time_.SteadyMs()),
         done_(std::move(done)) {}
 
   void Start() {
@@ -48,6 +50,9 @@ class NodeCore::Waiter : public std::enable_shared_from_this<Waiter> {
   static constexpr std::chrono::milliseconds kPause{20};
   // For a peer that has just connected to say what it shares.
   static constexpr std::int64_t kGraceMs = 1000;
+  // For what needs a person and may yet be about to be mended: a folder that
+  // is being mounted, a device that is just coming back.
+  static constexpr std::int64_t kStuckMs = 5000;
 
   // What a sweep could not do shows in the mirror's status.
   void Scanned() { --scans_left_; }
@@ -61,12 +66,17 @@ class NodeCore::Waiter : public std::enable_shared_from_this<Waiter> {
     if (const absl::Status failed = FailureOf(*core); !failed.ok()) {
       return Finish(failed);
     }
-    const std::string busy = WhatIsLeft(*core);
-    quiet_looks_ = busy.empty() ? quiet_looks_ + 1 : 0;
+    const Left left = WhatIsLeft(*core);
+    quiet_looks_ = left.what.empty() ? quiet_looks_ + 1 : 0;
     if (quiet_looks_ == 2) return Finish(Report(*core));
-    if (deadline_ms_ >= 0 && core->time_.SteadyMs() >= deadline_ms_) {
+    const std::int64_t now = core->time_.SteadyMs();
+    if (deadline_ms_ >= 0 && now >= deadline_ms_) {
       return Finish(absl::DeadlineExceededError(
-          busy.empty() ? "not quiet for long enough" : busy));
+          left.what.empty() ? "not quiet for long enough" : left.what));
+    }
+    if (left.passes()) stuck_since_ms_ = now;
+    if (deadline_ms_ < 0 && now - stuck_since_ms_ >= kStuckMs) {
+      return Finish(MakeStatus(left.needs, left.what));
     }
     timer_.expires_after(kPause);
     timer_.async_wait(
@@ -88,42 +98,52 @@ class NodeCore::Waiter : public std::enable_shared_from_this<Waiter> {
     return absl::OkStatus();
   }
 
-  std::string WhatIsLeft(NodeCore& core) {
-    if (scans_left_ > 0) return "folders are still being looked at";
+  Left WhatIsLeft(NodeCore& core) {
+    if (scans_left_ > 0) return {"folders are still being looked at"};
     for (const ProjectNumber number : projects_) {
       ProjectRuntime* project = core.Find(number);
       if (project == nullptr) continue;
-      const std::string left = LeftOf(core, *project);
-      if (!left.empty()) {
-        return "project '" + core.NameOf(*project) + "': " + left;
-      }
+      Left left = LeftOf(core, *project);
+      if (left.what.empty()) continue;
+      left.what = "project '" + core.NameOf(*project) + "': " + left.what;
+      return left;
     }
     return {};
   }
 
-  std::string LeftOf(NodeCore& core, ProjectRuntime& project) {
+  Left LeftOf(NodeCore& core, ProjectRuntime& project) {
+    constexpr auto kRefused = absl::StatusCode::kFailedPrecondition;
     Replica& replica = *project.replica;
     if (replica.log().durable() != replica.log().head()) {
-      return "changes are being written";
+      return {"changes are being written"};
     }
-    if (replica.wants().size() > 0) {
-      return std::to_string(replica.wants().size()) +
-             " pieces of content are missing";
+    if (replica.intake().held()) {
+      return {std::string(FromAbsl(replica.intake().HeldBack().message())),
+              kRefused};
     }
-    if (replica.resolving()) return "conflicts are being resolved";
-    for (const auto& [id, why] : project.mirror_errors) return why;
+    if (replica.wants().size() > 0) return core.MissingContent(replica);
+    if (replica.resolving()) return {"conflicts are being resolved"};
+    for (const auto& [id, why] : project.mirror_errors) return {why, kRefused};
     for (const auto& [id, mirror] : project.mirrors) {
-      const Mirror::Status status = mirror->status();
-      if (status.state == Mirror::State::kPaused) continue;
-      if (!status.error.empty()) return status.dir + ": " + status.error;
-      if (!status.unsettled.empty()) {
-        const auto& [path, why] = *status.unsettled.begin();
-        return status.dir + ": " + path + ": " + why;
-      }
-      if (!mirror->idle()) return status.dir + " is being worked on";
+      Left left = LeftOf(mirror->status());
+      if (!left.what.empty()) return left;
     }
     return core.PeerLag(replica.identity().project,
                         core.time_.SteadyMs() < grace_ends_ms_);
+  }
+
+  static Left LeftOf(const Mirror::Status& status) {
+    if (status.state == Mirror::State::kPaused) return {};
+    if (!status.error.empty()) {
+      return {status.dir + ": " + status.error,
+              absl::StatusCode::kFailedPrecondition};
+    }
+    if (!status.unsettled.empty()) {
+      const auto& [path, why] = *status.unsettled.begin();
+      return {status.dir + ": " + path + ": " + why};
+    }
+    if (status.state == Mirror::State::kIdle) return {};
+    return {status.dir + " is being worked on"};
   }
 
   absl::StatusOr<WaitReport> Report(NodeCore& core) {
@@ -134,6 +154,9 @@ class NodeCore::Waiter : public std::enable_shared_from_this<Waiter> {
       SYNCLINE_ASSIGN_OR_RETURN(std::vector<std::string> conflicts,
                                 project->replica->state().Conflicts());
       report.conflicts += conflicts.size();
+      for (const auto& [id, row] : core.settings_->mirrors()) {
+        if (row.project == number && row.paused) ++report.paused;
+      }
       for (const auto& [id, mirror] : project->mirrors) {
         const Mirror::Status status = mirror->status();
         if (status.state == Mirror::State::kPaused) continue;
@@ -154,6 +177,7 @@ class NodeCore::Waiter : public std::enable_shared_from_this<Waiter> {
   boost::asio::steady_timer timer_;
   std::int64_t deadline_ms_;  // Steady clock; below 0 for none.
   std::int64_t grace_ends_ms_;
+  std::int64_t stuck_since_ms_;  // Nothing has been moving since then.
   Callback<WaitReport> done_;
   std::size_t scans_left_ = 0;
   int quiet_looks_ = 0;

@@ -103,6 +103,7 @@ struct Status {
 struct Settled {
   conflicts @0 :UInt64;          # Open, in the projects waited for.
   failed @1 :UInt64;             # Paths that folders could not read or write.
+  paused @2 :UInt64;             # Folders that were not waited for.
 }
 
 struct Finding {

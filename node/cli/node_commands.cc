@@ -148,7 +148,14 @@ absl::StatusOr<ExitCode> Wait(const Invocation& in, double timeout_s,
   const auto settled = answer->getResult().getValue();
   const std::uint64_t conflicts = settled.getConflicts();
   const std::uint64_t failed = settled.getFailed();
-  if (in.json) PrintJson({{"conflicts", conflicts}, {"failed", failed}});
+  const std::uint64_t paused = settled.getPaused();
+  if (in.json) {
+    PrintJson(
+        {{"conflicts", conflicts}, {"failed", failed}, {"paused", paused}});
+  }
+  if (paused > 0 && !in.json) {
+    PrintNote(fmt::format("{} paused folders were not waited for", paused));
+  }
   if (failed > 0 && !in.json) {
     PrintNote(
         fmt::format("{} paths that could not be read or written (see "

@@ -110,6 +110,7 @@ ProjectLink::Status ProjectLink::status() const {
                    theirs_ == replica_.log().durable_frontier() &&
                    replica_.wants().size() == 0 && lacking_ == 0;
   status.lacking = lacking_;
+  status.fenced = fenced_.has_value();
   return status;
 }
 

@@ -76,6 +76,7 @@ class ProjectLink {
     // Both hold the same entries, durably, and all their content, as far as
     // the peer tells that (kFeatureLacking).
     bool in_sync = false;
+    bool fenced = false;  // Two histories contradict each other: see `error`.
     std::uint64_t lacking = 0;  // Pieces that the peer had to get, at least.
     std::optional<VersionVector> theirs;  // See ProjectLink::theirs().
   };

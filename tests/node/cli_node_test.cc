@@ -318,6 +318,32 @@ TEST_CASE("cli: a file that is written all the time is not in sync",
   CHECK(home.Must({"cat", "notes", "busy"}) == ReadFile(notes / "busy"));
 }
 
+TEST_CASE("cli: waiting ends where only a person can help",
+          "[node][cli][fault]") {
+  const Home home;
+  const std::filesystem::path notes = home.temp() / "notes";
+  std::filesystem::create_directories(notes);
+  home.Must({"add", notes});
+  ServingNode node(home.path(), "127.0.0.1:0");
+  REQUIRE(node.ready());
+  home.Must({"wait", "--timeout", "60"});
+  std::filesystem::rename(notes, home.temp() / "gone");
+  CommandResult result = home.Run({"wait"});
+  INFO(result.err);
+  CHECK(result.exit_code == 5);
+  CHECK(result.err.find(notes) != std::string::npos);
+  // With a limit it may come back until then.
+  CHECK(home.Run({"wait", "--timeout", "1"}).exit_code == 4);
+  std::filesystem::rename(home.temp() / "gone", notes);
+  home.Must({"wait"});
+  // Nobody is surprised by a folder that was paused.
+  home.Must({"mirror", "pause", "notes"});
+  CHECK(home.Json({"wait"}).at("paused") == 1);
+  result = home.Run({"wait"});
+  CHECK(result.exit_code == 0);
+  CHECK(result.err.find("paused") != std::string::npos);
+}
+
 TEST_CASE("cli: a scan says which folder is gone", "[node][cli]") {
   const Home home;
   std::filesystem::create_directory(home.temp() / "notes");

@@ -66,6 +66,41 @@ TEST_CASE("cli pair: a device without a serving node can join", "[node][cli]") {
         b.Json({"status"}).at("device").at("id"));
 }
 
+TEST_CASE("cli pair: content that nobody has is not waited for",
+          "[node][cli][fault]") {
+  const Home a;
+  const Home b;
+  a.Must({"project", "create", "notes"});
+  {
+    ServingNode serve_a(a.path(), "127.0.0.1:0");
+    REQUIRE(serve_a.ready());
+    b.Must({"device", "join", Line(a.Must({"device", "invite", "notes"}))});
+  }
+  a.Must({"put", "notes", "large"}, std::string(100'000, 'x'));
+  for (const auto& file :
+       std::filesystem::recursive_directory_iterator(a.path() / "chunks")) {
+    if (file.is_regular_file()) WriteFile(file.path(), "damaged");
+  }
+  {
+    ServingNode serve_b(b.path(), "127.0.0.1:0");
+    REQUIRE(serve_b.ready());
+    ServingNode serve_a(a.path(), "127.0.0.1:0");
+    REQUIRE(serve_a.ready());
+    // Known, and not here. (Where B listens is what A does not know.)
+    b.Must({"device", "join", Line(a.Must({"device", "invite", "notes"}))});
+    CHECK(Eventually([&] {
+      return b.Json({"status"}).at("projects").at(0).at("missing_chunks") != 0;
+    }));
+    REQUIRE(serve_a.Stop() == 0);
+    const CommandResult result = b.Run({"wait"});
+    INFO(result.err);
+    CHECK(result.exit_code == 7);
+    CHECK(result.err.find("missing") != std::string::npos);
+  }
+  const CommandResult alone = b.Run({"wait"});
+  CHECK(alone.exit_code == 7);
+}
+
 TEST_CASE("cli pair: scopes of two nodes come together", "[node][cli]") {
   const Home a;
   const Home b;
