@@ -126,6 +126,11 @@ class Differ {
     frozen_.emplace_back(item.path);
     if (item.state == ScanState::kUnreadable) {
       diff_.unreadable.emplace(std::string(item.path), item.why);
+    } else if (item.state == ScanState::kOtherMirror) {
+      diff_.unreadable.emplace(
+          std::string(item.path),
+          FailedPrecondition("left alone, it is another mirror's folder (take "
+                             "its .syncline-root away, or ignore it)"));
     } else if (item.state == ScanState::kVanished) {
       diff_.again.emplace_back(ParentPath(item.path));
     }

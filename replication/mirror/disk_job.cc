@@ -55,8 +55,8 @@ RootDir::FileAttributes AttributesOf(const Attrs& attrs) {
 
 class Runner {
  public:
-  Runner(RootDir& root, const ChunkStore& chunks,
-         const std::vector<DiskOp>& ops, const std::atomic<bool>& stop)
+  Runner(RootDir& root, ChunkStore& chunks, const std::vector<DiskOp>& ops,
+         const std::atomic<bool>& stop)
       : root_(root), chunks_(chunks), ops_(ops), stop_(stop) {}
 
   absl::StatusOr<std::vector<DiskResult>> Run(
@@ -122,11 +122,17 @@ class Runner {
       missing = lacking.front().hash;
       return NotFound("content is not here yet");
     }
-    SYNCLINE_ASSIGN_OR_RETURN(
-        staged,
+    auto file =
         root_.StageFile(AttributesOf(op.next.attrs), [&](const ByteSink& sink) {
           return ReadContent(chunks_, content, sink);
-        }));
+        });
+    if (absl::IsDataLoss(file.status())) {
+      SYNCLINE_ASSIGN_OR_RETURN(const auto damaged,
+                                DiscardDamaged(chunks_, content));
+      if (!damaged.empty()) missing = damaged.front().hash;
+    }
+    SYNCLINE_RETURN_IF_ERROR(file.status());
+    staged = *std::move(file);
     return absl::OkStatus();
   }
 
@@ -159,9 +165,9 @@ class Runner {
       case DiskOp::Type::kExchange:
         return Exchange(op, result);
       case DiskOp::Type::kRemove:
-        return Remove(op);
+        return Remove(op, result);
       case DiskOp::Type::kRetype:
-        SYNCLINE_RETURN_IF_ERROR(Remove(op));
+        SYNCLINE_RETURN_IF_ERROR(Remove(op, result));
         if (op.next.kind == ItemKind::kDirectory) return Mkdir(op, result);
         return Install(i);
     }
@@ -186,12 +192,22 @@ class Runner {
   }
 
   // What is gone already has been removed.
-  absl::Status Remove(const DiskOp& op) {
+  absl::Status Remove(const DiskOp& op, DiskResult& result) {
     const Fingerprint expected = Expected(op.path, *op.expected);
-    absl::Status status = expected.kind == DiskKind::kDirectory
-                              ? root_.RemoveDir(op.path)
-                              : root_.Remove(op.path, expected);
-    if (absl::IsNotFound(status)) status = absl::OkStatus();
+    const bool directory = expected.kind == DiskKind::kDirectory;
+    absl::Status status =
+        directory ? root_.RemoveDir(op.path) : root_.Remove(op.path, expected);
+    if (absl::IsNotFound(status)) return absl::OkStatus();
+    if (!directory || !absl::IsFailedPrecondition(status)) return status;
+    // Whatever comes first: people look for themselves then.
+    root_
+        .ListDir(op.path,
+                 [&](std::string_view name, const Fingerprint& print) {
+                   result.holds.emplace(name,
+                                        print.kind == DiskKind::kDirectory);
+                   return absl::CancelledError("one is enough");
+                 })
+        .IgnoreError();
     return status;
   }
 
@@ -227,7 +243,7 @@ class Runner {
   }
 
   RootDir& root_;
-  const ChunkStore& chunks_;
+  ChunkStore& chunks_;
   const std::vector<DiskOp>& ops_;
   const std::atomic<bool>& stop_;
   std::vector<DiskResult> results_;
@@ -269,7 +285,7 @@ absl::StatusOr<std::size_t> ReadLocal(const RootDir& root, ChunkStore& chunks,
 }
 
 absl::StatusOr<std::vector<DiskResult>> RunDiskOps(
-    RootDir& root, const ChunkStore& chunks, const std::vector<DiskOp>& ops,
+    RootDir& root, ChunkStore& chunks, const std::vector<DiskOp>& ops,
     const std::function<absl::Status()>& ready, const std::atomic<bool>& stop) {
   return Runner(root, chunks, ops, stop).Run(ready);
 }

@@ -37,7 +37,10 @@ struct DiskResult {
   absl::Status status;
   Fingerprint fingerprint;      // At DiskOp::path, after kInstall and such.
   Fingerprint other;            // kExchange: at DiskOp::from.
-  std::optional<Hash> missing;  // A chunk that is not here yet.
+  std::optional<Hash> missing;  // A chunk that is not here (any more).
+  // What is in a directory that was to be removed, if it is not empty: a name,
+  // and whether it is a directory.
+  std::optional<std::pair<std::string, bool>> holds;
 };
 
 // Carries out `ops` in order: stages all contents, makes them durable, puts
@@ -48,8 +51,10 @@ struct DiskResult {
 //
 // `ready` is called when everything is staged and before anything is changed;
 // if it fails nothing is, and that is the status.
+//
+// Chunks whose bytes turn out to be damaged are discarded, and missing then.
 absl::StatusOr<std::vector<DiskResult>> RunDiskOps(
-    RootDir& root, const ChunkStore& chunks, const std::vector<DiskOp>& ops,
+    RootDir& root, ChunkStore& chunks, const std::vector<DiskOp>& ops,
     const std::function<absl::Status()>& ready, const std::atomic<bool>& stop);
 
 }  // namespace syncline

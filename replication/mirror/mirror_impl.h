@@ -131,6 +131,8 @@ struct Mirror::Impl {
   void PlanAnew();
   void Succeeded(const DiskOp& op, const DiskResult& result, WriteBatch& rows);
   void Failed(const DiskOp& op, const DiskResult& result, WriteBatch& rows);
+  [[nodiscard]] absl::Status HeldBack(const DiskOp& op,
+                                      const DiskResult& result) const;
   void Owe(const std::string& path, Owed owed, WriteBatch& rows);
   void Settled(const std::string& path, WriteBatch& rows);
   bool SaveCursor();

@@ -309,7 +309,7 @@ bool Mirror::Impl::StartDisk() {
   }
   std::vector<DiskResult> results;
   for (const DiskOp& op : batch) {
-    results.push_back({absl::OkStatus(), op.next.fingerprint, {}, {}});
+    results.push_back({absl::OkStatus(), op.next.fingerprint, {}, {}, {}});
   }
   DiskDone(std::move(batch), std::move(results), {});
   return broken.ok();
@@ -412,13 +412,42 @@ void Mirror::Impl::Succeeded(const DiskOp& op, const DiskResult& result,
   if (op.type != DiskOp::Type::kAccept) disk_error = absl::OkStatus();
 }
 
+// OK unless `result` is that of a directory which the project removed and that
+// will not become empty by itself.
+absl::Status Mirror::Impl::HeldBack(const DiskOp& op,
+                                    const DiskResult& result) const {
+  if (!result.holds) return absl::OkStatus();
+  const auto& [name, is_directory] = *result.holds;
+  const std::string path = ChildPath(op.path, name);
+  const std::string what =
+      "deleted elsewhere, but kept here for what is in it: " + path;
+  if (rules.Ignores(path, is_directory)) {
+    return FailedPrecondition(what + " is ignored");
+  }
+  const auto below = owed.find(path);
+  if (below == owed.end() || below->second.why != Owed::Why::kError) {
+    return absl::OkStatus();  // Not looked at yet.
+  }
+  return FailedPrecondition(what);
+}
+
 void Mirror::Impl::Failed(const DiskOp& op, const DiskResult& result,
                           WriteBatch& rows) {
   Owed owing;
-  const absl::Status& why = result.status;
-  if (result.missing) {
+  absl::Status why = result.status;
+  if (const absl::Status held_back = HeldBack(op, result); !held_back.ok()) {
+    owing.why = Owed::Why::kError;  // Until something stirs there.
+    why = held_back;
+  } else if (result.missing) {
     owing.why = Owed::Why::kContent;
     owing.missing = result.missing;
+    // One that was damaged is to be fetched again.
+    const absl::Status wanted =
+        env.replica.wants().AddPayload(op.next.payload, rows);
+    if (!wanted.ok()) {
+      owing.why = Owed::Why::kError;
+      why = wanted;
+    }
   } else if (absl::IsResourceExhausted(why)) {
     disk_error = why;
     disk_retry_ms = Now() + kDiskFullMs;

@@ -24,7 +24,9 @@ absl::Status OpenRoot(const std::string& path, UniqueFd& out) {
 // Whether the marker there is that of `mirror_id`.
 absl::StatusOr<bool> IsMarkedFor(int root, std::string_view mirror_id) {
   UniqueFd file;
-  if (const int error = OpenBeneath(root, kMarkerName, O_RDONLY, file))
+  // Whatever it is, a pipe say: nobody is waited for.
+  if (const int error =
+          OpenBeneath(root, kMarkerName, O_RDONLY | O_NONBLOCK, file))
     return PathError(error, "open", kMarkerName);
   char text[1024];
   const ssize_t count = ::read(file.get(), text, sizeof text);

@@ -234,6 +234,64 @@ TEST_CASE("mirror_ignore: rules from elsewhere hold for what comes with them",
   CHECK_FALSE(Plain(two.Folder()).contains("src/a.o"));
 }
 
+TEST_CASE("mirror_ignore: a directory moves with its rules", "[mirror]") {
+  Ignoring one;
+  WriteFile(one.dir / "src" / ".gitignore", "*.o\n");
+  REQUIRE(one->Sweep().ok());
+  WriteFile(one.dir / "src" / "c.o", "mine");
+  one->Put("src/c.o", "theirs");
+  one->Put("src/d.o", "theirs");
+  one->Settle();
+  // All of it at once: what is planned goes by rules of the old place.
+  one->Rename("src", "lib");
+  one->Put("lib/c.o", "theirs, too");
+  one->Put("lib/d.o", "theirs, too");
+  one->Put("lib/e", "e");
+  one.head = one->head();
+  one.CheckUntold();
+  CHECK(ReadWhole(one.dir / "lib" / "c.o") == "mine");
+  CHECK(one.OnDisk().contains("lib/e"));
+  fs::remove(one.dir / "lib" / "c.o");
+  one.CheckUntold();
+  CHECK(one.Project().at("lib/c.o") == "file theirs, too");
+  CHECK(one.Project().at("lib/d.o") == "file theirs, too");
+}
+
+TEST_CASE("mirror_ignore: a removed directory says what keeps it",
+          "[mirror][e2e]") {
+  TemporaryDirectory temp;
+  Device::Options options;
+  options.mirror.watch = true;
+  Device one(temp.path(), "one", options);
+  const fs::path sub = one.dir() / "d" / "sub";
+  fs::create_directories(sub);
+  WriteFile(sub / "a", "a");
+  WriteFile(sub / "a.o", "mine");
+  WriteFile(one.dir() / ".synclineignore", "*.o\n");
+  REQUIRE(one.Sweep().ok());
+  REQUIRE(Plain(one.View()).size() == 3);
+  one.Remove("d");
+  // At once: nothing that is tried again would help.
+  one.Settle();
+  const std::map<std::string, std::string> errors =
+      one.mirror().status().errors;
+  REQUIRE(errors.size() == 2);
+  CHECK(errors.at("d/sub") ==
+        "deleted elsewhere, but kept here for what is in it: d/sub/a.o is "
+        "ignored");
+  CHECK(errors.at("d") ==
+        "deleted elsewhere, but kept here for what is in it: d/sub");
+  CHECK(ReadWhole(sub / "a.o") == "mine");
+  CHECK(!fs::exists(sub / "a"));
+  CHECK(one.View().empty());  // Nothing of it came back.
+  // It goes with what had kept it, without a sweep.
+  fs::remove(sub / "a.o");
+  REQUIRE(one.RunUntil([&] { return !fs::exists(one.dir() / "d"); }));
+  one.Settle();
+  CHECK(one.mirror().status().errors.empty());
+  CHECK(one.View().empty());
+}
+
 TEST_CASE("mirror_ignore: hints are enough", "[mirror][e2e]") {
   TemporaryDirectory temp;
   Device::Options options;

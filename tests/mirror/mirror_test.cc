@@ -13,6 +13,7 @@
 #include <catch2/catch.hpp>
 
 #include "tests/mirror/mirror_rig.h"
+#include "tests/testing/some_bytes.h"
 #include "tests/testing/temporary_directory.h"
 
 namespace syncline::testing {
@@ -42,7 +43,7 @@ struct OneDevice {
     fs::create_directories(dir / "d" / "e");
     fs::create_directories(dir / "empty");
     WriteFile(dir / "f", "one");
-    WriteFile(dir / "d" / "g", std::string(100'000, 'x') + "tail");
+    WriteFile(dir / "d" / "g", std::string(100'000, 'x').append("tail"));
     WriteFile(dir / "d" / "e" / "h", "");
     fs::create_symlink("d/g", dir / "link");
     device = std::make_unique<Device>(home, "one", options);
@@ -397,6 +398,55 @@ TEST_CASE("mirror: content that is not here yet leaves the old version",
   two.FetchChunks(*one.device);
   CHECK(two.RunUntil([&] { return two.mirror().idle(); }));
   CHECK(Plain(two.Folder()).at("f") == "file newer");
+}
+
+TEST_CASE("mirror: content that was damaged is fetched again",
+          "[mirror][fault]") {
+  OneDevice one;
+  TemporaryDirectory temp;
+  Device two(temp.path() / "two", "two");
+  two.Settle();
+  two.mirror().Pause();
+  const std::string bytes = SomeBytes(1, 100'000);
+  one->Put("f", bytes);
+  two.PullFrom(*one.device);
+  REQUIRE(two.replica().wants().size() == 0);
+  for (const auto& file : fs::recursive_directory_iterator(temp.path())) {
+    if (!file.is_regular_file() || file.file_size() < 32u << 10) continue;
+    fs::permissions(file.path(), fs::perms::owner_write, fs::perm_options::add);
+    WriteFile(file.path(), "damaged");
+  }
+  two.mirror().Resume();
+  REQUIRE(two.RunUntil([&] { return two.replica().wants().size() > 0; }));
+  CHECK_FALSE(two.mirror().idle());
+  CHECK(Plain(two.Folder()).count("f") == 0);
+  two.FetchChunks(*one.device);
+  REQUIRE(two.RunUntil([&] { return two.mirror().idle(); }));
+  CHECK((ReadWhole(two.dir() / "f") == bytes));
+  CHECK(two.mirror().status().errors.empty());
+}
+
+TEST_CASE("mirror: another mirror's folder inside is left alone and told",
+          "[mirror]") {
+  OneDevice one;
+  const std::uint64_t head = one->head();
+  fs::create_directory(one.dir / "other");
+  WriteFile(one.dir / "other" / ".syncline-root", "syncline mirror 1\nx\n");
+  WriteFile(one.dir / "other" / "theirs", "x");
+  REQUIRE(one->Sweep().ok());
+  CHECK(one->head() == head);
+  const auto errors = one->mirror().status().errors;
+  REQUIRE(errors.size() == 1);
+  CHECK(errors.at("other").find("another mirror") != std::string::npos);
+  // By a rule nobody is told of it.
+  WriteFile(one.dir / ".synclineignore", "other\n");
+  REQUIRE(one->Sweep().ok());
+  CHECK(one->mirror().status().errors.empty());
+  fs::remove(one.dir / ".synclineignore");
+  fs::remove(one.dir / "other" / ".syncline-root");
+  REQUIRE(one->Sweep().ok());
+  CHECK(one->mirror().status().errors.empty());
+  CHECK(one->View().contains("other/theirs"));
 }
 
 TEST_CASE("mirror: pausing stops both directions", "[mirror]") {
