@@ -213,7 +213,17 @@ void NodeCore::MirrorJoined(JoinReport report, std::size_t next,
     if (project == nullptr || !IsMirrored(project->number, dir)) break;
     place.dir = std::move(dir);
   }
-  if (next == report.places.size()) return done(std::move(report));
+  if (next == report.places.size()) {
+    // Who pairs again may have a folder already.
+    for (JoinReport::Place& place : report.places) {
+      const ProjectRow* project = settings_->FindProject(place.project);
+      if (!place.dir.empty() || project == nullptr) continue;
+      for (const auto& [id, row] : settings_->mirrors()) {
+        if (row.project == project->number) place.dir = row.dir;
+      }
+    }
+    return done(std::move(report));
+  }
   const JoinReport::Place place = report.places[next];
   AddMirror(place.project, place.dir, true,
             [weak = weak_from_this(), report = std::move(report), next,
@@ -283,6 +293,9 @@ NodeCore::Left NodeCore::PeerLag(const ProjectId& project, bool grace) const {
       left.what += " (" + std::string(FromAbsl(link->error.message())) + ")";
     }
     if (link->fenced) left.needs = absl::StatusCode::kFailedPrecondition;
+    if (absl::IsResourceExhausted(link->error)) {
+      left.needs = absl::StatusCode::kResourceExhausted;
+    }
     return left;
   }
   return {};
@@ -299,6 +312,11 @@ NodeCore::Left NodeCore::MissingContent(Replica& replica) const {
       if (peer.state == PeerStatus::State::kConnecting) return left;
       if (peer.state != PeerStatus::State::kConnected) continue;
       const ProjectLink::Status* link = LinkOf(peer, project);
+      if (link != nullptr && absl::IsResourceExhausted(link->error)) {
+        left.needs = absl::StatusCode::kResourceExhausted;
+        left.what += " (" + std::string(FromAbsl(link->error.message())) + ")";
+        return left;
+      }
       if (link == nullptr || link->lacking == 0) return left;
       connected = true;
     }

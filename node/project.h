@@ -140,6 +140,7 @@ class Project::Sync : private Project {
   //   kFailedPrecondition  a folder is in error (it is gone, say), a state is
   //                        held back, or histories that contradict each other
   //                        stand between two devices
+  //   kResourceExhausted   a disk is full, here or where it is to go
   //   kUnavailable         content is missing that no connected device has
   template <typename Token>
   auto AsyncWait(std::int64_t timeout_ms, Token&& token) const {

@@ -74,7 +74,8 @@ PeerStatus PeerManager::Impl::StatusOf(const Peer& peer) const {
     return status;
   }
   status.state = PeerStatus::State::kConnecting;
-  status.address = connection->address;
+  // Where an incoming connection comes from is no place to connect to.
+  if (connection->connection->dialled()) status.address = connection->address;
   status.sent_bytes += connection->connection->sent_bytes();
   status.received_bytes += connection->connection->received_bytes();
   const PeerSession* session = connection->connection->session();

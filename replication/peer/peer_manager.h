@@ -33,7 +33,8 @@ struct PeerStatus {
   };
   DeviceId id;
   std::string name;
-  std::string address;  // Of the connection, or the first one known.
+  // The one that was dialled, or the first one known; empty if none is.
+  std::string address;
   State state = State::kOffline;
   std::vector<ProjectLink::Status> projects;  // While connected.
   absl::Status last_error;  // Of the connection, or else of a project.

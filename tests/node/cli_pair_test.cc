@@ -163,6 +163,9 @@ TEST_CASE("cli pair: who was removed pairs again, with its folder",
   CHECK(joined.at("projects").at(0).at("dir") ==
         b.Json({"mirror", "ls", "notes"}).at(0).at("dir"));
   CHECK(b.Json({"mirror", "ls"}).as_array().size() == 1);
+  // It need not be named again to be told.
+  CHECK(b.Json({"device", "join", invite("notes")}).at("projects") ==
+        joined.at("projects"));
   a.Must({"put", "notes", "file"}, "from A");
   WaitBoth(a, b);
   CHECK(ReadFile(dir / "file") == "from A");
