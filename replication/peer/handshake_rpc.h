@@ -9,7 +9,7 @@
 #include "proto/kj_loop.h"
 #include "proto/peer.capnp.h"
 #include "replication/peer/handshake.h"
-#include "replication/peer/peer_rpc.h"
+#include "replication/peer/peer_target.h"
 
 // The handshake over Cap'n Proto RPC: PeerGate of proto/peer.capnp.
 

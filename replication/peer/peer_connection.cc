@@ -10,7 +10,7 @@
 #include "replication/peer/guarded_stream.h"
 #include "replication/peer/handshake_rpc.h"
 #include "replication/peer/loop_timer.h"
-#include "replication/peer/peer_rpc.h"
+#include "replication/peer/remote_peer.h"
 
 namespace syncline {
 namespace {

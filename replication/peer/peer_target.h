@@ -8,12 +8,11 @@
 #include "proto/peer.capnp.h"
 #include "replication/peer/peer_messages.h"
 
-// PeerCalls over Cap'n Proto RPC, both ways: nothing but translation.
-
 namespace syncline {
 
-// Where calls of the peer go. They wait until there is a target, and fail as
-// DISCONNECTED once it was taken away. Loop-bound.
+// Where calls of the peer go, which come over Cap'n Proto RPC: nothing but
+// translation. They wait until there is a target, and fail as DISCONNECTED once
+// it was taken away. remote_peer.h is the other way. Loop-bound.
 class PeerTarget {
  public:
   explicit PeerTarget(KjLoop& loop);
@@ -34,13 +33,5 @@ class PeerTarget {
   KjLoop& loop_;
   std::shared_ptr<State> state_;
 };
-
-// Reaches the peer by its capability. `failed` hears of answers that cannot be
-// read and calls that fail other than with the connection, in the loop; it
-// must not destroy anything at once. Must not be destroyed by a callback of its
-// own.
-std::unique_ptr<PeerCalls> NewRemotePeer(
-    KjLoop& loop, wire::Peer::Client peer,
-    std::function<void(absl::Status)> failed);
 
 }  // namespace syncline
