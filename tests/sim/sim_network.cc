@@ -234,8 +234,10 @@ std::string SimLink::Overstated() const {
 }
 
 std::string SimLink::Understated() const {
-  if (!connection_ || !IsHonest() || (InSync(0) && InSync(1))) return {};
-  return "in step: one of two does not know it" + Trouble();
+  // Those who cannot tell whether they hold the same say so, in all cases.
+  if (!connection_ || !IsHonest() || !Trouble().empty()) return {};
+  if (InSync(0) && InSync(1)) return {};
+  return "in step: one of two does not know it";
 }
 
 void SimLink::ConnectLater() {

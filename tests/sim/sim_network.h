@@ -39,7 +39,8 @@ class SimLink {
   // Empty, or that a device says the two are in step while the other lacks
   // content. Whoever has lied, or heard lies, may say anything.
   [[nodiscard]] std::string Overstated() const;
-  // Of two that are in step: empty, or that one of them does not know it.
+  // Of two that are in step: empty, or that one of them neither knows it nor
+  // says what is wrong.
   [[nodiscard]] std::string Understated() const;
   // How often a session ended because what came was wrong.
   [[nodiscard]] std::uint64_t refused() const { return refused_; }
