@@ -42,7 +42,7 @@ void CommitQueue::Impl::Finish(Log& log, AppendLog::Appended appended,
   part.last = appended.last;
   open->acks.push_back({&log, appended, open_waits, std::move(done)});
   ++log.acks_;
-  if (awaited > 0 && HeldAcks() >= awaited) EndLinger();
+  if (awaited > 0) OnCameBack();
   if (!gathered.empty() && !away) Schedule();
 }
 

@@ -28,8 +28,9 @@ namespace syncline {
 //            come back while the next one is under way: two halves would take
 //            turns, each with a sync of its own. So that they share them, the
 //            next sync waits until so many have come as were answered and wait
-//            already, for a moment at most (linger); not where that was in vain
-//            lately, nor where there is much to sync anyway.
+//            already, for a moment at most (linger), and once half of them
+//            are back, linger_rest; not where that was in vain lately, nor
+//            where there is much to sync anyway.
 // Order      Each log is answered in the order of its appends: buffered ones
 //            behind a durable one wait with it.
 // Fail-stop  A failed write stops every log that has something in the batch,
@@ -54,6 +55,7 @@ class CommitQueue final {
     // append again, before others' appends are synced without theirs. Zero:
     // nobody waits for them. Uses the executor's clock.
     std::chrono::microseconds linger{0};
+    std::chrono::microseconds linger_rest{0};  // Once half of them are back.
   };
 
   // A log as the queue knows it, and what it is told.
@@ -97,7 +99,8 @@ class CommitQueue final {
     std::vector<Draft> drafts;
   };
 
-  // Borrows all of it; the store and the queue must outlive this.
+  // Borrows all of it; the store, the queue and what the executor belongs to
+  // must outlive this.
   CommitQueue(Store& store, SyncQueue& sync_queue,
               boost::asio::any_io_executor executor, const Options& options);
   CommitQueue(Store& store, SyncQueue& sync_queue,

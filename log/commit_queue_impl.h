@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -98,6 +99,8 @@ struct CommitQueue::Impl : std::enable_shared_from_this<Impl> {
   void TakeHeld();
 
   void Linger(std::size_t answered, std::size_t drafts);
+  void EndLingerIn(std::chrono::microseconds time);
+  void OnCameBack();
   void EndLinger();
   void OnLingerEnd(std::uint64_t number);
   [[nodiscard]] std::size_t HeldAcks() const;
@@ -128,7 +131,10 @@ struct CommitQueue::Impl : std::enable_shared_from_this<Impl> {
   bool syncing = false;       // One that nobody waits for is.
   bool turn_posted = false;
 
-  std::size_t awaited = 0;  // Appends that `held` lingers for, if it does.
+  // Appends that `held` lingers for, if it does; and with how many half of
+  // those who were answered are back, until they are.
+  std::size_t awaited = 0;
+  std::size_t awaited_half = 0;
   std::uint64_t linger_number = 0;
   boost::asio::steady_timer linger_end;
   int in_vain = 0;      // Times in a row that they did not come.

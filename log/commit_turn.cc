@@ -321,12 +321,29 @@ void CommitQueue::Impl::Linger(std::size_t answered, std::size_t drafts) {
     return;
   }
   awaited = answered + HeldAcks();
-  linger_end.expires_after(options.linger);
+  awaited_half = awaited - answered / 2;
+  EndLingerIn(options.linger);
+}
+
+void CommitQueue::Impl::EndLingerIn(std::chrono::microseconds time) {
+  linger_end.expires_after(time);
   linger_end.async_wait([weak = weak_from_this(), number = ++linger_number](
                             boost::system::error_code error) {
     const auto self = weak.lock();
     if (!error && self) self->OnLingerEnd(number);
   });
+}
+
+// Some may think for long before they come back: once half of them have come,
+// the others are waited for only a moment longer.
+void CommitQueue::Impl::OnCameBack() {
+  const std::size_t held_acks = HeldAcks();
+  if (held_acks >= awaited) {
+    EndLinger();
+  } else if (awaited_half > 0 && held_acks >= awaited_half) {
+    awaited_half = 0;
+    EndLingerIn(options.linger_rest);
+  }
 }
 
 void CommitQueue::Impl::EndLinger() {
@@ -337,10 +354,9 @@ void CommitQueue::Impl::EndLinger() {
   TakeHeld();
 }
 
-// Some who are late are a loss that is worth it.
 void CommitQueue::Impl::OnLingerEnd(std::uint64_t number) {
   if (number != linger_number || awaited == 0) return;
-  const bool most = HeldAcks() > awaited / 2;
+  const bool most = HeldAcks() >= awaited_half;
   const int misses = most ? 0 : std::min(in_vain + 1, kInVainMax);
   EndLinger();
   in_vain = misses;

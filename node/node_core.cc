@@ -14,6 +14,7 @@ constexpr std::size_t kWorkers = 2;
 // Twice what a sync of a fast disk takes: clients on a socket need about as
 // long as that to be back.
 constexpr std::chrono::microseconds kLinger{400};
+constexpr std::chrono::microseconds kLingerRest{100};
 
 }  // namespace
 
@@ -50,9 +51,9 @@ absl::Status NodeCore::OpenAll() {
   SYNCLINE_ASSIGN_OR_RETURN(
       chunks_, ChunkStore::Open(*store_, options_.home / "chunks"));
   sync_thread_ = std::make_unique<SyncThread>();
-  commits_ =
-      std::make_unique<CommitQueue>(*store_, *sync_thread_, io_.get_executor(),
-                                    CommitQueue::Options{.linger = kLinger});
+  commits_ = std::make_unique<CommitQueue>(
+      *store_, *sync_thread_, io_.get_executor(),
+      CommitQueue::Options{.linger = kLinger, .linger_rest = kLingerRest});
   pool_ = std::make_unique<boost::asio::thread_pool>(kWorkers);
   SYNCLINE_ASSIGN_OR_RETURN(
       settings_,

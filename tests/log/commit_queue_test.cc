@@ -134,22 +134,47 @@ TEMPLATE_TEST_CASE("commit_queue: what waits for the disk gathers of all logs",
   CHECK(logs[2].durable() == Seq{1});
 }
 
+CommitQueue::Options Lingers(std::chrono::microseconds rest) {
+  CommitQueue::Options options;
+  options.linger = std::chrono::hours(1);
+  options.linger_rest = rest;
+  return options;
+}
+
 TEMPLATE_TEST_CASE("commit_queue: those who come back share the next sync",
                    "[log]", OnMemory, OnRocks) {
-  Logs<TestType> logs({.linger = std::chrono::hours(1)});
-  for (const int log : {0, 1}) logs.Append(log, Durability::kDurable);
-  logs.Await("ab");
+  Logs<TestType> logs(Lingers(std::chrono::hours(1)));
+  for (const int log : {0, 1, 2}) logs.Append(log, Durability::kDurable);
+  logs.Await("abc");
   const std::size_t batches = logs.tally.batches;
   logs.Append(1, Durability::kDurable);
   logs.Poll();
   CHECK(logs.tally.batches == batches);
   logs.Append(2, Durability::kBuffered);  // Nobody of this log waits.
-  logs.Await("abc");
+  logs.Await("abcc");
   CHECK(logs.tally.batches - batches == 1);
-  logs.Append(2, Durability::kDurable);  // Whoever comes instead.
-  logs.Await("abcbc");
+  for (const int log : {0, 2}) logs.Append(log, Durability::kDurable);
+  logs.Await("abccbac");
   CHECK(logs.tally.batches - batches == 2);
-  CHECK(logs[2].durable() == Seq{2});
+  CHECK(logs[2].durable() == Seq{3});
+}
+
+TEMPLATE_TEST_CASE("commit_queue: who comes instead counts", "[log]", OnMemory,
+                   OnRocks) {
+  Logs<TestType> logs(Lingers(std::chrono::hours(1)));
+  for (const int log : {0, 0, 0}) logs.Append(log, Durability::kDurable);
+  logs.Await("aaa");
+  for (const int log : {1, 2, 1}) logs.Append(log, Durability::kDurable);
+  logs.Await("aaabcb");
+}
+
+TEMPLATE_TEST_CASE("commit_queue: when half are back, the rest must be soon",
+                   "[log]", OnMemory, OnRocks) {
+  Logs<TestType> logs(Lingers(std::chrono::microseconds(1)));
+  for (const int log : {0, 1, 2}) logs.Append(log, Durability::kDurable);
+  logs.Await("abc");
+  for (const int log : {2, 0}) logs.Append(log, Durability::kDurable);
+  logs.Await("abcca");
 }
 
 TEMPLATE_TEST_CASE("commit_queue: a lone caller finds nobody waited for",
