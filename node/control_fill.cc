@@ -239,6 +239,7 @@ void Fill(control::VerifyReport::Builder out, const VerifyReport& in) {
   out.setBytes(in.bytes);
   out.setMissingChunks(in.missing_chunks);
   out.setFindingsLeftOut(in.findings_left_out);
+  out.setWantedAgain(in.wanted_again);
   auto findings = out.initFindings(static_cast<unsigned>(in.findings.size()));
   for (unsigned i = 0; i < findings.size(); ++i) {
     findings[i].setProject(ToKj(in.findings[i].project));

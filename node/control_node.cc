@@ -50,8 +50,9 @@ kj::Promise<void> ControlService::wait(WaitContext context) {
 kj::Promise<void> ControlService::verify(VerifyContext context) {
   const std::vector<std::string> names =
       Texts(context.getParams().getProjects());
+  const bool repair = context.getParams().getRepair();
   return AnswerLater(context, bridge_.Await<VerifyReport>([&](auto done) {
-    core_.Verify(names, std::move(done));
+    core_.Verify(names, repair, std::move(done));
   }),
                      [](auto out, const VerifyReport& in) { Fill(out, in); });
 }

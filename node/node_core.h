@@ -110,7 +110,7 @@ class NodeCore final : public PeerHost,
   std::function<void()> Wait(const std::vector<std::string>& names,
                              std::int64_t timeout_ms,
                              Callback<WaitReport> done);  // node/wait.cc
-  void Verify(const std::vector<std::string>& names,
+  void Verify(const std::vector<std::string>& names, bool repair,
               Callback<VerifyReport> done);  // node/verify.cc
 
   // ---- PeerHost (node/peer_host.cc)

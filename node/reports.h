@@ -113,6 +113,7 @@ struct VerifyReport {
   std::uint64_t missing_chunks = 0;
   std::vector<Finding> findings;
   std::uint64_t findings_left_out = 0;
+  std::uint64_t wanted_again = 0;  // Damaged contents, to be fetched again.
 };
 
 }  // namespace syncline

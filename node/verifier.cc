@@ -155,6 +155,7 @@ absl::Status Verifier::CheckFile(const RegisterId& reg,
   const absl::StatusOr<std::vector<FileContent::Ref>> missing =
       MissingChunks(chunks_, *content);
   if (missing.ok() && !missing->empty()) {
+    if (input_.repair) input_.lacking.push_back(payload);
     if (input_.wants) {
       report_.missing_chunks += missing->size();
     } else {
@@ -168,7 +169,12 @@ absl::Status Verifier::CheckFile(const RegisterId& reg,
         return stop_ ? Stopped() : absl::OkStatus();
       });
   if (absl::IsCancelled(read)) return read;
-  if (!read.ok()) Find(where, std::string(FromAbsl(read.message())));
+  if (read.ok()) return absl::OkStatus();
+  Find(where, std::string(FromAbsl(read.message())));
+  if (!input_.repair || !absl::IsDataLoss(read)) return absl::OkStatus();
+  SYNCLINE_ASSIGN_OR_RETURN(const auto damaged,
+                            DiscardDamaged(chunks_, *content));
+  if (!damaged.empty()) input_.lacking.push_back(payload);
   return absl::OkStatus();
 }
 

@@ -32,6 +32,10 @@ struct VerifyInput {
   std::vector<std::pair<Dot, Hash>> chains;  // Of each origin, if known.
   std::unique_ptr<AppendLog::Reader> records;
   bool wants = false;  // Content is known to be missing.
+  // Whether to discard chunks that are damaged; and the payloads that lack
+  // some of theirs then.
+  bool repair = false;
+  std::vector<std::string> lacking;
 };
 
 // Checks one project on a worker thread: every record of the log (number,
@@ -40,7 +44,7 @@ struct VerifyInput {
 class Verifier {
  public:
   // Borrows all; `stop` makes it give up.
-  Verifier(const ChunkStore& chunks, VerifyInput& input,
+  Verifier(ChunkStore& chunks, VerifyInput& input,
            const std::atomic<bool>& stop)
       : chunks_(chunks), input_(input), stop_(stop) {}
 
@@ -57,7 +61,7 @@ class Verifier {
   absl::Status CheckFile(const RegisterId& reg, const std::string& payload);
   void Find(std::string where, std::string what);
 
-  const ChunkStore& chunks_;
+  ChunkStore& chunks_;
   VerifyInput& input_;
   const std::atomic<bool>& stop_;
   VerifyReport report_;

@@ -13,10 +13,11 @@ class NodeCore::Verification
     : public std::enable_shared_from_this<Verification> {
  public:
   // `total`: what is known already.
-  Verification(NodeCore& core, std::vector<ProjectNumber> projects,
+  Verification(NodeCore& core, std::vector<ProjectNumber> projects, bool repair,
                VerifyReport total, Callback<VerifyReport> done)
       : core_(core.weak_from_this()),
         projects_(std::move(projects)),
+        repair_(repair),
         done_(std::move(done)),
         total_(std::move(total)) {}
 
@@ -58,6 +59,7 @@ class NodeCore::Verification
     absl::StatusOr<std::shared_ptr<VerifyInput>> input =
         Gather(*core, *project);
     if (!input.ok()) return Finish(input.status());
+    (*input)->repair = repair_;
     project->verifying = true;
     core->OnPool<VerifyReport>(
         [&chunks = *core->chunks_, &stop = core->stop_work_, input = *input] {
@@ -66,9 +68,9 @@ class NodeCore::Verification
           input->records.reset();  // Not to outlive the log.
           return report;
         },
-        [self = shared_from_this(),
-         number](absl::StatusOr<VerifyReport> report) {
-          self->Checked(number, std::move(report));
+        [self = shared_from_this(), number,
+         input = *input](absl::StatusOr<VerifyReport> report) {
+          self->Checked(number, input->lacking, std::move(report));
         });
   }
 
@@ -98,7 +100,8 @@ class NodeCore::Verification
     return input;
   }
 
-  void Checked(ProjectNumber number, absl::StatusOr<VerifyReport> report) {
+  void Checked(ProjectNumber number, const std::vector<std::string>& lacking,
+               absl::StatusOr<VerifyReport> report) {
     const std::shared_ptr<NodeCore> core = core_.lock();
     ProjectRuntime* project = core ? core->Find(number) : nullptr;
     if (project == nullptr) return Finish(NodeClosed());
@@ -114,7 +117,20 @@ class NodeCore::Verification
       NamePath(*project, finding);
       total_.findings.push_back(std::move(finding));
     }
-    Step();
+    if (lacking.empty()) return Step();
+    WriteBatch rows;
+    for (const std::string& payload : lacking) {
+      const absl::Status wanted =
+          project->replica->wants().AddPayload(payload, rows);
+      if (!wanted.ok()) return Finish(wanted);
+    }
+    total_.wanted_again += lacking.size();
+    project->replica->log().Append(
+        {}, std::move(rows), Durability::kDurable,
+        [self = shared_from_this()](
+            const absl::StatusOr<AppendLog::Appended>& written) {
+          written.ok() ? self->Step() : self->Finish(written.status());
+        });
   }
 
   // People know files by their paths.
@@ -136,12 +152,13 @@ class NodeCore::Verification
 
   std::weak_ptr<NodeCore> core_;
   std::vector<ProjectNumber> projects_;
+  const bool repair_;
   Callback<VerifyReport> done_;
   std::size_t next_ = 0;
   VerifyReport total_;
 };
 
-void NodeCore::Verify(const std::vector<std::string>& names,
+void NodeCore::Verify(const std::vector<std::string>& names, bool repair,
                       Callback<VerifyReport> done) {
   const absl::StatusOr<std::vector<ProjectRuntime*>> selected = Select(names);
   if (!selected.ok()) return done(selected.status());
@@ -157,8 +174,8 @@ void NodeCore::Verify(const std::vector<std::string>& names,
                                 std::string(FromAbsl(why.message()))});
     }
   }
-  std::make_shared<Verification>(*this, std::move(numbers), std::move(found),
-                                 std::move(done))
+  std::make_shared<Verification>(*this, std::move(numbers), repair,
+                                 std::move(found), std::move(done))
       ->Step();
 }
 

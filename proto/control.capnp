@@ -120,6 +120,7 @@ struct VerifyReport {
   missingChunks @4 :UInt64;         # Not fetched yet: not a finding.
   findings @5 :List(Finding);       # Empty if all is well.
   findingsLeftOut @6 :UInt64;       # Findings beyond those listed.
+  wantedAgain @7 :UInt64;           # Damaged contents, to be fetched again.
 }
 
 interface NodeControl {
@@ -139,7 +140,8 @@ interface NodeControl {
   ) -> (result :Result(Settled));
 
   verify @3 (
-    projects :List(Text)    # Names to check; empty for all.
+    projects :List(Text),   # Names to check; empty for all.
+    repair :Bool            # Fetch damaged content again.
   ) -> (result :Result(VerifyReport));
 }
 

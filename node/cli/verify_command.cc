@@ -27,6 +27,7 @@ boost::json::object ReportJson(control::VerifyReport::Reader in) {
   }
   out["findings"] = std::move(findings);
   out["findings_left_out"] = in.getFindingsLeftOut();
+  out["wanted_again"] = in.getWantedAgain();
   return out;
 }
 
@@ -45,13 +46,20 @@ void PrintReport(control::VerifyReport::Reader in) {
     PrintNote(fmt::format("{} pieces of content are still to be fetched",
                           in.getMissingChunks()));
   }
+  if (in.getWantedAgain() > 0) {
+    PrintNote(
+        fmt::format("the content of {} files is fetched again from devices "
+                    "that have it (see 'syncline wait')",
+                    in.getWantedAgain()));
+  }
 }
 
-absl::StatusOr<ExitCode> Verify(const Invocation& in,
+absl::StatusOr<ExitCode> Verify(const Invocation& in, bool repair,
                                 const std::vector<std::string>& projects) {
   SYNCLINE_ASSIGN_OR_RETURN(std::unique_ptr<Session> session, in.Open());
   SYNCLINE_ASSIGN_OR_RETURN(auto answer, session->Call([&](auto& client) {
     auto request = client.verifyRequest();
+    request.setRepair(repair);
     auto names = request.initProjects(static_cast<unsigned>(projects.size()));
     for (unsigned i = 0; i < names.size(); ++i) {
       names.set(i, ToKj(projects[i]));
@@ -74,12 +82,17 @@ void AddVerifyCommand(CLI::App& app, Invocation& in) {
   CLI::App* verify = AddCommand(
       app, "verify", "Check log, state and content against their hashes",
       "syncline verify\n"
-      "syncline verify notes --json");
+      "syncline verify notes --json\n"
+      "syncline verify --repair");
   auto projects = std::make_shared<std::vector<std::string>>();
   verify->add_option("PROJECT", *projects, "Only these");
-  verify->callback([&in, projects] {
+  auto repair = std::make_shared<bool>(false);
+  verify->add_flag("--repair", *repair,
+                   "Fetch content that is damaged or missing again from "
+                   "devices that have it");
+  verify->callback([&in, repair, projects] {
     in.what = "verify";
-    in.run = [&in, projects] { return Verify(in, *projects); };
+    in.run = [&in, repair, projects] { return Verify(in, *repair, *projects); };
   });
 }
 

@@ -1,4 +1,5 @@
 #include "tests/node/cli.h"
+#include "tests/testing/some_bytes.h"
 
 namespace syncline::testing {
 namespace {
@@ -99,6 +100,44 @@ TEST_CASE("cli pair: content that nobody has is not waited for",
   }
   const CommandResult alone = b.Run({"wait"});
   CHECK(alone.exit_code == 7);
+}
+
+TEST_CASE("cli pair: damaged content is repaired from a device that has it",
+          "[node][cli][fault]") {
+  const Home a;
+  const Home b;
+  a.Must({"project", "create", "notes"});
+  const std::string bytes = SomeBytes(1, 300'000);
+  a.Must({"put", "notes", "large"}, bytes);
+  ServingNode serve_a(a.path(), "127.0.0.1:0");
+  REQUIRE(serve_a.ready());
+  {
+    ServingNode serve_b(b.path(), "127.0.0.1:0");
+    REQUIRE(serve_b.ready());
+    b.Must({"device", "join", Line(a.Must({"device", "invite", "notes"}))});
+    WaitBoth(a, b);
+    REQUIRE(serve_b.Stop() == 0);
+  }
+  bool damaged = false;
+  for (const auto& file :
+       std::filesystem::recursive_directory_iterator(b.path() / "chunks")) {
+    if (!file.is_regular_file() || damaged) continue;
+    WriteFile(file.path(), "damaged");
+    damaged = true;
+  }
+  REQUIRE(damaged);
+  ServingNode serve_b(b.path(), "127.0.0.1:0");
+  REQUIRE(serve_b.ready());
+  CHECK(b.Run({"verify"}).exit_code == 1);
+  CHECK(b.Run({"cat", "notes", "large"}).exit_code == 6);
+  const CommandResult repaired = b.Run({"verify", "--repair", "--json"});
+  CHECK(repaired.exit_code == 1);
+  CHECK(boost::json::parse(repaired.out).at("wanted_again") == 1);
+  WaitBoth(a, b);
+  const auto good = b.Json({"verify", "--repair"}).as_object();
+  CHECK(good.at("findings").as_array().empty());
+  CHECK(good.at("wanted_again") == 0);
+  CHECK((b.Must({"cat", "notes", "large"}) == bytes));
 }
 
 TEST_CASE("cli pair: scopes of two nodes come together", "[node][cli]") {
