@@ -119,12 +119,15 @@ class NodeCore::Verification
     }
     if (lacking.empty()) return Step();
     WriteBatch rows;
+    ContentWants& wants = project->replica->wants();
     for (const std::string& payload : lacking) {
-      const absl::Status wanted =
-          project->replica->wants().AddPayload(payload, rows);
-      if (!wanted.ok()) return Finish(wanted);
+      const std::size_t before = wants.size();
+      const absl::Status wanted = wants.AddPayload(payload, rows);
+      // A malformed list of chunks is a finding; nothing can be fetched for it.
+      if (!wanted.ok() && !absl::IsDataLoss(wanted)) return Finish(wanted);
+      if (wants.size() > before) ++total_.wanted_again;
     }
-    total_.wanted_again += lacking.size();
+    if (rows.empty()) return Step();
     project->replica->log().Append(
         {}, std::move(rows), Durability::kDurable,
         [self = shared_from_this()](

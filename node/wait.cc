@@ -51,8 +51,10 @@ class NodeCore::Waiter : public std::enable_shared_from_this<Waiter> {
   // For a peer that has just connected to say what it shares.
   static constexpr std::int64_t kGraceMs = 1000;
   // For what needs a person and may yet be about to be mended: a folder that
-  // is being mounted, a device that is just coming back.
+  // is being mounted, say.
   static constexpr std::int64_t kStuckMs = 5000;
+  // For a device to come back that starts again.
+  static constexpr std::int64_t kAwayMs = 20'000;
 
   // What a sweep could not do shows in the mirror's status.
   void Scanned() { --scans_left_; }
@@ -75,7 +77,10 @@ class NodeCore::Waiter : public std::enable_shared_from_this<Waiter> {
           left.what.empty() ? "not quiet for long enough" : left.what));
     }
     if (left.passes()) stuck_since_ms_ = now;
-    if (deadline_ms_ < 0 && now - stuck_since_ms_ >= kStuckMs) {
+    const bool away =
+        core->serving_ && left.needs == absl::StatusCode::kUnavailable;
+    if (deadline_ms_ < 0 &&
+        now - stuck_since_ms_ >= (away ? kAwayMs : kStuckMs)) {
       return Finish(MakeStatus(left.needs, left.what));
     }
     timer_.expires_after(kPause);
